@@ -1,0 +1,205 @@
+/**
+ * The error catalogue: every refusal of the platform has one code, whatever protocol carries it.
+ * `docs/errors.md` is generated from this table.
+ */
+import type { GrpcStatusName } from './grpc-status.ts'
+
+/** How one catalogue code appears in each protocol. */
+export type CatalogueEntry = {
+  /** HTTP status of the problem document. */
+  readonly http: number
+  /** gRPC status, where the refusal is not carried by a verdict. */
+  readonly grpc: GrpcStatusName
+  /** Whether the same request may succeed later without a change. */
+  readonly retryable: boolean
+  /** Public message: what is wrong and what to do. Private detail goes to the log only. */
+  readonly message: string
+}
+
+const entry = (http: number, grpc: GrpcStatusName, retryable: boolean, message: string): CatalogueEntry => ({
+  http,
+  grpc,
+  retryable,
+  message,
+})
+
+export const errorCatalogue = {
+  // Requests
+  BAD_JSON: entry(400, 'INVALID_ARGUMENT', false, 'The body is not JSON. Send an object as application/json.'),
+  BODY_INVALID: entry(400, 'INVALID_ARGUMENT', false, 'The body does not fit this route. See `errors` for each field.'),
+  QUERY_INVALID: entry(400, 'INVALID_ARGUMENT', false, 'The query string does not fit this route.'),
+  ID_INVALID: entry(400, 'INVALID_ARGUMENT', false, 'An id in the path is malformed.'),
+  BODY_TOO_LARGE: entry(413, 'RESOURCE_EXHAUSTED', false, 'The body is larger than this route takes.'),
+  MEDIA_TYPE_UNSUPPORTED: entry(415, 'INVALID_ARGUMENT', false, 'Send the body as application/json.'),
+  ROUTE_UNKNOWN: entry(404, 'NOT_FOUND', false, 'There is no such route.'),
+  METHOD_NOT_ALLOWED: entry(405, 'UNIMPLEMENTED', false, 'This route does not take this method.'),
+  IDEMPOTENCY_KEY_REQUIRED: entry(
+    400,
+    'INVALID_ARGUMENT',
+    false,
+    'Send an Idempotency-Key header (8 to 64 characters).',
+  ),
+  IDEMPOTENCY_CONFLICT: entry(
+    409,
+    'ABORTED',
+    false,
+    'This Idempotency-Key was used with another request. Take a new key.',
+  ),
+  RATE_LIMITED: entry(429, 'RESOURCE_EXHAUSTED', true, 'Too many requests. Wait as Retry-After says.'),
+  // Who asks
+  UNAUTHENTICATED: entry(
+    401,
+    'UNAUTHENTICATED',
+    false,
+    'Send a valid bearer token, or a request signed by your certificate.',
+  ),
+  FORBIDDEN: entry(403, 'PERMISSION_DENIED', false, 'Your role does not allow this.'),
+  CERTIFICATE_REVOKED: entry(403, 'PERMISSION_DENIED', false, 'The certificate was revoked. Enrol again.'),
+  // Resources
+  NOT_FOUND: entry(404, 'NOT_FOUND', false, 'There is nothing by this id.'),
+  STATE_CONFLICT: entry(409, 'FAILED_PRECONDITION', false, 'The resource is not in a state that allows this.'),
+  NAME_TAKEN: entry(409, 'ALREADY_EXISTS', false, 'The name is in use. Choose another.'),
+  // Tasks and rounds
+  MODEL_VERSION_NOT_READY: entry(
+    409,
+    'FAILED_PRECONDITION',
+    false,
+    'The model version is not finalised. Finalise its upload first.',
+  ),
+  RULE_NOT_DECOMPOSABLE: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'This rule needs every update in one place: use one region with one shard.',
+  ),
+  RULE_UNKNOWN: entry(422, 'INVALID_ARGUMENT', false, 'No aggregation rule of this name is registered.'),
+  SUM_WOULD_OVERFLOW: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'Bound, weight cap and number of updates leave no room for an exact sum. Lower one of them.',
+  ),
+  COHORT_IMPOSSIBLE: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'The cohort fields contradict each other: quorum and minimum may not exceed the goal.',
+  ),
+  REGION_UNKNOWN: entry(422, 'INVALID_ARGUMENT', false, 'No region of this name is registered.'),
+  TOO_FEW_DEVICES: entry(
+    409,
+    'FAILED_PRECONDITION',
+    true,
+    'Too few eligible devices appeared before the selection deadline.',
+  ),
+  QUORUM_MISSED: entry(409, 'FAILED_PRECONDITION', true, 'Too few updates were accepted before the deadline.'),
+  ZERO_TOTAL_WEIGHT: entry(
+    409,
+    'FAILED_PRECONDITION',
+    true,
+    'Every accepted update reported zero examples. The version before stays current.',
+  ),
+  SHARD_LOST: entry(409, 'ABORTED', true, 'A shard of the attempt was lost. Devices send again.'),
+  ATTEMPTS_EXHAUSTED: entry(
+    409,
+    'FAILED_PRECONDITION',
+    false,
+    'Every allowed attempt of the round was abandoned. See the last reason; retry the task when it is mended.',
+  ),
+  // Models and files
+  MODEL_INVALID: entry(422, 'INVALID_ARGUMENT', false, 'The model file was refused. See the detail.'),
+  UPLOAD_MISSING: entry(
+    409,
+    'FAILED_PRECONDITION',
+    false,
+    'A declared file was not uploaded. Upload it, then finalise again.',
+  ),
+  CHECKSUM_MISMATCH: entry(422, 'DATA_LOSS', true, 'The bytes do not have the declared sha256. Send them again.'),
+  EXPORT_TOO_LARGE: entry(
+    422,
+    'OUT_OF_RANGE',
+    false,
+    'The model is too large for an ONNX file with weights. Download it as safetensors.',
+  ),
+  // Fleet
+  CSR_INVALID: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'The certificate request is malformed, or its signature does not verify.',
+  ),
+  NODE_MISMATCH: entry(403, 'PERMISSION_DENIED', false, 'The certificate belongs to another node.'),
+  // Updates (verdict INVALID and friends)
+  NOT_FINITE: entry(422, 'INVALID_ARGUMENT', false, 'The update holds NaN or infinity.'),
+  OUT_OF_RANGE: entry(422, 'INVALID_ARGUMENT', false, 'A value of the update lies beyond the bound of the task.'),
+  NORM_EXCEEDED: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'The norm of the update exceeds the clipping norm. Clip on the device.',
+  ),
+  TENSOR_MISSING: entry(422, 'INVALID_ARGUMENT', false, 'The update lacks a tensor of the manifest.'),
+  TENSOR_UNEXPECTED: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'The update holds a tensor that the manifest does not name.',
+  ),
+  TENSOR_MISMATCH: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'A tensor of the update has another dtype or shape than the manifest says.',
+  ),
+  BODY_MALFORMED: entry(422, 'INVALID_ARGUMENT', false, 'The update is not a well-formed safetensors file.'),
+  KIND_UNSUPPORTED: entry(422, 'INVALID_ARGUMENT', false, 'The task takes deltas only.'),
+  CODEC_UNSUPPORTED: entry(422, 'INVALID_ARGUMENT', false, 'The task does not declare this codec.'),
+  LENGTH_MISMATCH: entry(422, 'INVALID_ARGUMENT', false, 'More or fewer bytes arrived than the header declared.'),
+  // Transport
+  TOKEN_INVALID: entry(
+    401,
+    'UNAUTHENTICATED',
+    false,
+    'The work token is invalid, expired or of another device. Check in again.',
+  ),
+  OBJECT_UNKNOWN: entry(404, 'NOT_FOUND', false, 'The token does not cover an object of this sha256.'),
+  WRONG_SHARD: entry(421, 'FAILED_PRECONDITION', true, 'Another node leases this shard.'),
+  UPGRADE_REQUIRED: entry(
+    426,
+    'FAILED_PRECONDITION',
+    false,
+    'The protocol versions do not meet. Upgrade the older side.',
+  ),
+  // Ourselves
+  INTERNAL: entry(500, 'INTERNAL', true, 'Something failed on our side. The log has the cause under this request id.'),
+  UNAVAILABLE: entry(503, 'UNAVAILABLE', true, 'A service that this needs does not answer. Try again.'),
+} as const satisfies Record<string, CatalogueEntry>
+
+export type ErrorCode = keyof typeof errorCatalogue
+
+export const errorCodes = Object.keys(errorCatalogue) as [ErrorCode, ...ErrorCode[]]
+
+/** A refusal by the catalogue. `detail` is public; `cause` goes to the log only. */
+export class TributaryError extends Error {
+  override readonly name = 'TributaryError'
+  readonly code: ErrorCode
+  /** What is wrong here, and where; shown to the caller. */
+  readonly detail: string | undefined
+  /** Structured public fields, e.g. the tensor or the field errors. */
+  readonly extra: Readonly<Record<string, unknown>>
+
+  constructor(code: ErrorCode, options: { detail?: string; extra?: Record<string, unknown>; cause?: unknown } = {}) {
+    super(options.detail ?? errorCatalogue[code].message, options.cause === undefined ? {} : { cause: options.cause })
+    this.code = code
+    this.detail = options.detail
+    this.extra = options.extra ?? {}
+  }
+
+  get entry(): CatalogueEntry {
+    return errorCatalogue[this.code]
+  }
+}
+
+/** The error itself where it is of the catalogue, else INTERNAL with the original as cause. */
+export const asTributaryError = (error: unknown): TributaryError =>
+  error instanceof TributaryError ? error : new TributaryError('INTERNAL', { cause: error })

@@ -1,0 +1,25 @@
+/** gRPC status codes by name. https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
+export const grpcStatus = {
+  OK: 0,
+  CANCELLED: 1,
+  UNKNOWN: 2,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  OUT_OF_RANGE: 11,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  DATA_LOSS: 15,
+  UNAUTHENTICATED: 16,
+} as const
+
+export type GrpcStatusName = keyof typeof grpcStatus
+
+/** Trailing metadata that names the catalogue code and the public detail of a refused call. */
+export const errorMetadata = { code: 'tributary-error-code', detail: 'tributary-error-detail-bin' } as const

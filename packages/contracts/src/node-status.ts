@@ -1,0 +1,107 @@
+import * as z from 'zod'
+import { AttemptRef, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
+import { AttemptOutcome, EvaluationDescriptor, RoundDescriptor } from './round.ts'
+
+/** How far one shard of one attempt is, as the node sees it. */
+export const ShardProgress = AttemptRef.extend({
+  shard: z.int().nonnegative(),
+  epoch: z.int().positive(),
+  state: z.enum(['selecting', 'collecting', 'closing', 'summed']),
+  selected: z.int().nonnegative(),
+  accepted: z.int().nonnegative(),
+  refused: z.int().nonnegative(),
+})
+export type ShardProgress = z.infer<typeof ShardProgress>
+
+/** `POST /v1/regional-nodes/{id}/status`, every 5 s: renews leases, reports progress, presence and load. */
+export const NodeStatusRequest = z.object({
+  nodeVersion: z.string().max(40),
+  /** host:port of this node's gRPC server, as devices reach it. */
+  endpoint: z.string().max(255),
+  /** Changes at every start of the process. */
+  boot: Uuid,
+  /** A draining node asks for no lease. */
+  draining: z.boolean(),
+  shards: z
+    .array(
+      z.object({
+        shard: z.int().nonnegative(),
+        epoch: z.int().positive(),
+        devicesOnline: z.int().nonnegative(),
+        evaluatorsOnline: z.int().nonnegative(),
+      }),
+    )
+    .max(4096),
+  progress: z.array(ShardProgress).max(4096),
+  /** Everything the node still keeps something for; those no longer open come back as settled. */
+  holding: z.array(AttemptRef).max(4096),
+  holdingEvaluations: z.array(Uuid).max(4096),
+  /** The directory is sent from this sequence number on. */
+  directorySequence: z.int().nonnegative(),
+  load: z.object({ rssBytes: z.int().nonnegative(), connections: z.int().nonnegative() }),
+})
+export type NodeStatusRequest = z.infer<typeof NodeStatusRequest>
+
+/** A device as its region knows it. */
+export const DirectoryDevice = z.object({
+  device: Uuid,
+  label: Slug,
+  kind: z.enum(['trainer', 'evaluator']),
+  groups: z.array(Slug),
+  /** sha256 of the certificate (DER), hex. */
+  certificateSha256: Sha256,
+  revoked: z.boolean(),
+  sequence: z.int().positive(),
+})
+export type DirectoryDevice = z.infer<typeof DirectoryDevice>
+
+export const NodeStatusAnswer = z.object({
+  time: Timestamp,
+  region: Slug,
+  shardCount: z.int().positive(),
+  /** Leases that this node holds now. A shard that is missing here is not leased by this node. */
+  leases: z.array(
+    z.object({
+      shard: z.int().nonnegative(),
+      epoch: z.int().positive(),
+      /** From the moment the request was sent, on the node's monotonic clock. */
+      leaseSeconds: z.number().positive(),
+      /** Base64; seals the node's log of this shard at rest. */
+      logKey: z.string(),
+    }),
+  ),
+  /** Endpoints of the shards that other nodes lease. */
+  otherShards: z.array(z.object({ shard: z.int().nonnegative(), endpoint: z.string() })),
+  attempts: z.array(RoundDescriptor),
+  evaluations: z.array(EvaluationDescriptor),
+  settled: z.array(AttemptRef.extend({ outcome: AttemptOutcome })),
+  settledEvaluations: z.array(Uuid),
+  directory: z.object({
+    devices: z.array(DirectoryDevice),
+    /** Ask from here on next time. */
+    sequence: z.int().nonnegative(),
+    /** False when more follow at once. */
+    complete: z.boolean(),
+  }),
+})
+export type NodeStatusAnswer = z.infer<typeof NodeStatusAnswer>
+
+export const leaseTimes = { leaseSeconds: 20, renewSeconds: 5, stopSeconds: 13 } as const
+
+export const LogEntry = z.object({
+  time: Timestamp,
+  level: z.enum(['debug', 'info', 'warn', 'error']),
+  message: z.string().max(2000),
+  task: Uuid.optional(),
+  round: z.int().nonnegative().optional(),
+  attempt: z.int().positive().optional(),
+  shard: z.int().nonnegative().optional(),
+  device: Uuid.optional(),
+  code: z.string().max(64).optional(),
+  fields: z.record(z.string().max(64), z.union([z.string().max(500), z.number(), z.boolean()])).optional(),
+})
+export type LogEntry = z.infer<typeof LogEntry>
+
+/** `POST /v1/regional-nodes/{id}/logs`. */
+export const NodeLogsRequest = z.object({ batch: Uuid, entries: z.array(LogEntry).min(1).max(500) })
+export type NodeLogsRequest = z.infer<typeof NodeLogsRequest>

@@ -1,0 +1,25 @@
+import * as z from 'zod'
+import { errorCodes, type TributaryError } from './errors.ts'
+
+/** RFC 9457 problem document; `code` is of the error catalogue. */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.enum(errorCodes),
+  detail: z.string().optional(),
+  instance: z.string().optional(),
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+})
+export type Problem = z.infer<typeof Problem>
+
+/** The public face of an error. `instance` is the request's id, under which the log has the cause. */
+export const problemOf = (error: TributaryError, instance?: string): Problem => ({
+  type: `urn:tributary:error:${error.code}`,
+  title: error.entry.message,
+  status: error.entry.http,
+  ...error.extra,
+  code: error.code,
+  ...(error.detail === undefined ? {} : { detail: error.detail }),
+  ...(instance === undefined ? {} : { instance }),
+})

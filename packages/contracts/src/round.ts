@@ -1,0 +1,101 @@
+import * as z from 'zod'
+import { AttemptRef, ObjectRef, Slug, Timestamp, Uuid } from './ids.ts'
+
+/** How devices train. */
+export const TrainerSettings = z.object({
+  framework: z.enum(['onnx', 'pytorch', 'keras']),
+  /** Name of training code installed on the device; absent for the built-in ONNX trainer. */
+  trainer: Slug.optional(),
+  localEpochs: z.int().min(1).max(1000),
+  batchSize: z.int().min(1).max(65_536),
+  learningRate: z.number().positive().max(1000),
+  optimizer: z.enum(['sgd']),
+  loss: z.enum(['softmax-cross-entropy']),
+})
+export type TrainerSettings = z.infer<typeof TrainerSettings>
+
+/** Who may take part. */
+export const CohortPolicy = z.object({
+  dataset: Slug,
+  groups: z.array(Slug).max(64),
+  minimumExamples: z.int().nonnegative(),
+})
+export type CohortPolicy = z.infer<typeof CohortPolicy>
+
+/** What fixes the exponent of the exact sum: DESIGN section 7. */
+export const SumRule = z.object({
+  weighting: z.enum(['examples', 'uniform']),
+  /** W: integer weights above it are capped; <= 2^24. */
+  weightCap: z
+    .int()
+    .min(1)
+    .max(2 ** 24),
+  /** N: most updates that the attempt may accept, over all regions. */
+  maxUpdates: z
+    .int()
+    .min(1)
+    .max(2 ** 31),
+  /** B of average tensors: a power of two. */
+  bound: z.number().positive(),
+  /** B of buffers (running statistics): a power of two. */
+  bufferBound: z.number().positive(),
+  /** C, or null. */
+  clippingNorm: z.number().positive().nullable(),
+})
+export type SumRule = z.infer<typeof SumRule>
+
+/** The part of an attempt that one shard plays; counts are devices. */
+export const ShardPlan = z.object({
+  region: Slug,
+  shard: z.int().nonnegative(),
+  /** Pinned when the attempt opened; raised only when the lease changes before the shard is summed. */
+  epoch: z.int().positive(),
+  /** Close when so many updates are accepted. */
+  goal: z.int().nonnegative(),
+  /** Select so many (over-selection included). */
+  select: z.int().nonnegative(),
+})
+export type ShardPlan = z.infer<typeof ShardPlan>
+
+/** Everything a region needs to run its part of one attempt. */
+export const RoundDescriptor = AttemptRef.extend({
+  taskName: z.string(),
+  openedAt: Timestamp,
+  /** Selection waits for further devices until then. */
+  selectionDeadline: Timestamp,
+  /** The shard closes by then, with whatever it has. */
+  deadline: Timestamp,
+  base: ObjectRef.extend({ version: Uuid, number: z.int().nonnegative() }),
+  manifest: ObjectRef,
+  graph: ObjectRef.nullable(),
+  trainer: TrainerSettings,
+  cohort: CohortPolicy,
+  sum: SumRule,
+  /** Hex; the seed of a device is H(task seed, round, device label). */
+  taskSeed: z.string().regex(/^[0-9a-f]{2,64}$/),
+  /** The shards of the region that this descriptor is sent to. */
+  shards: z.array(ShardPlan).max(4096),
+})
+export type RoundDescriptor = z.infer<typeof RoundDescriptor>
+
+/** Evaluation of one version by the evaluators of a region's shards. */
+export const EvaluationDescriptor = z.object({
+  evaluation: Uuid,
+  task: Uuid,
+  round: z.int().nonnegative(),
+  weights: ObjectRef.extend({ version: Uuid, number: z.int().nonnegative() }),
+  manifest: ObjectRef,
+  graph: ObjectRef.nullable(),
+  trainer: TrainerSettings,
+  dataset: Slug,
+  deadline: Timestamp,
+  shards: z.array(z.object({ region: Slug, shard: z.int().nonnegative(), epoch: z.int().positive() })).max(4096),
+})
+export type EvaluationDescriptor = z.infer<typeof EvaluationDescriptor>
+
+/** Additive integer metrics travel as decimal text, since sums pass 2^53. Names ending in `_q20` count units of 2^-20. */
+export const MetricSums = z.record(z.string().regex(/^[a-z][a-z0-9_]{0,47}$/), z.string().regex(/^-?\d{1,30}$/))
+export type MetricSums = z.infer<typeof MetricSums>
+
+export const AttemptOutcome = z.enum(['committed', 'abandoned', 'cancelled'])
+export type AttemptOutcome = z.infer<typeof AttemptOutcome>

@@ -1,0 +1,157 @@
+import * as z from 'zod'
+import { DisplayName, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
+import { CohortPolicy, MetricSums, TrainerSettings } from './round.ts'
+
+export const TaskState = z.enum(['draft', 'queued', 'running', 'paused', 'completed', 'failed', 'cancelled'])
+export type TaskState = z.infer<typeof TaskState>
+
+export const AttemptState = z.enum(['open', 'collecting', 'closing', 'committed', 'abandoned'])
+export type AttemptState = z.infer<typeof AttemptState>
+
+/** Four separate wishes (how many to start with, to aim at, to close with, to ask), all over all regions. */
+export const CohortSize = z
+  .strictObject({
+    /** Close as soon as so many updates are accepted; null: all eligible devices. */
+    goal: z.int().min(1).max(10_000_000).nullable().default(null),
+    /** Alternatively a share of the eligible devices; ignored where `goal` is set. */
+    fraction: z.number().gt(0).max(1).default(1),
+    /** Do not open a round with fewer eligible devices online. */
+    minimumToStart: z.int().min(1).default(1),
+    /** Commit at the deadline with at least so many accepted updates. */
+    quorum: z.int().min(1).default(1),
+    /** Select so many times the goal; where the goal is everybody, nobody is left to over-select. */
+    overSelection: z.number().min(1).max(10).default(1.3),
+  })
+  .prefault({})
+export type CohortSize = z.infer<typeof CohortSize>
+
+/** `POST /v1/tasks`. Every field but name and model has a default. */
+export const CreateTask = z.strictObject({
+  name: DisplayName,
+  /** Start from this model's version; absent: its newest finalised version. */
+  model: z.strictObject({ model: Uuid, version: Uuid.optional() }),
+  rounds: z.int().min(1).max(100_000).default(10),
+  trainer: z
+    .strictObject({
+      framework: TrainerSettings.shape.framework.default('onnx'),
+      trainer: Slug.optional(),
+      localEpochs: TrainerSettings.shape.localEpochs.default(1),
+      batchSize: TrainerSettings.shape.batchSize.default(32),
+      learningRate: TrainerSettings.shape.learningRate.default(0.05),
+      optimizer: TrainerSettings.shape.optimizer.default('sgd'),
+      loss: TrainerSettings.shape.loss.default('softmax-cross-entropy'),
+    })
+    .prefault({}),
+  aggregation: z
+    .strictObject({
+      rule: z.string().max(64).default('weighted-mean'),
+      weightCap: z
+        .int()
+        .min(1)
+        .max(2 ** 24)
+        .default(2 ** 16),
+      clippingNorm: z.number().positive().max(1e9).nullable().default(null),
+    })
+    .prefault({}),
+  cohort: z.strictObject({
+    dataset: CohortPolicy.shape.dataset,
+    groups: CohortPolicy.shape.groups.default([]),
+    minimumExamples: CohortPolicy.shape.minimumExamples.default(1),
+    size: CohortSize,
+  }),
+  /** Names of regions; empty: all. */
+  regions: z.array(Slug).max(4096).default([]),
+  deadlines: z
+    .strictObject({
+      selectionSeconds: z.int().min(1).max(86_400).default(30),
+      roundSeconds: z.int().min(1).max(604_800).default(600),
+    })
+    .prefault({}),
+  /** Attempts of one round before the task fails. */
+  attempts: z.int().min(1).max(100).default(3),
+  evaluation: z
+    .strictObject({ dataset: Slug.nullable().default(null), deadlineSeconds: z.int().min(1).max(86_400).default(120) })
+    .prefault({}),
+  /** Same seed, same devices, same data: same bytes. Absent: drawn. */
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .optional(),
+  /** Start at once, or keep a draft. */
+  start: z.boolean().default(true),
+})
+export type CreateTask = z.infer<typeof CreateTask>
+
+/** A round as the API shows it: its latest attempt and what came out. */
+export const RoundView = z.object({
+  round: z.int().positive(),
+  attempt: z.int().positive(),
+  state: AttemptState,
+  reason: z.string().nullable(),
+  openedAt: Timestamp,
+  settledAt: Timestamp.nullable(),
+  seconds: z.number().nullable(),
+  goal: z.int(),
+  selected: z.int(),
+  accepted: z.int(),
+  /** Sum of the integer weights, i.e. examples under the weighted mean. */
+  weight: z.number().nullable(),
+  /** Mean training loss over the accepted updates. */
+  trainingLoss: z.number().nullable(),
+  version: Uuid.nullable(),
+  modelSha256: Sha256.nullable(),
+  /** Of the new version on the evaluators' test sets; null with `evaluatedExamples` 0 until it arrives. */
+  accuracy: z.number().nullable(),
+  loss: z.number().nullable(),
+  evaluatedExamples: z.int(),
+  regions: z.array(
+    z.object({
+      region: Slug,
+      shard: z.int(),
+      epoch: z.int(),
+      state: z.string(),
+      selected: z.int(),
+      accepted: z.int(),
+    }),
+  ),
+})
+export type RoundView = z.infer<typeof RoundView>
+
+export const TaskView = z.object({
+  id: Uuid,
+  name: z.string(),
+  state: TaskState,
+  /** Why a task failed or was cancelled: catalogue code and text. */
+  reason: z.object({ code: z.string(), detail: z.string() }).nullable(),
+  model: Uuid,
+  startVersion: Uuid,
+  currentVersion: Uuid,
+  rounds: z.object({ wanted: z.int(), committed: z.int() }),
+  settings: z.record(z.string(), z.unknown()),
+  createdAt: Timestamp,
+  startedAt: Timestamp.nullable(),
+  finishedAt: Timestamp.nullable(),
+  createdBy: z.string(),
+})
+export type TaskView = z.infer<typeof TaskView>
+
+/** `GET /v1/tasks/{task}`: the task with its rounds (newest 200, oldest first). */
+export const TaskDetail = TaskView.extend({ history: z.array(RoundView) })
+export type TaskDetail = z.infer<typeof TaskDetail>
+
+export const ParticipantView = z.object({
+  round: z.int(),
+  attempt: z.int(),
+  region: Slug,
+  device: Uuid,
+  label: z.string(),
+  verdict: z.string(),
+  code: z.string().nullable(),
+  detail: z.string().nullable(),
+  examples: z.number().nullable(),
+  bytes: z.number().nullable(),
+  seconds: z.number().nullable(),
+  metrics: MetricSums,
+})
+export type ParticipantView = z.infer<typeof ParticipantView>
