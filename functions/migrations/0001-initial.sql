@@ -42,7 +42,7 @@ create table device (
   id uuid primary key,
   region text not null references region,
   shard_hash bytea not null,                -- sha256(id); its shard is this number modulo the region's shard count
-  label text not null unique,
+  label text not null,
   kind text not null check (kind in ('trainer', 'evaluator')),
   groups text[] not null default '{}',
   certificate_sha256 text not null,
@@ -52,6 +52,8 @@ create table device (
   created_at timestamptz not null default now()
 );
 create index device_by_region_sequence on device (region, sequence);
+-- A label names one device at a time; a revoked one gives it free for the next enrolment.
+create unique index device_label_current on device (label) where revoked_at is null;
 
 create table model (
   id uuid primary key,
