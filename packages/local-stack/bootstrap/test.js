@@ -1,0 +1,9 @@
+// `npm test`: installs what is missing, then runs every check on the Node that belongs to it.
+import { join } from 'node:path'
+import { ensureInstalled, exitCodes, findNode, root } from './install.js'
+import { handOver } from './hand-over.js'
+
+const failed = ensureInstalled()
+const node = failed === 0 ? findNode() : null
+if (node) handOver(node, [join(root, 'tools', 'check.ts'), ...process.argv.slice(2)], { cwd: root })
+else process.exitCode = failed || exitCodes.environment

@@ -1,0 +1,23 @@
+/** Generated code is committed; this generates it anew and fails on a difference. */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { join } from 'node:path'
+
+const run = promisify(execFile)
+const root = join(import.meta.dirname, '..')
+/** Folders whose package.json has a `generate` script, and what it writes. */
+const generated = [
+  { folder: 'packages/contracts', output: 'packages/contracts/src/gen' },
+  { folder: 'packages/onnx-train', output: 'packages/onnx-train/src/gen' },
+] as const
+
+for (const { folder } of generated) {
+  await run('npm', ['run', '--silent', 'generate'], { cwd: join(root, folder) })
+}
+const { stdout } = await run('git', ['status', '--porcelain', '--', ...generated.map(entry => entry.output)], {
+  cwd: root,
+})
+if (stdout !== '') {
+  process.stderr.write(`Generated code differs from what is committed. Run \`npm run generate\` and commit:\n${stdout}`)
+  process.exitCode = 1
+}
