@@ -1,0 +1,76 @@
+import type { Graph } from './graph.ts'
+import { modelFromGraph } from './graph-to-proto.ts'
+import { OnnxModelError } from './onnx-model-error.ts'
+import type { Parameter } from './parameters.ts'
+import type { Runner } from './runner.ts'
+import { type Tensor, zeros } from './tensor.ts'
+import type { Size, ValueType } from './values.ts'
+import { writeModel } from './write-model.ts'
+
+/** Two batch sizes tell a fixed size from one that grows with the batch. */
+const probeSizes = [2, 3] as const
+
+/**
+ * Types and shapes of every value, found by running the forward graph at two batch sizes with zeros.
+ * Values are independent of the weights' values; shape arithmetic inside the graph therefore just works.
+ * Throws SHAPES_UNKNOWN with the runtime's message as cause.
+ */
+export const inferValues = async (
+  graph: Graph,
+  parameters: readonly Parameter[],
+  opset: number,
+  runner: Runner,
+): Promise<Map<string, ValueType>> => {
+  const names = graph.nodes.flatMap(({ outputs }) => outputs).filter(name => name !== '')
+  const known = new Map<string, ValueType>()
+  for (const [name, { dtype, shape }] of graph.constants) known.set(name, { dtype, shape })
+  for (const { name, dtype, shape } of parameters) known.set(name, { dtype, shape })
+  const model = writeModel(modelFromGraph(withOutputs(graph, parameters, names), opset))
+  const weights = parameters.map(({ name, dtype, shape }): [string, Tensor] => [name, zeros(dtype, shape)])
+  const probes = []
+  for (const batch of probeSizes) {
+    const data = graph.inputs.map(({ name, dtype, shape }): [string, Tensor] => [
+      name,
+      zeros(dtype, [batch, ...(shape.slice(1) as number[])]),
+    ])
+    probes.push(new Map([...data, ...(await runProbe(runner, model, new Map([...data, ...weights]), names))]))
+  }
+  const [small, large] = probes as [Map<string, Tensor>, Map<string, Tensor>]
+  for (const [name, tensor] of small) known.set(name, compare(tensor, large.get(name)))
+  return known
+}
+
+/** Every intermediate as an output whose type the runtime infers. */
+const withOutputs = (graph: Graph, parameters: readonly Parameter[], names: readonly string[]): Graph => ({
+  ...graph,
+  inputs: [...graph.inputs, ...parameters],
+  outputs: names.map(name => ({ name })),
+})
+
+const runProbe = async (
+  runner: Runner,
+  model: Uint8Array,
+  feeds: ReadonlyMap<string, Tensor>,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, Tensor>> => {
+  try {
+    return await runner(model, feeds, names)
+  } catch (cause) {
+    throw new OnnxModelError(
+      'SHAPES_UNKNOWN',
+      `The runtime could not run the forward graph: ${cause instanceof Error ? cause.message.slice(0, 400) : cause}`,
+      'Check that the model runs on batches of two and three examples.',
+      { cause },
+    )
+  }
+}
+
+const compare = (small: Tensor, large: Tensor | undefined): ValueType => ({
+  dtype: small.dtype,
+  shape: small.shape.map((size, axis): Size => {
+    const other = large?.shape[axis]
+    if (size === other) return size
+    const perExample = size / probeSizes[0]
+    return Number.isInteger(perExample) && other === perExample * probeSizes[1] ? { perExample } : 'unknown'
+  }),
+})

