@@ -1,0 +1,19 @@
+import type { Role } from '@tributary/contracts/routes'
+
+/** Who asks. */
+export type Principal =
+  | { readonly kind: 'anonymous' }
+  | { readonly kind: 'token'; readonly name: string; readonly role: Role }
+  | { readonly kind: 'regional-node' | 'device'; readonly id: string }
+
+/** For the audit trail, `created_by` and the scope of idempotency keys. */
+export const principalName = (principal: Principal): string => {
+  switch (principal.kind) {
+    case 'anonymous':
+      return 'anonymous'
+    case 'token':
+      return `token:${principal.name}`
+    default:
+      return `${principal.kind}:${principal.id}`
+  }
+}

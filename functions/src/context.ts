@@ -1,0 +1,64 @@
+import type { Cache } from './adapters/cache.ts'
+import { type Clock, systemClock } from './adapters/clock.ts'
+import type { FunctionInvoker } from './adapters/function-invoker.ts'
+import { type Ids, uuidV7Ids } from './adapters/ids.ts'
+import { LambdaInvoker } from './adapters/lambda-invoker.ts'
+import type { ObjectStore } from './adapters/object-store.ts'
+import { S3ObjectStore } from './adapters/s3-object-store.ts'
+import { UpstashCache } from './adapters/upstash-cache.ts'
+import { type Audit, createAudit } from './audit/audit.ts'
+import type { CoreConfig } from './config.ts'
+import { Database } from './database/database.ts'
+import { createLog, type Log } from './log.ts'
+import { createOutbox, type Outbox } from './outbox/outbox.ts'
+
+/** What the handlers of a function stand on; one for the life of an instance. */
+export type Context = {
+  readonly database: Database
+  readonly store: ObjectStore
+  readonly cache: Cache
+  readonly outbox: Outbox
+  readonly audit: Audit
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly log: Log
+  /** Starts the merge of a closed attempt; for `sql.afterCommit`. */
+  readonly startMerge: (attempt: { task: string; round: number; attempt: number }) => Promise<void>
+  readonly wakeRelay: () => Promise<void>
+}
+
+/** Opens nothing yet: connections are made when they are first used. */
+export const createContext = (
+  config: CoreConfig,
+  name: string,
+  parts: { invoker?: FunctionInvoker; statementSeconds?: number } = {},
+): Context => {
+  const log = createLog(config.log.LOG_LEVEL, name)
+  const invoker = parts.invoker ?? new LambdaInvoker()
+  const wakeRelay = () => invoker.invoke(config.functions.RELAY_FUNCTION, {})
+  const { statementSeconds } = parts
+  return {
+    database: new Database({
+      url: config.database.DATABASE_URL,
+      log,
+      name,
+      ...(statementSeconds === undefined ? {} : { statementSeconds }),
+    }),
+    store: new S3ObjectStore({
+      bucket: config.objectStorage.BUCKET,
+      pathStyle: config.objectStorage.OBJECT_STORAGE_PATH_STYLE,
+    }),
+    cache: new UpstashCache({
+      url: config.cache.UPSTASH_REDIS_REST_URL,
+      token: config.cache.UPSTASH_REDIS_REST_TOKEN,
+      log,
+    }),
+    outbox: createOutbox({ ids: uuidV7Ids, clock: systemClock, wakeRelay }),
+    audit: createAudit(systemClock),
+    clock: systemClock,
+    ids: uuidV7Ids,
+    log,
+    startMerge: attempt => invoker.invoke(config.functions.MERGE_FUNCTION, attempt),
+    wakeRelay,
+  }
+}

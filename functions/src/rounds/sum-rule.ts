@@ -1,0 +1,48 @@
+import type { SumRule } from '@tributary/contracts/round'
+import { TributaryError } from '@tributary/contracts/errors'
+import type { CreateTask } from '@tributary/contracts/tasks'
+import { boundFor, sumExponent } from '@tributary/learning/exact-sum/exponent'
+import { SumError } from '@tributary/learning/exact-sum/sum-error'
+import { largestWeight } from '@tributary/learning/exact-sum/sum-rule'
+
+/** How a rule of `aggregation.rule` weights an update. */
+const weightings = new Map<string, SumRule['weighting']>([
+  ['weighted-mean', 'examples'],
+  ['mean', 'uniform'],
+])
+
+/** Rules that need every update in one place (DESIGN section 7). */
+const rulesOverUpdates: ReadonlySet<string> = new Set(['median', 'trimmed-mean', 'krum', 'multi-krum'])
+
+/**
+ * What fixes the exponent of an attempt's exact sum.
+ * @param maxUpdates N over all regions
+ * @throws TributaryError RULE_UNKNOWN, RULE_NOT_DECOMPOSABLE, SUM_WOULD_OVERFLOW
+ */
+export const sumRuleOf = ({ aggregation }: Pick<CreateTask, 'aggregation'>, maxUpdates: number): SumRule => {
+  const weighting = weightings.get(aggregation.rule)
+  if (weighting === undefined) {
+    const code = rulesOverUpdates.has(aggregation.rule) ? 'RULE_NOT_DECOMPOSABLE' : 'RULE_UNKNOWN'
+    throw new TributaryError(code, {
+      detail: `aggregation.rule is ${JSON.stringify(aggregation.rule)}; known: ${[...weightings.keys()].join(', ')}`,
+    })
+  }
+  try {
+    const rule: SumRule = {
+      weighting,
+      weightCap: aggregation.weightCap,
+      maxUpdates,
+      bound: boundFor(aggregation.clippingNorm),
+      // The clipping norm leaves running statistics alone (DESIGN section 7).
+      bufferBound: boundFor(null),
+      clippingNorm: aggregation.clippingNorm,
+    }
+    const weightCap = largestWeight(rule)
+    for (const bound of [rule.bound, rule.bufferBound]) sumExponent({ bound, weightCap, maxUpdates })
+    return rule
+  } catch (error) {
+    if (error instanceof SumError)
+      throw new TributaryError('SUM_WOULD_OVERFLOW', { detail: error.message, cause: error })
+    throw error
+  }
+}

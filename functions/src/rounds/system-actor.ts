@@ -1,0 +1,2 @@
+/** Who acts where nobody asked: events, deadlines, merges. */
+export const systemActor = 'system'
