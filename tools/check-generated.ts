@@ -14,7 +14,8 @@ const generated = [
 for (const { folder } of generated) {
   await run('npm', ['run', '--silent', 'generate'], { cwd: join(root, folder) })
 }
-const { stdout } = await run('git', ['status', '--porcelain', '--', ...generated.map(entry => entry.output)], {
+await run(process.execPath, ['tools/generate-errors.ts'], { cwd: root })
+const { stdout } = await run('git', ['status', '--porcelain', '--', 'docs/errors.md', ...generated.map(entry => entry.output)], {
   cwd: root,
 })
 if (stdout !== '') {
