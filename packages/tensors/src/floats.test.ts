@@ -54,7 +54,12 @@ test('F32 and F64 are read in place where they are aligned', () => {
   const aligned = readFloats(buffer.subarray(8, 16), 'F32')
   buffer.set(bytesOf(Float32Array.of(0.25)), 8)
   assert.equal(aligned[0], 0.25)
-  assert.equal(readFloats(Uint8Array.from([9, ...bytesOf(Float64Array.of(-3))]).subarray(1), 'F64')[0], -3)
+})
+
+test('unaligned bytes are read from a copy, of a Buffer too', () => {
+  const unaligned = Uint8Array.from([9, ...bytesOf(Float64Array.of(-3))]).subarray(1)
+  assert.equal(readFloats(unaligned, 'F64')[0], -3)
+  assert.equal(readFloats(Buffer.from(unaligned.buffer, 1, 8), 'F64')[0], -3)
 })
 
 test('part of an element is refused', () => {

@@ -49,7 +49,8 @@ export function typedView<D extends Dtype>(bytes: Uint8Array, dtype: D): ArrayOf
   if (bytes.byteLength % size !== 0) {
     throw new RangeError(`${bytes.byteLength} bytes are not a whole number of ${dtype} elements of ${size} bytes`)
   }
-  const aligned = isAligned(bytes, dtype) ? bytes : bytes.slice()
+  // Not `slice`: that of a Buffer copies nothing.
+  const aligned = isAligned(bytes, dtype) ? bytes : new Uint8Array(bytes)
   return new constructors[dtype](aligned.buffer, aligned.byteOffset, aligned.byteLength / size)
 }
 
