@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import { extractWeights } from '@tributary/onnx-train/extract-weights'
+import { mcmahan2nn, mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
+import { readModel } from '@tributary/onnx-train/read-model'
+import { loadMnist } from '@tributary/onnx-train/testing/mnist'
+import { withoutWeights } from '@tributary/onnx-train/without-weights'
+import { writeModel } from '@tributary/onnx-train/write-model'
+import { exampleOrders } from './example-orders.ts'
+import { OnnxTrainer } from './onnx-trainer.ts'
+import type { DataSet, TrainingJob, TrainingSettings } from './trainer.ts'
+import { TrainingDivergedError } from './training-error.ts'
+
+const digits = loadMnist('train', 605)
+const data: DataSet = { features: digits.images, labels: digits.labels }
+const settings: TrainingSettings = {
+  localEpochs: 2,
+  batchSize: 10,
+  learningRate: 0.1,
+  optimizer: 'sgd',
+  loss: 'softmax-cross-entropy',
+}
+const seed = new Uint8Array(16).fill(7)
+
+const startModel = (bytes: Uint8Array): Pick<TrainingJob, 'graph' | 'weights'> => {
+  const model = readModel(bytes, { maxBytes: 1e8 })
+  const parts = extractWeights(model).tensors.map(tensor => new Float32Array(tensor.bytes.slice().buffer))
+  const weights = Float32Array.from(parts.flatMap(part => [...part]))
+  return { graph: writeModel(withoutWeights(model)), weights }
+}
+
+const job = (changes: Partial<TrainingJob> = {}): TrainingJob => ({
+  ...startModel(mcmahan2nn(1)),
+  data,
+  settings,
+  orders: exampleOrders(seed, 605, settings.localEpochs),
+  ...changes,
+})
+
+const sha256 = ({ buffer }: Float32Array): string => hash('sha256', new Uint8Array(buffer), 'hex')
+
+let trainer: OnnxTrainer
+before(() => {
+  trainer = new OnnxTrainer()
+})
+after(async () => {
+  await trainer[Symbol.asyncDispose]()
+})
+
+test('the same job gives the same bytes, on the same worker and on a new one', async () => {
+  const first = await trainer.train(job())
+  const second = await trainer.train(job())
+  await using other = new OnnxTrainer()
+  const third = await other.train(job())
+  assert.equal(sha256(second.weights), sha256(first.weights))
+  assert.equal(sha256(third.weights), sha256(first.weights))
+  assert.equal(first.flushToZero, true)
+  // 60 full batches and one of five examples in each of two epochs.
+  assert.equal(first.steps, 122)
+  assert.equal(first.examplesSeen, 1210)
+})
+
+test('training lowers the loss and evaluation counts what it learnt', async () => {
+  const start = job()
+  const before = await trainer.evaluate({ ...start, loss: 'softmax-cross-entropy' })
+  const { weights } = await trainer.train(start)
+  const after = await trainer.evaluate({ ...start, weights, loss: 'softmax-cross-entropy' })
+  assert.equal(before.examples, 605)
+  // Ten classes by chance: −ln 0.1 a digit.
+  assert.ok(Math.abs(before.lossSum / 605 - Math.log(10)) < 0.4, `${before.lossSum / 605}`)
+  assert.ok(after.correct > 530, `${after.correct} of 605`)
+  assert.ok(after.lossSum < before.lossSum / 3)
+  assert.equal((after.lossSum * 2 ** 20) % 1, 0)
+})
+
+test('the event loop stays live and progress arrives while a CNN trains', async () => {
+  let ticks = 0
+  const steps: number[] = []
+  const ticker = setInterval(() => ticks++, 5)
+  const cnn = job({
+    ...startModel(mcmahanCnn(1)),
+    settings: { ...settings, localEpochs: 1 },
+    orders: exampleOrders(seed, 605, 1),
+  })
+  const { seconds } = await trainer.train(cnn, { onProgress: progress => steps.push(progress.steps) })
+  clearInterval(ticker)
+  assert.ok(steps.length > 2)
+  assert.deepEqual(
+    steps,
+    steps.toSorted((a, b) => a - b),
+  )
+  assert.equal(steps.at(-1), 61)
+  assert.ok(ticks > (seconds * 1000) / 5 / 4, `${ticks} ticks of 5 ms in ${seconds} s`)
+})
+
+test('an abort rejects with its reason and leaves the worker usable', async () => {
+  const controller = new AbortController()
+  const endless = job({
+    settings: { ...settings, localEpochs: 500 },
+    orders: exampleOrders(seed, 605, 500),
+  })
+  const training = trainer.train(endless, {
+    signal: controller.signal,
+    onProgress: () => controller.abort(new Error('the round was cancelled')),
+  })
+  await assert.rejects(training, /the round was cancelled/)
+  assert.equal((await trainer.train(job())).steps, 122)
+})
+
+test('an abort before its turn takes a job out of the line', async () => {
+  const controller = new AbortController()
+  const first = trainer.train(job())
+  const second = trainer.train(job(), { signal: controller.signal })
+  controller.abort(new Error('not wanted any more'))
+  await assert.rejects(second, /not wanted any more/)
+  assert.equal((await first).steps, 122)
+})
+
+test('a loss that is not finite ends the job with the step it was seen at', async () => {
+  const wild = job({ settings: { ...settings, learningRate: 1e30 } })
+  await assert.rejects(
+    trainer.train(wild),
+    error => error instanceof TrainingDivergedError && error.step >= 2 && error.step <= 122,
+  )
+})
+
+test('what does not fit together is refused by name', async () => {
+  const { weights } = job()
+  await assert.rejects(trainer.train(job({ weights: weights.slice(1) })), { code: 'WEIGHTS_MISMATCH' })
+  await assert.rejects(trainer.train(job({ graph: new Uint8Array([1, 2, 3]) })), { code: 'MODEL_UNSUPPORTED' })
+  const features = data.features.slice(784)
+  await assert.rejects(trainer.train(job({ data: { ...data, features } })), { code: 'DATA_MISMATCH' })
+  const labels = digits.labels.map(label => label + 1)
+  await assert.rejects(trainer.train(job({ data: { ...data, labels } })), { code: 'DATA_MISMATCH' })
+  await assert.rejects(trainer.train(job({ orders: [Int32Array.of(605), Int32Array.of(0)] })), {
+    code: 'SETTINGS_INVALID',
+  })
+  await assert.rejects(trainer.train(job({ settings: { ...settings, batchSize: 0 } })), { code: 'SETTINGS_INVALID' })
+})
+
+test('labels may be 64-bit', async () => {
+  const labels = BigInt64Array.from(digits.labels, BigInt)
+  const wide = await trainer.train(job({ data: { ...data, labels } }))
+  assert.equal(sha256(wide.weights), sha256((await trainer.train(job())).weights))
+})
+
+test('a worker file that is missing rejects the job instead of hanging', async () => {
+  await using broken = new OnnxTrainer({ workerUrl: new URL('./no-such-worker.ts', import.meta.url) })
+  await assert.rejects(broken.train(job()), { code: 'CRASHED' })
+})
+
+test('closing the trainer rejects the job in flight', async () => {
+  const closing = new OnnxTrainer()
+  const orders = exampleOrders(seed, 605, 500)
+  const training = closing.train(job({ settings: { ...settings, localEpochs: 500 }, orders }), {
+    onProgress: () => void closing[Symbol.asyncDispose](),
+  })
+  await assert.rejects(training, { code: 'DISPOSED' })
+  await assert.rejects(closing.train(job()), { code: 'DISPOSED' })
+})
+
+test('a job that shows no sign of life in time is given up', async () => {
+  await using impatient = new OnnxTrainer({ stallSeconds: 0.005 })
+  await assert.rejects(impatient.train(job()), { code: 'STALLED' })
+})

@@ -1,0 +1,93 @@
+import { type CompiledEvaluation, compileEvaluation } from '@tributary/onnx-train/compile-evaluation'
+import { type CompiledTraining, compileTraining } from '@tributary/onnx-train/compile-training'
+import { parametersOf } from '@tributary/onnx-train/parameters'
+import { readModel } from '@tributary/onnx-train/read-model'
+import { expectWeights } from './flat-weights.ts'
+import type { EvaluateMessage, TrainMessage } from './protocol.ts'
+import { runOnce, Session } from './runtime.ts'
+import type { StepsPerRun } from './steps-per-run.ts'
+
+export type TrainingProgram = AsyncDisposable & {
+  readonly kind: 'train'
+  readonly compiled: CompiledTraining
+  readonly session: Session
+  /** By batch size: what earlier jobs learnt about the speed of this graph here. */
+  readonly pace: Map<number, StepsPerRun>
+}
+
+export type EvaluationProgram = AsyncDisposable & {
+  readonly kind: 'evaluate'
+  readonly compiled: CompiledEvaluation
+  readonly session: Session
+}
+
+/** Larger graphs than ONNX itself can hold are nobody's. */
+const maxGraphBytes = 2 ** 31 - 1
+
+/** Compiled graphs and their sessions, kept from round to round; the one unused for longest makes room. */
+export class GraphCache {
+  readonly #capacity: number
+  readonly #programs = new Map<string, TrainingProgram | EvaluationProgram>()
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  /** Throws OnnxModelError, TrainingError WEIGHTS_MISMATCH. */
+  async training(message: TrainMessage): Promise<TrainingProgram> {
+    const { loss, optimizer } = message.settings
+    const key = ['train', message.graphKey, loss, optimizer].join()
+    const known = await this.#use(key)
+    if (known?.kind === 'train') return known
+    const compiled = await compileTraining(readChecked(message), { loss, optimizer, form: 'loop' }, runOnce)
+    const session = await Session.open(compiled.model)
+    const program: TrainingProgram = { kind: 'train', compiled, session, pace: new Map(), ...ownerOf(session) }
+    this.#programs.set(key, program)
+    return program
+  }
+
+  /** Throws OnnxModelError, TrainingError WEIGHTS_MISMATCH. */
+  async evaluation(message: EvaluateMessage): Promise<EvaluationProgram> {
+    const key = ['evaluate', message.graphKey, message.loss].join()
+    const known = await this.#use(key)
+    if (known?.kind === 'evaluate') return known
+    const compiled = await compileEvaluation(readChecked(message), runOnce)
+    const session = await Session.open(compiled.model)
+    const program: EvaluationProgram = { kind: 'evaluate', compiled, session, ...ownerOf(session) }
+    this.#programs.set(key, program)
+    return program
+  }
+
+  async clear(): Promise<void> {
+    const programs = [...this.#programs.values()]
+    this.#programs.clear()
+    for (const program of programs) await program[Symbol.asyncDispose]()
+  }
+
+  /** Moves a program to the young end, or makes room for a new one. */
+  async #use(key: string): Promise<TrainingProgram | EvaluationProgram | undefined> {
+    const program = this.#programs.get(key)
+    if (program !== undefined) {
+      this.#programs.delete(key)
+      this.#programs.set(key, program)
+      return program
+    }
+    for (const [oldest, stale] of this.#programs) {
+      if (this.#programs.size < this.#capacity) break
+      this.#programs.delete(oldest)
+      await stale[Symbol.asyncDispose]()
+    }
+    return undefined
+  }
+}
+
+/** Checks the number of weights before the compiler makes room for as many as the graph declares. */
+const readChecked = ({ graph, weights }: TrainMessage | EvaluateMessage) => {
+  const model = readModel(graph, { maxBytes: maxGraphBytes })
+  expectWeights(weights, parametersOf(model))
+  return model
+}
+
+const ownerOf = (session: Session): AsyncDisposable => ({
+  [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+})

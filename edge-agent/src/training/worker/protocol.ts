@@ -1,0 +1,46 @@
+import type { EvaluationResult, TrainingSettings, TrainProgress, TrainResult } from '../trainer.ts'
+import type { TrainingErrorCode } from '../training-error.ts'
+
+/** What both kinds of job carry. `dataId` names a data set that was put before. */
+type JobMessage = {
+  readonly id: number
+  readonly graph: Uint8Array
+  /** sha256 of the graph, the key of what the worker compiled for it. */
+  readonly graphKey: string
+  readonly weights: Float32Array
+  readonly dataId: number
+  readonly loss: TrainingSettings['loss']
+  /** One int32; anything but 0 asks the job to stop at the next run. */
+  readonly cancel: SharedArrayBuffer
+}
+
+export type TrainMessage = JobMessage & {
+  readonly kind: 'train'
+  readonly settings: TrainingSettings
+  readonly orders: readonly Int32Array[]
+}
+
+export type EvaluateMessage = JobMessage & { readonly kind: 'evaluate' }
+
+/** Messages to the worker. */
+export type WorkerRequest =
+  | TrainMessage
+  | EvaluateMessage
+  | { readonly kind: 'put-data'; readonly dataId: number; readonly features: Float32Array; readonly labels: Int32Array }
+  | { readonly kind: 'drop-data'; readonly dataId: number }
+  | { readonly kind: 'forget' }
+  | { readonly kind: 'close' }
+
+/** Messages from the worker; every job ends with exactly one of trained, evaluated, cancelled, failed. */
+export type WorkerReport =
+  | { readonly kind: 'progress'; readonly id: number; readonly progress: TrainProgress }
+  | { readonly kind: 'trained'; readonly id: number; readonly result: TrainResult }
+  | { readonly kind: 'evaluated'; readonly id: number; readonly result: EvaluationResult }
+  | { readonly kind: 'cancelled'; readonly id: number }
+  | {
+      readonly kind: 'failed'
+      readonly id: number
+      readonly code: TrainingErrorCode
+      readonly message: string
+      readonly step?: number
+    }

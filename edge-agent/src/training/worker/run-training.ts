@@ -1,0 +1,95 @@
+import type { Tensor } from '@tributary/onnx-train/tensor'
+import type { TrainProgress, TrainResult } from '../trainer.ts'
+import { TrainingDivergedError } from '../training-error.ts'
+import { throwIfCancelled } from './cancelled-error.ts'
+import { joinWeights, splitWeights } from './flat-weights.ts'
+import type { TrainingProgram } from './graph-cache.ts'
+import type { TrainMessage } from './protocol.ts'
+import { flushesToZero } from './runtime.ts'
+import { StepsPerRun } from './steps-per-run.ts'
+import { expectData, type WorkerData } from './worker-data.ts'
+
+/**
+ * Trains over all local epochs. A run makes as many steps as fit its time, and never reaches over the end of an epoch;
+ * what is left of an epoch below the batch size is one more run with one smaller step. Steps and their rows follow
+ * from the orders alone, so how many steps a run takes changes nothing.
+ * Throws TrainingDivergedError, TrainingError, CancelledError.
+ */
+export const runTraining = async (
+  message: TrainMessage,
+  program: TrainingProgram,
+  data: WorkerData,
+  report: (progress: TrainProgress) => void,
+): Promise<TrainResult> => {
+  const { compiled, session } = program
+  const { batchSize, learningRate } = message.settings
+  expectData(data, compiled.exampleShape, compiled.classes)
+  const started = performance.now()
+  const examples = data.labels.length
+  const fixed: [string, Tensor][] = [
+    [compiled.features, { dtype: 'float32', shape: [examples, ...compiled.exampleShape], data: data.features }],
+    [compiled.labels, { dtype: 'int32', shape: [examples], data: data.labels }],
+    [compiled.learningRate, { dtype: 'float32', shape: [], data: Float32Array.of(learningRate) }],
+  ]
+  const fetches = [...compiled.parameters.map(({ output }) => output), compiled.losses]
+  const totalSteps = message.orders.reduce((sum, order) => sum + Math.ceil(order.length / batchSize), 0)
+  const pace = paceOf(program, batchSize)
+  let weights = splitWeights(message.weights, compiled.parameters)
+  const total = { steps: 0, examplesSeen: 0, loss: 0 }
+  for (const epoch of message.orders) {
+    for (let row = 0; row < epoch.length; ) {
+      throwIfCancelled(message.cancel)
+      const { steps, batch } = nextRun(epoch.length - row, batchSize, pace.steps)
+      const order = epoch.subarray(row, row + steps * batch)
+      const runStarted = performance.now()
+      const results = await session.run(
+        new Map<string, Tensor>([
+          ...compiled.parameters.map(({ input }, index): [string, Tensor] => [input, weights[index] as Tensor]),
+          ...fixed,
+          [compiled.order ?? '', { dtype: 'int32', shape: [steps, batch], data: order }],
+        ]),
+        fetches,
+      )
+      const seconds = (performance.now() - runStarted) / 1000
+      if (batch === batchSize) pace.observe(steps, seconds)
+      weights = compiled.parameters.map(({ output }) => results.get(output) as Tensor)
+      const losses = (results.get(compiled.losses) as Tensor).data as Float32Array
+      const diverged = losses.findIndex(loss => !Number.isFinite(loss))
+      if (diverged !== -1) throw new TrainingDivergedError(total.steps + diverged + 1)
+      // Added one by one, so that the sum's rounding does not depend on how steps were grouped into runs.
+      for (const loss of losses) total.loss += loss * batch
+      total.steps += steps
+      total.examplesSeen += order.length
+      row += order.length
+      report({
+        steps: total.steps,
+        totalSteps,
+        loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length,
+        examplesPerSecond: order.length / seconds,
+      })
+    }
+  }
+  const flat = joinWeights(weights)
+  if (flat === undefined) throw new TrainingDivergedError(total.steps)
+  return {
+    weights: flat,
+    steps: total.steps,
+    examplesSeen: total.examplesSeen,
+    meanLoss: total.loss / total.examplesSeen,
+    seconds: (performance.now() - started) / 1000,
+    flushToZero: flushesToZero(),
+  }
+}
+
+const nextRun = (left: number, batchSize: number, stepsPerRun: number): { steps: number; batch: number } =>
+  left < batchSize
+    ? { steps: 1, batch: left }
+    : { steps: Math.min(stepsPerRun, Math.floor(left / batchSize)), batch: batchSize }
+
+const paceOf = ({ pace }: TrainingProgram, batchSize: number): StepsPerRun => {
+  const known = pace.get(batchSize) ?? new StepsPerRun()
+  // Batch sizes come from tasks: a handful is normal, endlessly many are not worth remembering.
+  if (pace.size >= 32) pace.clear()
+  pace.set(batchSize, known)
+  return known
+}

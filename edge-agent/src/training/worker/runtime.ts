@@ -1,0 +1,56 @@
+import type { Runner } from '@tributary/onnx-train/runner'
+import type { DType, Tensor, TensorData } from '@tributary/onnx-train/tensor'
+import * as ort from 'onnxruntime-node'
+
+/**
+ * One thread per session: results do not depend on the number of cores, and small models are fastest so. Denormals are
+ * flushed to zero; the runtime applies that to the thread that makes the first session of the process, and only then.
+ */
+const options: ort.InferenceSession.SessionOptions = {
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  logSeverityLevel: 3,
+  extra: { session: { set_denormal_as_zero: '1' } },
+}
+
+/** A loaded model. The owner disposes of it, which frees the runtime's memory. */
+export class Session implements AsyncDisposable {
+  readonly #session: ort.InferenceSession
+
+  private constructor(session: ort.InferenceSession) {
+    this.#session = session
+  }
+
+  static async open(model: Uint8Array): Promise<Session> {
+    return new Session(await ort.InferenceSession.create(model, options))
+  }
+
+  /** Runs the model; feeds are read in place. Blocks this thread while it runs. */
+  async run(feeds: ReadonlyMap<string, Tensor>, fetches: readonly string[]): Promise<ReadonlyMap<string, Tensor>> {
+    const inputs = [...feeds].map(([name, { dtype, data, shape }]) => [name, new ort.Tensor(dtype, data, shape)])
+    const results = await this.#session.run(Object.fromEntries(inputs), [...fetches])
+    return new Map(
+      Object.entries(results).map(([name, { type, dims, data }]): [string, Tensor] => [
+        name,
+        { dtype: type as DType, shape: dims, data: data as TensorData },
+      ]),
+    )
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#session.release()
+  }
+}
+
+/** Runs a model once, for the compiler. */
+export const runOnce: Runner = async (model, feeds, fetches) => {
+  await using session = await Session.open(model)
+  return await session.run(feeds, fetches)
+}
+
+/** Whether this thread's arithmetic flushes denormals to zero; JavaScript shares the setting with the runtime. */
+export const flushesToZero = (): boolean => {
+  const smallest = Float64Array.of(2.3e-308)
+  smallest[0] = (smallest[0] ?? 0) / 4
+  return smallest[0] === 0
+}
