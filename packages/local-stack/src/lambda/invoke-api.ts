@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AsyncInvocations } from './async-invocations.ts'
+import type { FunctionPool } from './function-pool.ts'
+import { payloadLimits, ThrottledError } from './invocation.ts'
+import { type ListenAddress, type ListeningServer, listen } from './listen.ts'
+import { readBody } from './read-body.ts'
+
+export interface InvokeApiOptions {
+  readonly pools: ReadonlyMap<string, FunctionPool>
+  readonly events: AsyncInvocations
+  /** Whose signature is taken; requests of others are refused. */
+  readonly accessKeyId: string
+}
+
+const path = /^\/2015-03-31\/functions\/([^/?]{1,170})\/invocations(?:\?|$)/
+const credential =
+  /^AWS4-HMAC-SHA256 Credential=([^/]{1,128})\/\d{8}\/[a-z0-9-]+\/lambda\/aws4_request, ?SignedHeaders=[^,]+, ?Signature=[0-9a-f]{64}$/
+const serverOptions = { noDelay: true, keepAliveTimeout: 65_000, headersTimeout: 10_000, requestTimeout: 30_000 }
+
+/** A refusal of the Invoke API, as the AWS SDK reads it. */
+class InvokeError extends Error {
+  readonly status: number
+  readonly type: string
+
+  constructor(status: number, type: string, message: string) {
+    super(message)
+    this.name = 'InvokeError'
+    this.status = status
+    this.type = type
+  }
+}
+
+/**
+ * Lambda's Invoke operation for the unmodified SDK, and `GET /healthz`.
+ * https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+ */
+export function startInvokeApi(address: ListenAddress, options: InvokeApiOptions): Promise<ListeningServer> {
+  return listen(address, serverOptions, (request, response) => {
+    if (request.method === 'GET' && request.url === '/healthz') return send(response, 200, '{"status":"ok"}')
+    invoke(request, response, options).catch(error => {
+      const known =
+        error instanceof InvokeError
+          ? error
+          : error instanceof ThrottledError
+            ? new InvokeError(429, 'TooManyRequestsException', error.message)
+            : new InvokeError(500, 'ServiceException', 'The runner failed; its log has the cause.')
+      if (known.status === 500) console.error(`invoke: ${(error as Error).stack}`)
+      send(response, known.status, JSON.stringify({ Type: 'User', message: known.message }), {
+        'x-amzn-errortype': known.type,
+      })
+    })
+  })
+}
+
+async function invoke(request: IncomingMessage, response: ServerResponse, options: InvokeApiOptions): Promise<void> {
+  const type = String(request.headers['x-amz-invocation-type'] ?? 'RequestResponse')
+  const limit = type === 'Event' ? payloadLimits.asynchronous : payloadLimits.synchronous
+  const payload = await readBody(request, limit)
+  const name = path.exec(request.url ?? '')?.[1]
+  if (request.method !== 'POST' || name === undefined) {
+    throw new InvokeError(404, 'UnknownOperationException', 'Only Invoke is served here.')
+  }
+  checkSignature(request, options.accessKeyId)
+  const pool = options.pools.get(functionName(name))
+  if (!pool) throw new InvokeError(404, 'ResourceNotFoundException', `Function not found: ${functionName(name)}`)
+  if (!payload) throw new InvokeError(413, 'RequestTooLargeException', `The payload is larger than ${limit} bytes.`)
+  const event = checkedJson(payload)
+
+  if (type === 'DryRun') return send(response, 204, '')
+  if (type === 'Event') {
+    const requestId = options.events.accept(pool, event)
+    if (!requestId) throw new InvokeError(429, 'TooManyRequestsException', `${name}: too many events wait.`)
+    return send(response, 202, '', { 'x-amzn-requestid': requestId })
+  }
+  if (type !== 'RequestResponse') {
+    throw new InvokeError(400, 'InvalidParameterValueException', `There is no invocation type ${type}.`)
+  }
+  const result = await pool.invoke(event, 'bounded')
+  send(response, 200, result.payload, {
+    'x-amzn-requestid': result.requestId,
+    'x-amz-executed-version': '$LATEST',
+    ...(result.errorType === undefined ? {} : { 'x-amz-function-error': 'Unhandled' }),
+  })
+}
+
+/** A name, a partial or a whole ARN, with or without a qualifier. */
+function functionName(text: string): string {
+  let name = text
+  try {
+    name = decodeURIComponent(text)
+  } catch {
+    // Then it is no function's name either.
+  }
+  return /(?:^|:)function:([^:]+)/.exec(name)?.[1] ?? name.split(':')[0] ?? name
+}
+
+/** On loopback the access key is the secret that matters: it keeps other users of the machine and web pages out. */
+function checkSignature(request: IncomingMessage, accessKeyId: string): void {
+  const { authorization } = request.headers
+  if (authorization === undefined) {
+    throw new InvokeError(403, 'MissingAuthenticationTokenException', 'Sign the request (SigV4).')
+  }
+  if (credential.exec(authorization)?.[1] !== accessKeyId) {
+    throw new InvokeError(403, 'UnrecognizedClientException', 'The security token included in the request is invalid.')
+  }
+}
+
+function checkedJson(payload: Buffer): Buffer {
+  if (payload.length === 0) return Buffer.from('{}')
+  try {
+    JSON.parse(payload.toString('utf8'))
+    return payload
+  } catch {
+    throw new InvokeError(400, 'InvalidRequestContentException', 'Could not parse request body into json.')
+  }
+}
+
+function send(response: ServerResponse, status: number, body: string | Buffer, headers: Record<string, string> = {}) {
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'x-amzn-requestid': randomUUID(),
+    ...(status === 204 ? {} : { 'content-length': Buffer.byteLength(body) }),
+    ...headers,
+  })
+  response.end(status === 204 ? undefined : body)
+}
