@@ -1,0 +1,79 @@
+import { join } from 'node:path'
+import type { BackingServices } from '../services/start-services.ts'
+import type { Identity } from './identity.ts'
+
+/** Environments of the deployables: only endpoints and credentials differ from the cloud. */
+
+const path = '/usr/local/bin:/usr/bin:/bin'
+
+/** What the AWS SDKs read by themselves. */
+const awsEnvironment = (services: BackingServices): Record<string, string> => ({
+  AWS_REGION: services.objectStorage.region,
+  AWS_ACCESS_KEY_ID: services.objectStorage.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: services.objectStorage.secretAccessKey,
+  AWS_ENDPOINT_URL_S3: services.objectStorage.url,
+  BUCKET: services.objectStorage.bucket,
+  OBJECT_STORAGE_PATH_STYLE: 'true',
+})
+
+export const functionsEnvironment = (
+  services: BackingServices,
+  more: { lambdaUrl: string; apiTokens: string },
+): Record<string, string> => ({
+  ...awsEnvironment(services),
+  DATABASE_URL: services.postgres.url,
+  AWS_ENDPOINT_URL_LAMBDA: more.lambdaUrl,
+  AWS_ENDPOINT_URL_IOT_DATA_PLANE: services.iotData.url,
+  UPSTASH_REDIS_REST_URL: services.upstash.url,
+  UPSTASH_REDIS_REST_TOKEN: services.upstash.token,
+  AMQP_URL: services.amqp.url,
+  AUTHORITY_CERT_FILE: services.authority.certificateFile,
+  AUTHORITY_KEY_FILE: services.authority.keyFile,
+  API_TOKENS: more.apiTokens,
+  RELAY_FUNCTION: 'relay',
+  MERGE_FUNCTION: 'merge',
+  LOG_LEVEL: 'info',
+})
+
+export const nodeEnvironment = (
+  services: BackingServices,
+  identity: Identity,
+  more: { apiUrl: string; grpcPort: number; httpPort: number; dataFolder: string },
+): Record<string, string> => ({
+  ...awsEnvironment(services),
+  PATH: path,
+  NODE_CERT_FILE: identity.certificateFile,
+  NODE_KEY_FILE: identity.keyFile,
+  AUTHORITY_CERT_FILE: services.authority.certificateFile,
+  CENTRAL_URL: more.apiUrl,
+  AMQP_URL: services.amqp.url,
+  MQTT_URL: services.mqtt.url,
+  GRPC_LISTEN: `127.0.0.1:${more.grpcPort}`,
+  GRPC_ENDPOINT: `localhost:${more.grpcPort}`,
+  HTTP_LISTEN: `127.0.0.1:${more.httpPort}`,
+  DATA_DIR: more.dataFolder,
+  LOG_LEVEL: 'info',
+})
+
+export const agentEnvironment = (
+  services: BackingServices,
+  identity: Identity,
+  more: { nodeEndpoint: string; dataFolder: string; stateFolder: string },
+): Record<string, string> => ({
+  PATH: path,
+  AGENT_CERT_FILE: identity.certificateFile,
+  AGENT_KEY_FILE: identity.keyFile,
+  AUTHORITY_CERT_FILE: services.authority.certificateFile,
+  NODE_ENDPOINTS: more.nodeEndpoint,
+  MQTT_URL: services.mqtt.url,
+  DATA_DIR: more.dataFolder,
+  STATE_DIR: more.stateFolder,
+  LOG_LEVEL: 'info',
+})
+
+export const stateFolders = (state: string) => ({
+  node: (region: string) => join(state, 'nodes', region),
+  device: (label: string) => join(state, 'devices', label),
+  data: join(state, 'data'),
+  results: join(state, 'results'),
+})

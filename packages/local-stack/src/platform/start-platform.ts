@@ -1,0 +1,126 @@
+import { join } from 'node:path'
+import type { DeviceData } from '../demo/device-data.ts'
+import type { OwnedProcess } from '../processes/owned-process.ts'
+import type { Watchdog } from '../processes/watchdog.ts'
+import type { BackingServices } from '../services/start-services.ts'
+import type { Report } from '../services/service-report.ts'
+import type { StackFolders } from '../settings/folders.ts'
+import type { StackPorts } from '../settings/ports.ts'
+import type { StartOptions } from '../start/options.ts'
+import { ApiClient } from './api-client.ts'
+import { type ApiTokens, ensureApiTokens } from './api-tokens.ts'
+import { startControlPlane } from './control-plane.ts'
+import { agentEnvironment, nodeEnvironment, stateFolders } from './environments.ts'
+import { ensureDevices, ensureNode, ensureRegions, forEachParallel, planFleet, regionName } from './fleet.ts'
+import { spawnBundle } from './own-process.ts'
+
+export type PlatformSetting = {
+  readonly root: string
+  readonly options: StartOptions
+  readonly folders: StackFolders
+  readonly ports: StackPorts
+  readonly services: BackingServices
+  readonly data: DeviceData
+  readonly watchdog: Watchdog
+  readonly report: Report
+  readonly signal: AbortSignal
+}
+
+/** Every part of Tributary as processes of its own, ready to work. */
+export type Platform = AsyncDisposable & {
+  readonly api: ApiClient
+  readonly apiUrl: string
+  readonly tokens: ApiTokens
+}
+
+/** Starts control plane, regional nodes, agents and the evaluator. */
+export const startPlatform = async (setting: PlatformSetting): Promise<Platform> => {
+  const { root, options, folders, ports, services, data, report, signal } = setting
+  await using stack = new AsyncDisposableStack()
+  const places = stateFolders(folders.state)
+  const processSetting = { logs: folders.logs, report, watchdog: setting.watchdog, signal }
+  const step = async <Result>(service: string, detail: string, action: () => Promise<Result>): Promise<Result> => {
+    const before = performance.now()
+    const result = await action()
+    report({ kind: 'started', service, seconds: (performance.now() - before) / 1000, detail })
+    return result
+  }
+
+  const tokens = await ensureApiTokens(folders.state)
+  const apiUrl = `http://127.0.0.1:${ports.api}`
+  stack.use(await step('control plane', `API on port ${ports.api}`, () => startControlPlane({ ...setting, tokens })))
+  const api = new ApiClient(apiUrl, tokens.admin)
+
+  const fleet = planFleet(options.devices, options.regions)
+  const identities = await step('fleet', `${options.regions} regions, ${fleet.length} devices registered`, async () => {
+    await ensureRegions(api, options.regions)
+    const [nodes, devices] = await Promise.all([
+      Promise.all(
+        Array.from({ length: options.regions }, (_, index) =>
+          ensureNode(api, places.node(regionName(index)), regionName(index)),
+        ),
+      ),
+      ensureDevices(api, join(folders.state, 'devices'), fleet),
+    ])
+    return { nodes, devices }
+  })
+
+  const running: OwnedProcess[] = []
+  // Agents and nodes end together: none of them needs the other to end well.
+  stack.defer(async () => {
+    await Promise.allSettled(running.map(process => process.stop()))
+  })
+
+  await step('regional nodes', `gRPC on port ${ports.nodeGrpc.join(', ')}`, () =>
+    forEachParallel(identities.nodes, async (identity, index) => {
+      const [grpcPort, httpPort] = [ports.nodeGrpc[index], ports.nodeMetrics[index]]
+      if (grpcPort === undefined || httpPort === undefined) throw new RangeError(`no port for node ${index}`)
+      const region = regionName(index)
+      running.push(
+        await spawnBundle(
+          {
+            name: `node ${region}`,
+            file: join(root, 'regional-node', 'dist', 'main.mjs'),
+            env: nodeEnvironment(services, identity, {
+              apiUrl,
+              grpcPort,
+              httpPort,
+              dataFolder: join(places.node(region), 'data'),
+            }),
+            ready: {
+              check: async check => (await fetch(`http://127.0.0.1:${httpPort}/healthz`, { signal: check })).ok,
+            },
+          },
+          processSetting,
+        ),
+      )
+    }),
+  )
+
+  await step('agents', `${options.devices} trainers, 1 evaluator`, () =>
+    forEachParallel(fleet, async (device, index) => {
+      const identity = identities.devices.get(device.label)
+      const regionIndex = Number(device.region.split('-')[1]) - 1
+      const dataFolder = device.kind === 'evaluator' ? data.evaluator : data.devices[index]
+      if (identity === undefined || dataFolder === undefined) throw new RangeError(`no identity for ${device.label}`)
+      running.push(
+        await spawnBundle(
+          {
+            name: `agent ${device.label}`,
+            file: join(root, 'edge-agent', 'dist', 'main.mjs'),
+            env: agentEnvironment(services, identity, {
+              nodeEndpoint: `localhost:${ports.nodeGrpc[regionIndex]}`,
+              dataFolder,
+              stateFolder: join(places.device(device.label), 'state'),
+            }),
+            ready: { line: /"msg":"(?:ready|checked in)/ },
+          },
+          processSetting,
+        ),
+      )
+    }),
+  )
+
+  const owned = stack.move()
+  return { api, apiUrl, tokens, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
