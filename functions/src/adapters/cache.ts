@@ -5,8 +5,8 @@
 export type Cache = {
   get(key: string): Promise<string | null>
   set(key: string, value: string, seconds: number): Promise<void>
-  /** Adds one to a counter that expires `seconds` after its first increment; null when the service does not answer. */
-  increment(key: string, seconds: number): Promise<number | null>
+  /** Adds to a counter that expires `seconds` after it began; the new value, null when the service does not answer. */
+  add(key: string, amount: number, seconds: number): Promise<number | null>
   /** @throws when the service does not answer */
   ready(signal: AbortSignal): Promise<void>
 }

@@ -32,9 +32,13 @@ export class UpstashCache implements Cache {
     await this.#orNull(() => this.#redis.set(key, value, { ex: seconds }))
   }
 
-  increment(key: string, seconds: number): Promise<number | null> {
+  add(key: string, amount: number, seconds: number): Promise<number | null> {
     return this.#orNull(async () => {
-      const [count] = await this.#redis.pipeline().incr(key).expire(key, seconds, 'NX').exec<[number, number]>()
+      const [count] = await this.#redis
+        .pipeline()
+        .incrby(key, amount)
+        .expire(key, seconds, 'NX')
+        .exec<[number, number]>()
       return Number(count)
     })
   }

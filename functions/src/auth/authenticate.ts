@@ -1,0 +1,32 @@
+import { TributaryError } from '@tributary/contracts/errors'
+import type { ApiCall } from '../http/api-call.ts'
+import type { Principal } from './principal.ts'
+import { isSignedRequest, type SignedBy, type SignedParts } from './signed-requests.ts'
+
+export type Authenticator = (call: ApiCall) => Promise<Principal>
+
+export type AuthenticatorParts = {
+  readonly verifyToken: (token: string) => Principal | null
+  /** Absent in functions that serve no certificate's route. */
+  readonly verifySigned?: (token: string, parts: SignedParts) => Promise<SignedBy>
+  readonly checkRegistered: (signedBy: SignedBy) => Promise<void>
+}
+
+/**
+ * Tells who asks from the Authorization header.
+ * @throws TributaryError UNAUTHENTICATED, CERTIFICATE_REVOKED
+ */
+export const createAuthenticator =
+  ({ verifyToken, verifySigned, checkRegistered }: AuthenticatorParts): Authenticator =>
+  async call => {
+    const [, token] = /^Bearer ([\x21-\x7e]+)$/i.exec(call.headers.get('authorization') ?? '') ?? []
+    if (token === undefined) throw new TributaryError('UNAUTHENTICATED')
+    if (verifySigned !== undefined && isSignedRequest(token)) {
+      const signedBy = await verifySigned(token, call)
+      await checkRegistered(signedBy)
+      return { kind: signedBy.kind, id: signedBy.id }
+    }
+    const principal = verifyToken(token)
+    if (principal === null) throw new TributaryError('UNAUTHENTICATED')
+    return principal
+  }

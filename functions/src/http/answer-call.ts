@@ -1,0 +1,88 @@
+import type { ApiFunction, RouteName } from '@tributary/contracts/routes'
+import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
+import type { Authenticator } from '../auth/authenticate.ts'
+import { authorise } from '../auth/authorise.ts'
+import { type Principal, principalName } from '../auth/principal.ts'
+import type { Database } from '../database/database.ts'
+import { keyedRequest, runOnce, storedAnswer } from '../idempotency/idempotency.ts'
+import type { Log } from '../log.ts'
+import type { ApiCall } from './api-call.ts'
+import type { Handlers, PreparedHandler, RouteRequest, TransactionalHandler } from './handler.ts'
+import { routeMatcher } from './match-route.ts'
+import { checkBodySize } from './read-body.ts'
+import { validateInput } from './validate.ts'
+
+export type ApiParts<Function extends ApiFunction> = {
+  readonly functionName: Function
+  readonly handlers: Handlers<Function>
+  readonly database: Database
+  readonly authenticate: Authenticator
+  /** @throws TributaryError RATE_LIMITED */
+  readonly limit: (principal: Principal, call: ApiCall) => Promise<void>
+  readonly log: Log
+  /** Refuses answers that do not fit the route's schema as INTERNAL; for tests, since it costs time. */
+  readonly checkAnswers?: boolean
+}
+
+type AnyRequest = RouteRequest<RouteName>
+type AnyHandler =
+  | ((request: AnyRequest) => Promise<unknown>)
+  | TransactionalHandler<RouteName>
+  | PreparedHandler<RouteName>
+
+/**
+ * Takes a call through all that stands between the network and a handler, in this order: route, size, who asks, whether
+ * they may, how often, what they sent.
+ * @throws TributaryError; anything else is INTERNAL
+ */
+export const callAnswerer = <Function extends ApiFunction>(parts: ApiParts<Function>) => {
+  const match = routeMatcher(parts.functionName)
+  return async (call: ApiCall, signal: AbortSignal): Promise<APIGatewayProxyStructuredResultV2> => {
+    const found = match(call.method, call.path)
+    const { name, route } = found
+    checkBodySize(call, route.maxBodyBytes)
+    const principal = await identify(parts, call, route.access.kind)
+    authorise(route.access, principal, found.params)
+    await parts.limit(principal, call)
+    const input = validateInput(call, found)
+    const actor = principalName(principal)
+    const { requestId } = call
+    const log = parts.log.child({ requestId, route: name, actor })
+    const request = { requestId, principal, actor, signal, log, ...input } as AnyRequest
+    const handler = (parts.handlers as Record<string, unknown>)[name] as AnyHandler
+    const answer = route.idempotent
+      ? await answerOnce(parts.database, handler as TransactionalHandler<RouteName> | PreparedHandler<RouteName>, {
+          request,
+          keyed: keyedRequest(call.headers.get('idempotency-key'), actor, name, input),
+          status: route.status,
+        })
+      : await (handler as (request: AnyRequest) => Promise<unknown>)(request)
+    if (parts.checkAnswers) route.answer.parse(answer)
+    return response(route.status, answer)
+  }
+}
+
+const identify = async (
+  parts: { authenticate: Authenticator },
+  call: ApiCall,
+  access: 'public' | 'role' | 'certificate',
+): Promise<Principal> => (access === 'public' ? { kind: 'anonymous' } : parts.authenticate(call))
+
+const answerOnce = async (
+  database: Database,
+  handler: TransactionalHandler<RouteName> | PreparedHandler<RouteName>,
+  { request, keyed, status }: { request: AnyRequest; keyed: ReturnType<typeof keyedRequest>; status: number },
+): Promise<unknown> => {
+  if (typeof handler === 'function') {
+    return database.transaction(sql => runOnce(sql, keyed, status, () => handler(request, sql)))
+  }
+  const stored = await database.read(sql => storedAnswer(sql, keyed))
+  if (stored !== null) return stored.answer
+  const prepared = await handler.prepare(request)
+  return database.transaction(sql => runOnce(sql, keyed, status, () => handler.apply(request, sql, prepared)))
+}
+
+const response = (status: number, answer: unknown): APIGatewayProxyStructuredResultV2 =>
+  status === 204
+    ? { statusCode: 204 }
+    : { statusCode: status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(answer) }
