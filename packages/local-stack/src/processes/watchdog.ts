@@ -48,6 +48,7 @@ class PipeWatchdog implements Watchdog {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    this.#child.ref()
     const ended = once(this.#child, 'exit')
     this.#child.stdin?.end()
     await ended
