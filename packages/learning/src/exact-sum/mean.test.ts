@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bytesOf, typedView } from '@tributary/tensors/view'
+import fc from 'fast-check'
 import { addStep, meanDelta } from './mean.ts'
 
 test('the mean is the sum over the weights in units of 2^-e', () => {
@@ -11,6 +12,15 @@ test('the mean is the sum over the weights in units of 2^-e', () => {
 test('sums beyond 2^53 round to the nearest float64, ties to even', () => {
   const sum = BigInt64Array.of(2n ** 62n, 2n ** 53n + 1n, 2n ** 53n + 3n, -(2n ** 53n) - 1n, 2n ** 54n + 2n + 1n)
   assert.deepEqual([...meanDelta(sum, 1n, 0)], [2 ** 62, 2 ** 53, 2 ** 53 + 4, -(2 ** 53), 2 ** 54 + 4])
+})
+
+test('sums of any 64 bits become the float64 that BigInt conversion gives', () => {
+  fc.assert(
+    fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), sum => {
+      assert.equal(meanDelta(BigInt64Array.of(sum), 1n, 0)[0], Number(sum))
+    }),
+    { numRuns: 5_000 },
+  )
 })
 
 test('a step is added in float64 and rounded once to the dtype', () => {

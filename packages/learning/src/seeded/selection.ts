@@ -32,7 +32,7 @@ export function selectDevices<T>(
  */
 export function overSelection(goal: number, factor: number, available: number): number {
   // 10 · 1.1 is a little over 11 in float64; nobody means 12.
-  return Math.min(available, Math.ceil(goal * factor - 1e-9))
+  return Math.min(available, Math.ceil(goal * factor * (1 - 1e-12)))
 }
 
 function compareBytes(a: Uint8Array, b: Uint8Array): number {

@@ -1,0 +1,60 @@
+/**
+ * How fast exact sums are, beside a copy of the same bytes in the same run: `node bench/exact-sum.ts`.
+ * Prints the best of many runs; ratios to the copy travel between machines better than seconds do.
+ */
+import { addQuantised } from '@tributary/learning/exact-sum/add-quantised'
+import { addSums } from '@tributary/learning/exact-sum/add-sums'
+import { addStep, meanDelta } from '@tributary/learning/exact-sum/mean'
+import { sumExponent } from '@tributary/learning/exact-sum/exponent'
+import { SeededRandom } from '@tributary/learning/seeded/random'
+import { deriveSeed } from '@tributary/learning/seeded/seed'
+import { UpdateCheck } from '@tributary/learning/update/check-update'
+import type { ManifestTensor } from '@tributary/tensors/manifest'
+import { bytesOf } from '@tributary/tensors/view'
+
+const RUNS = 50
+
+const rule = {
+  weighting: 'examples',
+  weightCap: 2 ** 16,
+  maxUpdates: 1000,
+  bound: 2 ** 10,
+  bufferBound: 2 ** 10,
+  clippingNorm: null,
+} as const
+const exponent = sumExponent(rule)
+
+function bestMilliseconds(run: () => void): number {
+  let best = Infinity
+  for (let i = 0; i < RUNS; i += 1) {
+    const start = performance.now()
+    run()
+    best = Math.min(best, performance.now() - start)
+  }
+  return best
+}
+
+for (const length of [200_000, 1_660_000]) {
+  const random = new SeededRandom(deriveSeed('bench', length))
+  const delta = Float32Array.from({ length }, () => random.normal() * 1e-3)
+  const tensor: ManifestTensor = { name: 'delta', dtype: 'F32', shape: [length], policy: 'average' }
+  const sum = new BigInt64Array(length)
+  const shard = new BigInt64Array(length).fill(1n)
+  const copy = new Float32Array(length)
+
+  const copying = bestMilliseconds(() => copy.set(delta))
+  console.log(`\n${length} float32 values (${(length * 4) / 1e6} MB); copy ${copying.toFixed(3)} ms`)
+  for (const [what, run] of [
+    ['check an update', () => new UpdateCheck(rule).addSlice(tensor, bytesOf(delta))],
+    ['add an update', () => addQuantised(sum, delta, 600 * 2 ** exponent)],
+    ['add a shard sum', () => addSums(sum, shard)],
+    ['mean and step', () => addStep(bytesOf(delta), meanDelta(shard, 6000n, exponent), 'F32')],
+  ] as const) {
+    const milliseconds = bestMilliseconds(run)
+    const rate = (length * 4) / milliseconds / 1e6
+    const ratio = milliseconds / copying
+    console.log(
+      `${what.padEnd(16)} ${milliseconds.toFixed(3)} ms  ${rate.toFixed(2)} GB/s of update  ${ratio.toFixed(1)} x copy`,
+    )
+  }
+}
