@@ -57,6 +57,13 @@ test('shapes beyond counting are refused', () => {
   ])
 })
 
+test('a manifest whose files would have headers beyond the limit of readers is refused', () => {
+  const named = (length: number) => Array.from({ length }, (_, i) => ({ ...weight, name: `layer.${i}.weight` }))
+  const most = Manifest.parse(manifest(named(8_000)))
+  assert.ok(weightsLayout(most).header.byteLength < 1024 * 1024)
+  assert.match(faults(manifest(named(9_000)))[0] as string, /^tensors: are too many/)
+})
+
 test('what does not belong in a manifest is refused', () => {
   for (const wrong of [
     manifest([]),

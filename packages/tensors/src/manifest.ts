@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { DTYPES, isFloatDtype } from './dtype.ts'
 import { layoutSafetensors, type SafetensorsLayout } from './safetensors/layout.ts'
-import { MAX_NAME_LENGTH, MAX_TENSORS } from './safetensors/limits.ts'
+import { DEFAULT_LIMITS, MAX_NAME_LENGTH, MAX_TENSORS } from './safetensors/limits.ts'
 import { METADATA_KEY } from './safetensors/parse-header.ts'
 import { MAX_RANK, tensorBytes } from './shape.ts'
 
@@ -58,10 +58,12 @@ export type LabelKind = z.infer<typeof LabelKind>
 export const Manifest = z.strictObject({
   format: z.literal('tributary.manifest/1'),
   /** In the order of the weights file. */
-  tensors: uniquelyNamed(z.array(ManifestTensor).min(1).max(MAX_TENSORS)).refine(
-    tensors => Number.isSafeInteger(totalBytes(tensors)),
-    'are too large together',
-  ),
+  tensors: uniquelyNamed(z.array(ManifestTensor).min(1).max(MAX_TENSORS))
+    .refine(tensors => Number.isSafeInteger(totalBytes(tensors)), 'are too large together')
+    .refine(
+      tensors => mostHeaderBytes(tensors) <= DEFAULT_LIMITS.maxHeaderBytes,
+      `are too many or their names too long: a header of ${DEFAULT_LIMITS.maxHeaderBytes} bytes could not describe them`,
+    ),
   inputs: uniquelyNamed(z.array(ManifestPort).max(MAX_PORTS)),
   outputs: uniquelyNamed(z.array(ManifestPort).max(MAX_PORTS)),
   loss: Loss,
@@ -89,4 +91,15 @@ function uniquelyNamed<T extends { name: string }>(list: z.ZodArray<z.ZodType<T>
 
 function totalBytes(tensors: readonly ManifestTensor[]): number {
   return tensors.reduce((sum, { dtype, shape }) => sum + (tensorBytes(dtype, shape) ?? 0), 0)
+}
+
+/** Bytes of an entry beside name, dtype and shape: section, punctuation, and offsets of 16 digits. */
+const ENTRY_BYTES = 96
+
+/** No file about these tensors, in any order, has a longer header: what a manifest admits, every reader accepts. */
+function mostHeaderBytes(tensors: readonly ManifestTensor[]): number {
+  const encoder = new TextEncoder()
+  return tensors.reduce((sum, { name, shape }) => {
+    return sum + encoder.encode(JSON.stringify(name)).byteLength + JSON.stringify(shape).length + ENTRY_BYTES
+  }, 0)
 }

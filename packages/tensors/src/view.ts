@@ -36,7 +36,7 @@ if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1) {
 }
 
 /** Whether `typedView` can look at the bytes in place. */
-export function isAligned(bytes: Uint8Array, dtype: Dtype): boolean {
+function isAligned(bytes: Uint8Array, dtype: Dtype): boolean {
   return bytes.byteOffset % DTYPE_BYTES[dtype] === 0
 }
 

@@ -91,6 +91,9 @@ test('a device clips to the norm and no further', () => {
   assert.deepEqual(delta, [Float32Array.of(3, 0), Float64Array.of(-4)])
   assert.equal(clipLocalDelta(delta, 5), 5)
   assert.deepEqual(delta, [Float32Array.of(3, 0), Float64Array.of(-4)])
+  const small = [Float32Array.of(0.5)]
+  assert.equal(clipLocalDelta(small, 5), 0.5)
+  assert.deepEqual(small, [Float32Array.of(0.5)])
   assert.throws(() => clipLocalDelta([Float32Array.of(NaN)], 1), { code: 'NOT_FINITE' })
 })
 
