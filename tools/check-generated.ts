@@ -15,9 +15,13 @@ for (const { folder } of generated) {
   await run('npm', ['run', '--silent', 'generate'], { cwd: join(root, folder) })
 }
 await run(process.execPath, ['tools/generate-errors.ts'], { cwd: root })
-const { stdout } = await run('git', ['status', '--porcelain', '--', 'docs/errors.md', ...generated.map(entry => entry.output)], {
-  cwd: root,
-})
+const { stdout } = await run(
+  'git',
+  ['status', '--porcelain', '--', 'docs/errors.md', ...generated.map(entry => entry.output)],
+  {
+    cwd: root,
+  },
+)
 if (stdout !== '') {
   process.stderr.write(`Generated code differs from what is committed. Run \`npm run generate\` and commit:\n${stdout}`)
   process.exitCode = 1

@@ -155,6 +155,15 @@ export const errorCatalogue = {
   KIND_UNSUPPORTED: entry(422, 'INVALID_ARGUMENT', false, 'The task takes deltas only.'),
   CODEC_UNSUPPORTED: entry(422, 'INVALID_ARGUMENT', false, 'The task does not declare this codec.'),
   LENGTH_MISMATCH: entry(422, 'INVALID_ARGUMENT', false, 'More or fewer bytes arrived than the header declared.'),
+  EXAMPLES_INVALID: entry(422, 'INVALID_ARGUMENT', false, 'The number of examples is not a whole number from 0 on.'),
+  // Sums
+  SHARD_SUM_MALFORMED: entry(422, 'DATA_LOSS', false, 'A shard sum does not fit the manifest of the model.'),
+  RESULT_NOT_FINITE: entry(
+    422,
+    'OUT_OF_RANGE',
+    false,
+    'The new version would hold a value that its dtype cannot. The version before stays current; lower the learning rate or clip.',
+  ),
   // Transport
   TOKEN_INVALID: entry(
     401,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { partitionDirichlet, partitionIid, partitionShards } from '@tributary/learning/partition'
+import { partition } from '@tributary/learning/partition/partition'
 import type { Split } from '../start/options.ts'
 import { type DigitSet, encodeIdx, readMnist } from './mnist.ts'
 
@@ -15,17 +15,6 @@ export type DeviceData = {
 }
 
 const layoutVersion = 1
-
-const partition = (train: DigitSet, devices: number, split: Split, seed: number): readonly ArrayLike<number>[] => {
-  switch (split.kind) {
-    case 'iid':
-      return partitionIid(train.count, devices, seed)
-    case 'shards':
-      return partitionShards(train.labels, devices, seed)
-    case 'dirichlet':
-      return partitionDirichlet(train.labels, devices, split.alpha, seed)
-  }
-}
 
 const writeDataset = async (
   folder: string,
@@ -69,7 +58,7 @@ export const ensureDeviceData = async (
   )
     return data
   const { train, test } = await readMnist()
-  const parts = partition(train, options.devices, options.split, options.seed)
+  const parts = partition(train.labels, options.devices, options.split, String(options.seed))
   const unfinished = `${place}.unfinished`
   await rm(unfinished, { recursive: true, force: true })
   for (const [index, chosen] of parts.entries())
