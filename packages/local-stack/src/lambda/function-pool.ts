@@ -42,6 +42,8 @@ export class FunctionPool implements AsyncDisposable {
   readonly #waiting: Waiter[] = []
   #starting = 0
   #running = 0
+  /** Have answered and will wait for work in a moment: no reason to start another one. */
+  readonly #returning = new Set<Instance>()
   #stopped = false
 
   constructor(options: PoolOptions) {
@@ -112,9 +114,9 @@ export class FunctionPool implements AsyncDisposable {
       this.#idle.delete(instance)
       this.#run(instance)
     }
-    while (this.#waiting.length > this.#starting && this.#instances.size < this.spec.concurrency && !this.#stopped) {
-      this.#start(false)
-    }
+    const missing = this.#waiting.length - this.#starting - this.#returning.size
+    const room = this.#stopped ? 0 : this.spec.concurrency - this.#instances.size
+    for (let start = Math.min(missing, room); start > 0; start--) this.#start(false)
   }
 
   #start(prewarmed: boolean): void {
@@ -131,6 +133,7 @@ export class FunctionPool implements AsyncDisposable {
         onWaiting: instance => {
           const first = starting
           started()
+          this.#returning.delete(instance)
           this.#onWaiting(instance, first)
         },
         onGone: (instance, initFailure) => {
@@ -148,6 +151,7 @@ export class FunctionPool implements AsyncDisposable {
     this.#running += 1
     void instance.invoke(waiter.requestId, waiter.payload).then(result => {
       this.#running -= 1
+      if (this.#instances.has(instance) && !instance.waiting) this.#returning.add(instance)
       waiter.resolve(result)
     })
   }
@@ -172,6 +176,7 @@ export class FunctionPool implements AsyncDisposable {
 
   #onGone(instance: Instance, initFailure: InvocationResult | undefined): void {
     this.#instances.delete(instance)
+    this.#returning.delete(instance)
     clearTimeout(this.#idle.get(instance))
     this.#idle.delete(instance)
     // One failed start answers one invocation, so that a function that cannot start fails instead of starting for ever.

@@ -43,6 +43,8 @@ interface Running {
 
 const bootstrap = fileURLToPath(new URL('./instance-bootstrap.js', import.meta.url))
 const memoryCheckMs = 250
+/** Between an answer and the next wait for work there is nothing left to do but to send the one and ask for the other. */
+const returnMs = 2000
 
 /** One execution environment of a function: an operating-system process that handles one invocation at a time. */
 export class Instance {
@@ -56,6 +58,7 @@ export class Instance {
   readonly #initTimer: NodeJS.Timeout
   #give: ((work: RuntimeWork) => void) | undefined
   #running: Running | undefined
+  #returnTimer: NodeJS.Timeout | undefined
   #frozen = false
   #initialised = false
   #initFailure: InvocationResult | undefined
@@ -90,8 +93,9 @@ export class Instance {
     return this.#child.pid
   }
 
-  get frozen(): boolean {
-    return this.#frozen
+  /** It can be invoked. */
+  get waiting(): boolean {
+    return this.#give !== undefined
   }
 
   /**
@@ -169,6 +173,7 @@ export class Instance {
     return {
       onNext: give => {
         this.#give = give
+        clearTimeout(this.#returnTimer)
         if (!this.#initialised) {
           this.#initialised = true
           this.#initMs = performance.now() - this.#startedAt
@@ -191,6 +196,7 @@ export class Instance {
     if (!running) return
     this.#running = undefined
     for (const timer of running.timers) clearTimeout(timer)
+    this.#returnTimer = setTimeout(() => this.kill(), returnMs)
     const ms = performance.now() - running.startedAt
     const use = this.pid === undefined ? undefined : memoryUse(this.pid)
     this.#options.log.line(
@@ -233,6 +239,7 @@ export class Instance {
     if (this.#running) {
       this.#settle(platformError(this.#running.requestId, verdict.errorType, verdict.message))
     }
+    clearTimeout(this.#returnTimer)
     let initFailure: InvocationResult | undefined
     if (!this.#initialised) {
       initFailure = this.#initFailure ?? platformError(this.id, verdict.errorType, verdict.message)
