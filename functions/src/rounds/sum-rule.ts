@@ -1,5 +1,5 @@
-import type { SumRule } from '@tributary/contracts/round'
 import { TributaryError } from '@tributary/contracts/errors'
+import type { SumRule } from '@tributary/contracts/round'
 import type { CreateTask } from '@tributary/contracts/tasks'
 import { boundFor, sumExponent } from '@tributary/learning/exact-sum/exponent'
 import { SumError } from '@tributary/learning/exact-sum/sum-error'

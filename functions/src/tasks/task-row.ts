@@ -30,7 +30,7 @@ export const taskColumns = (sql: Sql) => sql`
 
 /**
  * Locks the task until the end of the transaction. Whoever changes a task, its attempts or their shards takes this lock
- * first, then attempt, then shards: so nobody waits for one another in a circle.
+ * first, then shards, then the attempt: so nobody waits for one another in a circle.
  */
 export const lockTask = async (sql: Transaction, task: string): Promise<TaskRow | undefined> => {
   const [row] = await sql<TaskRow[]>`select ${taskColumns(sql)} from task where id = ${task} for no key update`

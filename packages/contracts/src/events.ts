@@ -19,6 +19,8 @@ export const ShardSummed = shardOfAttempt.extend({
   /** Number of accepted updates. */
   accepted: z.int().nonnegative(),
   selected: z.int().nonnegative(),
+  /** Devices that reported no examples: listed, weight 0. Tells a round without data from one that nobody answered. */
+  empty: z.int().nonnegative().optional(),
   /** Training metrics, summed over accepted updates. */
   metrics: MetricSums,
 })

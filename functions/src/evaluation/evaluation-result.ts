@@ -1,0 +1,15 @@
+import type { MetricSums } from '@tributary/contracts/round'
+import { evaluationResult } from '@tributary/learning/evaluation-metrics'
+import { metricOf } from './metric-sums.ts'
+
+/** What evaluators found about a version; accuracy and loss are null without examples. */
+export const resultOf = (
+  metrics: MetricSums,
+): { readonly accuracy: number | null; readonly loss: number | null; readonly examples: number } => {
+  const { accuracy, loss, examples } = evaluationResult({
+    examples: metricOf(metrics, 'examples'),
+    correct: metricOf(metrics, 'correct'),
+    lossQ20: metricOf(metrics, 'loss_q20'),
+  })
+  return { accuracy, loss, examples: Number(examples) }
+}

@@ -1,0 +1,19 @@
+import type { MetricSums } from '@tributary/contracts/round'
+
+/** Adds additive integers by name, exactly. */
+export const addMetricSums = (list: Iterable<MetricSums>): MetricSums => {
+  const sums = new Map<string, bigint>()
+  for (const metrics of list) {
+    for (const [name, value] of Object.entries(metrics)) sums.set(name, (sums.get(name) ?? 0n) + BigInt(value))
+  }
+  return Object.fromEntries([...sums].map(([name, value]) => [name, value.toString()]))
+}
+
+/** A sum by name; 0 where nobody reported it. */
+export const metricOf = (metrics: MetricSums, name: string): bigint => BigInt(metrics[name] ?? 0)
+
+/** Mean loss of an example from `examples` and `loss_q20`; null without examples, never NaN. */
+export const meanLoss = (metrics: MetricSums): number | null => {
+  const examples = metricOf(metrics, 'examples')
+  return examples > 0n ? Number(metricOf(metrics, 'loss_q20')) / 2 ** 20 / Number(examples) : null
+}

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto'
+import { TributaryError } from '@tributary/contracts/errors'
+import type { AttemptRef, ObjectRef } from '@tributary/contracts/ids'
+import type { Participation } from '@tributary/contracts/participation'
+import type { Context } from '../context.ts'
+import { asJson, type Transaction } from '../database/transaction.ts'
+import { storable } from '../tasks/storable.ts'
+import type { SummedShard } from './merge-input.ts'
+import { ParticipationListError, participationLines } from './participation-lines.ts'
+
+const maxListBytes = 512 * 1024 * 1024
+const batchRows = 500
+
+/**
+ * Takes the participation lists of an attempt's shards from object storage into the database: one transaction a list,
+ * rows in batches, so that memory does not follow the number of devices. Taking a list in again changes nothing. A list
+ * that is not what its shard declared is left out and logged: it is a report, and the sum does not depend on it.
+ */
+export const importParticipation = async (
+  context: Context,
+  ref: AttemptRef,
+  shards: readonly SummedShard[],
+  signal: AbortSignal,
+): Promise<void> => {
+  for (const { region, shard, participation } of shards) {
+    if (participation === null) continue
+    try {
+      await context.database.transaction(sql => importList(context, sql, ref, region, participation, signal))
+    } catch (error) {
+      const left = error instanceof ParticipationListError || error instanceof TributaryError
+      if (!left || (error instanceof TributaryError && error.code === 'UNAVAILABLE')) throw error
+      context.log.error({ error, ...ref, region, shard }, 'a participation list was left out')
+    }
+  }
+}
+
+const importList = async (
+  { store }: Pick<Context, 'store'>,
+  sql: Transaction,
+  ref: AttemptRef,
+  region: string,
+  list: ObjectRef,
+  signal: AbortSignal,
+): Promise<void> => {
+  if (list.bytes > maxListBytes) throw new ParticipationListError(`${list.bytes} bytes, at most ${maxListBytes}`)
+  if (list.bytes === 0) return
+  const hash = createHash('sha256')
+  const bytes = await store.read(list.objectKey, { range: { start: 0, end: list.bytes }, signal })
+  let batch: Participation[] = []
+  for await (const line of participationLines(hashed(bytes, hash))) {
+    batch.push(storable(line))
+    if (batch.length < batchRows) continue
+    await insertRows(sql, ref, region, batch)
+    batch = []
+  }
+  await insertRows(sql, ref, region, batch)
+  // Rolls the rows back.
+  if (hash.digest('hex') !== list.sha256) {
+    throw new TributaryError('CHECKSUM_MISMATCH', { detail: `object ${list.objectKey} has not the declared sha256` })
+  }
+}
+
+async function* hashed(chunks: AsyncIterable<Uint8Array>, hash: { update(bytes: Uint8Array): unknown }) {
+  for await (const chunk of chunks) {
+    hash.update(chunk)
+    yield chunk
+  }
+}
+
+const insertRows = async (
+  sql: Transaction,
+  ref: AttemptRef,
+  region: string,
+  rows: readonly Participation[],
+): Promise<void> => {
+  if (rows.length === 0) return
+  await sql`
+    insert into participation (task, round, attempt, device, region, label, verdict, code, detail, examples, weight, bytes,
+      seconds, metrics)
+    select ${ref.task}, ${ref.round}, ${ref.attempt}, p.device, ${region}, p.label, p.verdict, p.code, p.detail, p.examples,
+      p.weight, p.bytes, p.seconds, coalesce(p.metrics, '{}')
+    from jsonb_to_recordset(${sql.json(asJson(rows))}) as p (device uuid, label text, verdict text, code text, detail text,
+      examples bigint, weight bigint, bytes bigint, seconds double precision, metrics jsonb)
+    on conflict do nothing`
+}

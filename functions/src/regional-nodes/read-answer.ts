@@ -1,0 +1,106 @@
+import { leaseTimes, type NodeStatusAnswer, type NodeStatusRequest } from '@tributary/contracts/node-status'
+import type { EvaluationDescriptor, RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
+import { asJson, type Transaction } from '../database/transaction.ts'
+import type { CallingNode } from './renew-leases.ts'
+
+type WithShards<Descriptor, Shard> = { readonly descriptor: Descriptor; readonly shards: Shard[] }
+
+/** Everything that a node must know: one flight of queries. */
+export const readAnswer = async (
+  sql: Transaction,
+  caller: CallingNode,
+  request: NodeStatusRequest,
+): Promise<NodeStatusAnswer> => {
+  const [leases, otherShards, attempts, evaluations, settled, settledEvaluations, directory] = await Promise.all([
+    readLeases(sql, caller),
+    readOtherShards(sql, caller),
+    readAttempts(sql, caller),
+    readEvaluations(sql, caller),
+    readSettled(sql, request),
+    readSettledEvaluations(sql, request),
+    readDirectory(sql, caller, request),
+  ])
+  return {
+    time: caller.now.toISOString(),
+    region: caller.region,
+    shardCount: caller.shardCount,
+    leases: leases.map(lease => ({ ...lease, leaseSeconds: leaseTimes.leaseSeconds })),
+    otherShards: [...otherShards],
+    attempts: attempts.map(({ descriptor, shards }) => ({ ...descriptor, shards })),
+    evaluations: evaluations.map(({ descriptor, shards }) => ({ ...descriptor, shards })),
+    settled: [...settled],
+    settledEvaluations: settledEvaluations.map(({ id }) => id),
+    directory,
+  }
+}
+
+const readLeases = (sql: Transaction, { node, region }: CallingNode) => sql<
+  { shard: number; epoch: number; logKey: string }[]
+>`
+  select shard, epoch, encode(log_key, 'base64') as "logKey" from region_shard
+  where region = ${region} and node = ${node} and lease_expires_at > now() order by shard`
+
+const readOtherShards = (sql: Transaction, { node, region }: CallingNode) => sql<{ shard: number; endpoint: string }[]>`
+  select s.shard, n.endpoint from region_shard s join regional_node n on n.id = s.node
+  where s.region = ${region} and s.node <> ${node} and s.lease_expires_at > now() and n.endpoint is not null
+  order by s.shard`
+
+/** Live attempts with those of the caller's shards that have not reported. */
+const readAttempts = (sql: Transaction, { node, region }: CallingNode) => sql<
+  WithShards<Omit<RoundDescriptor, 'shards'>, ShardPlan>[]
+>`
+  select a.descriptor, json_agg(json_build_object('region', s.region, 'shard', s.shard, 'epoch', s.epoch, 'goal', s.goal,
+    'select', s.to_select) order by s.shard) as shards
+  from round_attempt a
+    join attempt_shard s on s.task = a.task and s.round = a.round and s.attempt = a.attempt
+    join region_shard l on l.region = s.region and l.shard = s.shard
+  where a.state in ('open', 'collecting') and s.region = ${region} and s.state in ('open', 'collecting')
+    and l.node = ${node} and l.lease_expires_at > now() and l.epoch = s.epoch
+  group by a.task, a.round, a.attempt, a.descriptor order by a.task`
+
+const readEvaluations = (sql: Transaction, { node, region }: CallingNode) => sql<
+  WithShards<Omit<EvaluationDescriptor, 'shards'>, EvaluationDescriptor['shards'][number]>[]
+>`
+  select e.descriptor, json_agg(json_build_object('region', s.region, 'shard', s.shard, 'epoch', s.epoch)
+    order by s.shard) as shards
+  from evaluation e
+    join evaluation_shard s on s.evaluation = e.id
+    join region_shard l on l.region = s.region and l.shard = s.shard
+  where e.state = 'open' and s.region = ${region} and s.state = 'open'
+    and l.node = ${node} and l.lease_expires_at > now() and l.epoch = s.epoch
+  group by e.id, e.descriptor order by e.id`
+
+/** Those of `holding` that are not live any more, or never were. */
+const readSettled = (sql: Transaction, { holding }: NodeStatusRequest) => sql<NodeStatusAnswer['settled']>`
+  select h.task, h.round, h.attempt, case when a.state = 'committed' then 'committed'
+    when a.reason ->> 'code' = 'CANCELLED' then 'cancelled' else 'abandoned' end as outcome
+  from jsonb_to_recordset(${sql.json(asJson(holding))}) as h (task uuid, round integer, attempt integer)
+    left join round_attempt a on a.task = h.task and a.round = h.round and a.attempt = h.attempt
+  where a.state is null or a.state in ('committed', 'abandoned')`
+
+const readSettledEvaluations = (sql: Transaction, { holdingEvaluations }: NodeStatusRequest) => sql<{ id: string }[]>`
+  select h.id::uuid from jsonb_array_elements_text(${sql.json(asJson(holdingEvaluations))}) as h (id)
+    left join evaluation e on e.id = h.id::uuid
+  where e.state is distinct from 'open'`
+
+const directoryPage = 500
+
+/** Devices of the region that were enrolled or revoked since the caller's sequence number. */
+const readDirectory = async (
+  sql: Transaction,
+  { region }: CallingNode,
+  { directorySequence }: NodeStatusRequest,
+): Promise<NodeStatusAnswer['directory']> => {
+  const rows = await sql<(Omit<NodeStatusAnswer['directory']['devices'][number], 'revoked'> & { revoked: boolean })[]>`
+    select id as device, label, kind, groups, certificate_sha256 as "certificateSha256", revoked_at is not null as revoked,
+      sequence
+    from device where region = ${region} and sequence >= ${directorySequence}
+    order by sequence limit ${directoryPage + 1}`
+  const devices = rows.slice(0, directoryPage)
+  const last = devices.at(-1)
+  return {
+    devices,
+    sequence: last === undefined ? directorySequence : last.sequence + 1,
+    complete: rows.length <= directoryPage,
+  }
+}

@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+import { TributaryError } from '@tributary/contracts/errors'
+import { leaseTimes, type NodeStatusRequest } from '@tributary/contracts/node-status'
+import { asJson, type Transaction } from '../database/transaction.ts'
+import { assignLeases, type ShardLease } from './assign-leases.ts'
+
+/** What the rest of a status call needs to know about its caller. */
+export type CallingNode = {
+  readonly node: string
+  readonly region: string
+  readonly shardCount: number
+  readonly now: Date
+  /** Epoch by shard of the leases that the caller holds after this call. */
+  readonly epochs: ReadonlyMap<number, number>
+}
+
+type NodeRow = { readonly region: string; readonly shardCount: number; readonly now: Date; readonly otherNodes: number }
+
+/**
+ * Renews, gives and takes back leases. The rows of the region's shards stay locked to the end of the transaction, so that
+ * two nodes never take the same shard.
+ * @throws TributaryError NOT_FOUND
+ */
+export const renewLeases = async (sql: Transaction, node: string, request: NodeStatusRequest): Promise<CallingNode> => {
+  const { leaseSeconds } = leaseTimes
+  const [[row], shards] = await Promise.all([
+    sql<NodeRow[]>`
+      select n.region, r.shard_count as "shardCount", now(), (
+        select count(*)::integer from regional_node o
+        where o.region = n.region and o.id <> n.id and o.revoked_at is null
+          and o.last_seen_at > now() - make_interval(secs => ${leaseSeconds})
+          and not coalesce((o.load ->> 'draining')::boolean, false)
+      ) as "otherNodes"
+      from regional_node n join region r on r.region = n.region
+      where n.id = ${node} and n.revoked_at is null`,
+    sql<ShardLease[]>`
+      select s.shard, s.node, s.epoch, coalesce(s.lease_expires_at > now(), false) as live
+      from region_shard s join region r on r.region = s.region and s.shard < r.shard_count
+      where s.region = (select region from regional_node where id = ${node})
+      order by s.shard for no key update of s`,
+  ])
+  if (row === undefined) throw new TributaryError('NOT_FOUND')
+  const listed = new Map(request.shards.map(({ shard, epoch }) => [shard, epoch]))
+  const { draining } = request
+  const changes = assignLeases(shards, { node, draining, listed, liveNodes: row.otherNodes + 1 })
+  const presence = new Map(request.shards.map(shard => [shard.shard, shard]))
+  const updates = changes.map(({ shard, kind }) => ({
+    shard,
+    take: kind === 'take',
+    seconds: kind === 'release' ? 0 : leaseSeconds,
+    key: kind === 'take' ? randomBytes(32).toString('hex') : null,
+    devices: kind === 'renew' ? (presence.get(shard)?.devicesOnline ?? 0) : 0,
+    evaluators: kind === 'renew' ? (presence.get(shard)?.evaluatorsOnline ?? 0) : 0,
+  }))
+  const load = { ...request.load, draining }
+  const [held] = await Promise.all([
+    sql<{ shard: number; epoch: number; seconds: number }[]>`
+      update region_shard s set
+        node = ${node},
+        epoch = s.epoch + c.take::integer,
+        log_key = coalesce(decode(c.key, 'hex'), s.log_key),
+        lease_expires_at = now() + make_interval(secs => c.seconds),
+        devices_online = c.devices,
+        evaluators_online = c.evaluators
+      from jsonb_to_recordset(${sql.json(asJson(updates))})
+        as c (shard integer, take boolean, seconds double precision, key text, devices integer, evaluators integer)
+      where s.region = ${row.region} and s.shard = c.shard
+      returning s.shard, s.epoch, c.seconds`,
+    sql`
+      update regional_node set endpoint = ${request.endpoint}, version = ${request.nodeVersion}, boot = ${request.boot},
+        last_seen_at = now(), load = ${sql.json(asJson(load))}
+      where id = ${node}`,
+  ])
+  const epochs = new Map(held.filter(({ seconds }) => seconds > 0).map(({ shard, epoch }) => [shard, epoch]))
+  return { node, region: row.region, shardCount: row.shardCount, now: row.now, epochs }
+}

@@ -1,0 +1,97 @@
+import type { AttemptRef } from '@tributary/contracts/ids'
+import { attemptKey } from '@tributary/contracts/ids'
+import type { Context } from '../context.ts'
+import type { Sql, Transaction } from '../database/transaction.ts'
+import { closeEvaluation } from '../evaluation/close-evaluation.ts'
+import { lockTask } from '../tasks/task-row.ts'
+import { abandonAttempt } from './abandon-attempt.ts'
+import { decideAttempt, shardGraceSeconds } from './decide-attempt.ts'
+import { openNextAttempt } from './open-next-attempt.ts'
+
+/** A merge says that it lives by moving `merge_started_at`; silent for so long, it is started again. */
+const mergeSilenceSeconds = 30
+/** An attempt settles by its deadline plus 90 s (DESIGN I8), so a merge that is silent by then is given up. */
+const mergeGraceSeconds = 70
+/** The regions sum up what evaluators reported by the deadline, and say so within this time. */
+const evaluationGraceSeconds = 15
+const relaySilenceSeconds = 5
+const mostItems = 50
+
+type DueItem =
+  | { readonly kind: 'open'; readonly task: string }
+  | ({ readonly kind: 'deadline' | 'merge' } & AttemptRef)
+  | { readonly kind: 'evaluation'; readonly evaluation: string }
+  | { readonly kind: 'relay' }
+
+/**
+ * Does what time alone makes due: waits for devices, passed deadlines, merges and messages that got lost. Every status call
+ * and the sweep run it; with nothing to do it is one query over partial indexes. Each item is a transaction of its own.
+ * @returns how many items were due
+ */
+export const runDueWork = async (context: Context, signal?: AbortSignal): Promise<number> => {
+  const items = await context.database.read(findDueWork)
+  for (const item of items) {
+    signal?.throwIfAborted()
+    if (item.kind === 'relay')
+      await context.wakeRelay().catch(error => context.log.warn({ error }, 'relay not started'))
+    else await context.database.transaction(sql => runItem(context, sql, item))
+  }
+  return items.length
+}
+
+const findDueWork = (sql: Sql): Promise<DueItem[]> => sql<DueItem[]>`
+  (select 'open' as kind, t.id as task, null::integer as round, null::integer as attempt, null::uuid as evaluation
+    from task t where t.state in ('queued', 'running')
+      and not exists (select from round_attempt a where a.task = t.id and a.state in ('open', 'collecting', 'closing'))
+    order by t.waiting_since limit ${mostItems})
+  union all
+  (select 'deadline', task, round, attempt, null from round_attempt
+    where state in ('open', 'collecting') and deadline < now() - make_interval(secs => ${shardGraceSeconds}) limit ${mostItems})
+  union all
+  (select 'merge', task, round, attempt, null from round_attempt
+    where state = 'closing' and merge_started_at < now() - make_interval(secs => ${mergeSilenceSeconds}) limit ${mostItems})
+  union all
+  (select 'evaluation', null, null, null, id from evaluation
+    where state = 'open' and deadline < now() - make_interval(secs => ${evaluationGraceSeconds}) limit ${mostItems})
+  union all
+  (select 'relay', null, null, null, null where exists (
+    select from outbox where sent_at is null and created_at < now() - make_interval(secs => ${relaySilenceSeconds})))`
+
+const runItem = async (
+  context: Context,
+  sql: Transaction,
+  item: Exclude<DueItem, { kind: 'relay' }>,
+): Promise<void> => {
+  switch (item.kind) {
+    case 'open':
+      return openNextAttempt(context, sql, item.task)
+    case 'deadline': {
+      const task = await lockTask(sql, item.task)
+      return task && decideAttempt(context, sql, task, refOf(item))
+    }
+    case 'merge':
+      return restartMerge(context, sql, refOf(item))
+    case 'evaluation': {
+      await sql`select 1 from evaluation where id = ${item.evaluation} for update`
+      return closeEvaluation(context, sql, item.evaluation, { atOnce: true })
+    }
+  }
+}
+
+const refOf = ({ task, round, attempt }: AttemptRef): AttemptRef => ({ task, round, attempt })
+
+const restartMerge = async (context: Context, sql: Transaction, ref: AttemptRef): Promise<void> => {
+  const task = await lockTask(sql, ref.task)
+  const [attempt] = await sql<{ over: boolean }[]>`
+    update round_attempt set merge_started_at = now()
+    where task = ${ref.task} and round = ${ref.round} and attempt = ${ref.attempt} and state = 'closing'
+      and merge_started_at < now() - make_interval(secs => ${mergeSilenceSeconds})
+    returning deadline + make_interval(secs => ${mergeGraceSeconds}) < now() as over`
+  if (task === undefined || attempt === undefined) return
+  if (attempt.over) {
+    const detail = `the merge did not finish within ${mergeGraceSeconds} s after the deadline`
+    return abandonAttempt(context, sql, task, ref, { code: 'UNAVAILABLE', detail })
+  }
+  context.log.warn({ attempt: attemptKey(ref) }, 'a merge fell silent and is started again')
+  sql.afterCommit(`merge ${attemptKey(ref)}`, () => context.startMerge(ref))
+}

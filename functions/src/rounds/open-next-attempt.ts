@@ -1,0 +1,106 @@
+import { TributaryError } from '@tributary/contracts/errors'
+import type { AttemptRef } from '@tributary/contracts/ids'
+import type { RoundDescriptor } from '@tributary/contracts/round'
+import type { Context } from '../context.ts'
+import { asJson, type Transaction } from '../database/transaction.ts'
+import { moveTask } from '../tasks/move-task.ts'
+import { lockTask, type TaskRow } from '../tasks/task-row.ts'
+import { announceAttempt } from './announce-attempt.ts'
+import { failTask } from './fail-task.ts'
+import { type AttemptPlan, planAttempt } from './plan-attempt.ts'
+import { readShardCapacities } from './shard-capacities.ts'
+import { sumRuleOf } from './sum-rule.ts'
+import { systemActor } from './system-actor.ts'
+import { readVersionObjects } from './version-objects.ts'
+import { waitForDevices } from './wait-for-devices.ts'
+
+type OpenPlan = Extract<AttemptPlan, { kind: 'open' }>
+
+/**
+ * Opens the next attempt of a task where that is due: the task is queued or running, none of its attempts is live, and
+ * enough devices are online. Otherwise the wait for devices runs, until the selection deadline counts it as an attempt.
+ * Whoever changes what an attempt depends on calls it in the same transaction; calling it again changes nothing.
+ */
+export const openNextAttempt = async (context: Context, sql: Transaction, taskId: string): Promise<void> => {
+  const task = await lockTask(sql, taskId)
+  if (task === undefined || (task.state !== 'queued' && task.state !== 'running')) return
+  const round = task.roundsCommitted + 1
+  const [last] = await sql<{ attempt: number; settled: boolean }[]>`
+    select attempt, state in ('committed', 'abandoned') as settled from round_attempt
+    where task = ${task.id} and round = ${round} order by attempt desc limit 1`
+  if (last !== undefined && !last.settled) return
+  const ref: AttemptRef = { task: task.id, round, attempt: (last?.attempt ?? 0) + 1 }
+  const { cohort, regions } = task.settings
+  const plan = planAttempt(cohort.size, await readShardCapacities(sql, { regions, groups: cohort.groups }))
+  if (plan.kind === 'wait') return waitForDevices(context, sql, task, ref, plan.detail)
+  const descriptor = await describe(context, sql, task, ref, plan)
+  if (descriptor === undefined) return
+  await insertAttempt(sql, ref, plan, descriptor)
+  await sql`update task set waiting_since = null where id = ${task.id}`
+  await moveTask(context, sql, task.id, 'run', { actor: systemActor })
+  context.audit.append(sql, {
+    actor: systemActor,
+    action: 'attempt.open',
+    subject: `attempt/${ref.task}/${ref.round}/${ref.attempt}`,
+    detail: { goal: plan.goal, select: plan.select, base: descriptor.base.sha256 },
+  })
+  await announceAttempt(context, sql, descriptor, plan.shards)
+}
+
+/** The descriptor without shards; undefined when the task failed, since no exact sum has room for so many updates. */
+const describe = async (
+  context: Context,
+  sql: Transaction,
+  task: TaskRow,
+  ref: AttemptRef,
+  plan: OpenPlan,
+): Promise<Omit<RoundDescriptor, 'shards'> | undefined> => {
+  const { settings } = task
+  try {
+    const sum = sumRuleOf(settings, plan.select)
+    const [objects, [clock]] = await Promise.all([
+      readVersionObjects(sql, task.currentVersion),
+      sql<{ now: Date }[]>`select date_trunc('milliseconds', now()) as now`,
+    ])
+    const opened = (clock as { now: Date }).now.getTime()
+    const after = (seconds: number) => new Date(opened + seconds * 1000).toISOString()
+    const { selectionSeconds, roundSeconds } = settings.deadlines
+    const { dataset, groups, minimumExamples } = settings.cohort
+    const { trainer, ...training } = settings.trainer
+    return {
+      ...ref,
+      taskName: task.name,
+      openedAt: after(0),
+      selectionDeadline: after(selectionSeconds),
+      deadline: after(selectionSeconds + roundSeconds),
+      base: objects.weights,
+      manifest: objects.manifest,
+      graph: objects.graph,
+      trainer: { ...training, ...(trainer === undefined ? {} : { trainer }) },
+      cohort: { dataset, groups, minimumExamples },
+      sum,
+      taskSeed: task.seed,
+    }
+  } catch (error) {
+    if (!(error instanceof TributaryError) || error.code !== 'SUM_WOULD_OVERFLOW') throw error
+    await failTask(context, sql, task.id, { code: error.code, detail: error.message })
+    return undefined
+  }
+}
+
+const insertAttempt = async (
+  sql: Transaction,
+  ref: AttemptRef,
+  plan: OpenPlan,
+  descriptor: Omit<RoundDescriptor, 'shards'>,
+): Promise<void> => {
+  await sql`
+    insert into round_attempt (task, round, attempt, state, base_version, goal, selected, descriptor, opened_at, deadline)
+    values (${ref.task}, ${ref.round}, ${ref.attempt}, 'open', ${descriptor.base.version}, ${plan.goal}, ${plan.select},
+      ${sql.json(asJson(descriptor))}, ${descriptor.openedAt}, ${descriptor.deadline})`
+  await sql`
+    insert into attempt_shard (task, round, attempt, region, shard, epoch, state, goal, to_select)
+    select ${ref.task}, ${ref.round}, ${ref.attempt}, plan.region, plan.shard, plan.epoch, 'open', plan.goal, plan."select"
+    from jsonb_to_recordset(${sql.json(asJson(plan.shards))})
+      as plan (region text, shard integer, epoch integer, goal integer, "select" integer)`
+}

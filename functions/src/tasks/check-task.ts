@@ -1,0 +1,40 @@
+import { TributaryError } from '@tributary/contracts/errors'
+import type { CreateTask } from '@tributary/contracts/tasks'
+import { overSelection } from '@tributary/learning/seeded/selection'
+import type { Transaction } from '../database/transaction.ts'
+import { sumRuleOf } from '../rounds/sum-rule.ts'
+import type { ChosenVersion } from './choose-version.ts'
+
+/**
+ * What the fields of a task must fulfil together.
+ * @throws TributaryError BODY_INVALID, COHORT_IMPOSSIBLE, MODEL_INVALID, RULE_UNKNOWN, RULE_NOT_DECOMPOSABLE, SUM_WOULD_OVERFLOW
+ */
+export const checkTask = (task: CreateTask, version: ChosenVersion): void => {
+  const { goal, minimumToStart, quorum, overSelection: factor } = task.cohort.size
+  if (goal !== null && (quorum > goal || minimumToStart > goal)) {
+    const detail = `cohort.size: goal ${goal}, quorum ${quorum}, minimumToStart ${minimumToStart}`
+    throw new TributaryError('COHORT_IMPOSSIBLE', { detail })
+  }
+  const { framework, trainer } = task.trainer
+  if (framework === 'onnx' && !version.hasGraph) {
+    const detail = 'trainer.framework is onnx, but the model version has no forward graph'
+    throw new TributaryError('MODEL_INVALID', { detail })
+  }
+  if (framework !== 'onnx' && trainer === undefined) {
+    const errors = [{ path: 'trainer.trainer', message: `framework ${framework} needs the name of training code` }]
+    throw new TributaryError('BODY_INVALID', { extra: { errors } })
+  }
+  // Without a goal the number of updates is known only when a round opens, and is checked again there.
+  sumRuleOf(task, goal === null ? 1 : overSelection(goal, factor, Number.MAX_SAFE_INTEGER))
+}
+
+/** @throws TributaryError REGION_UNKNOWN */
+export const checkRegions = async (sql: Transaction, regions: readonly string[]): Promise<void> => {
+  if (regions.length === 0) return
+  const rows = await sql<{ region: string }[]>`select region from region where region = any(${[...regions]}::text[])`
+  const known = new Set(rows.map(row => row.region))
+  const unknown = regions.filter(region => !known.has(region))
+  if (unknown.length > 0) {
+    throw new TributaryError('REGION_UNKNOWN', { detail: `regions: ${unknown.slice(0, 10).join(', ')}` })
+  }
+}
