@@ -98,8 +98,8 @@ const checkClaims = (payload: Uint8Array, id: string, { method, path, body }: Si
     refuse('the claims are not JSON', error)
   }
   const parsed = SignedRequestClaims.safeParse(json)
-  if (!parsed.success) return refuse('the claims do not fit', parsed.error)
-  const { sub, iat, exp, htm, htu, bh } = parsed.data
+  const claims = parsed.success ? parsed.data : refuse('the claims do not fit', parsed.error)
+  const { sub, iat, exp, htm, htu, bh } = claims
   const seconds = now.getTime() / 1000
   if (sub !== id) refuse('sub is not the certificate')
   if (htm !== method || htu !== path) refuse('signed for another route')

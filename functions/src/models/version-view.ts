@@ -1,0 +1,54 @@
+import { TributaryError } from '@tributary/contracts/errors'
+import type { VersionView } from '@tributary/contracts/models'
+import type { MetricSums } from '@tributary/contracts/round'
+import type { Sql } from '../database/transaction.ts'
+import { resultOf } from '../evaluation/evaluation-result.ts'
+
+export type VersionViewRow = {
+  id: string
+  model: string
+  number: number
+  state: 'uploading' | 'ready'
+  weights_sha256: string
+  weights_bytes: number
+  parent: string | null
+  task: string | null
+  round: number | null
+  created_at: Date
+  metrics: MetricSums | null
+}
+
+/** Columns of a VersionViewRow over `model_version v`; the metrics are those of its newest evaluation. */
+export const versionViewColumns = (sql: Sql) => sql`
+  v.id, v.model, v.number, v.state, v.weights_sha256, v.weights_bytes, v.parent, v.task, v.round, v.created_at,
+  (select e.metrics from evaluation e where e.version = v.id order by e.id desc limit 1) as metrics`
+
+/** @throws TributaryError NOT_FOUND, also for a version of another model */
+export const selectVersionView = async (
+  sql: Sql,
+  { model, version }: { model: string; version: string },
+): Promise<VersionView> => {
+  const [row] = await sql<VersionViewRow[]>`
+    select ${versionViewColumns(sql)} from model_version v where v.id = ${version} and v.model = ${model}`
+  if (row === undefined) throw new TributaryError('NOT_FOUND')
+  return versionViewOf(row)
+}
+
+export const versionViewOf = (row: VersionViewRow): VersionView => {
+  const { accuracy, loss, examples } = resultOf(row.metrics ?? {})
+  return {
+    id: row.id,
+    model: row.model,
+    number: row.number,
+    state: row.state,
+    sha256: row.weights_sha256,
+    bytes: row.weights_bytes,
+    parent: row.parent,
+    task: row.task,
+    round: row.round,
+    accuracy,
+    loss,
+    evaluatedExamples: examples,
+    createdAt: row.created_at.toISOString(),
+  }
+}
