@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate } from 'node:timers/promises'
 import { amqpLimits, amqpTopology } from '@tributary/contracts/amqp'
 import { type Channel, type ConsumeMessage, connect } from 'amqplib'
 import type { FunctionPool } from './function-pool.ts'
@@ -15,6 +15,7 @@ export interface QueueSourceOptions {
 
 const firstBackoffMs = 200
 const longestBackoffMs = 5000
+const drainMs = 3000
 
 /**
  * The event source mapping of `central.events`: batches of deliveries go to the function, one batch at a time as Lambda does for
@@ -71,15 +72,17 @@ export class QueueSource implements AsyncDisposable {
     const interrupted = () => broken(new Error('stopped'))
     signal.addEventListener('abort', interrupted, { once: true })
     if (signal.aborted) interrupted()
+    let batches: Batches | undefined
     try {
       const channel = await Promise.race([connection.createChannel(), lost.promise])
       channel.on('error', broken)
       channel.on('close', broken)
       await Promise.race([declare(channel), lost.promise])
       await Promise.race([channel.prefetch(batchSize), lost.promise])
-      const batches = new Batches(batchSize, deliveries => this.#handle(channel, deliveries, signal))
+      const taking = new Batches(batchSize, deliveries => this.#handle(channel, deliveries, signal))
+      batches = taking
       const consumer = channel.consume(amqpTopology.centralEvents.queue, message => {
-        if (message) batches.add(message)
+        if (message) taking.add(message)
         else broken(new Error('the broker cancelled the consumer'))
       })
       await Promise.race([consumer, lost.promise])
@@ -87,6 +90,8 @@ export class QueueSource implements AsyncDisposable {
       await lost.promise
     } finally {
       signal.removeEventListener('abort', interrupted)
+      // The batch in the function's hands may still be acknowledged.
+      await Promise.race([batches?.stop(), delay(drainMs, undefined, { ref: false })])
       await Promise.race([connection.close().catch(() => undefined), delay(2000, undefined, { ref: false })])
     }
   }
@@ -119,7 +124,8 @@ class Batches {
   readonly #waiting: ConsumeMessage[] = []
   readonly #size: number
   readonly #handle: (deliveries: readonly ConsumeMessage[]) => Promise<void>
-  #busy = false
+  #running: Promise<void> | undefined
+  #stopped = false
 
   constructor(size: number, handle: (deliveries: readonly ConsumeMessage[]) => Promise<void>) {
     this.#size = size
@@ -127,16 +133,23 @@ class Batches {
   }
 
   add(delivery: ConsumeMessage): void {
+    if (this.#stopped) return
     this.#waiting.push(delivery)
-    if (this.#busy) return
-    this.#busy = true
-    // After this turn, so that deliveries of the same read make one batch.
-    setImmediate(() => void this.#run())
+    this.#running ??= this.#run()
+  }
+
+  /** Takes nothing more; resolves when the batch under way is handled. The others go back with the connection. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#waiting.length = 0
+    await this.#running
   }
 
   async #run(): Promise<void> {
+    // After this turn, so that deliveries of the same read make one batch.
+    await setImmediate()
     while (this.#waiting.length > 0) await this.#handle(this.#waiting.splice(0, this.#size))
-    this.#busy = false
+    this.#running = undefined
   }
 }
 

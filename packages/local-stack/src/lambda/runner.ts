@@ -97,26 +97,27 @@ export async function startLambdaRunner(options: LambdaRunnerOptions): Promise<L
     retrySeconds: options.asyncRetrySeconds,
     onDiscarded: (name, message) => onTrouble(`${name}: ${message}`),
   })
-  // Disposal runs backwards: sources stop, running invocations get a moment, then the instances are killed.
+  const sources = new AsyncDisposableStack()
+  // Nothing new comes in, what runs gets a moment, then the instances are killed.
   starting.defer(async () => {
-    const ending = events[Symbol.asyncDispose]()
+    const ending = [sources.disposeAsync(), events[Symbol.asyncDispose]()]
     await Promise.all([...pools.values()].map(pool => pool.drained(drainSeconds)))
     await Promise.all([...pools.values()].map(pool => pool[Symbol.asyncDispose]()))
-    await ending
+    await Promise.all(ending)
   })
 
   for (const name of options.prewarm) pools.get(name)?.prewarm()
-  const invokeApi = starting.use(
+  const invokeApi = sources.use(
     await startInvokeApi(options.invokeListen, { pools, events, accessKeyId: options.accessKeyId }),
   )
-  const httpApi = starting.use(await startHttpApi(options.apiListen, pools, onTrouble))
+  const httpApi = sources.use(await startHttpApi(options.apiListen, pools, onTrouble))
   for (const { name, trigger } of specs) {
     const pool = pools.get(name)
     if (!pool) continue
-    if (trigger.kind === 'schedule') starting.use(startSchedule(pool, trigger.everySeconds, events, region))
+    if (trigger.kind === 'schedule') sources.use(startSchedule(pool, trigger.everySeconds, events, region))
     if (trigger.kind === 'queue') {
       const { batchSize } = trigger
-      starting.use(new QueueSource({ amqpUrl: options.amqpUrl, pool, batchSize, region, onTrouble }))
+      sources.use(new QueueSource({ amqpUrl: options.amqpUrl, pool, batchSize, region, onTrouble }))
     }
   }
 
