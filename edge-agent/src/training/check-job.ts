@@ -11,8 +11,8 @@ export const checkTrainingJob = ({ settings, orders, data }: TrainingJob): void 
   if (!Number.isFinite(learningRate) || learningRate <= 0) {
     invalid(`The learning rate is ${learningRate}. Use a positive number.`)
   }
-  if (optimizer !== 'sgd') invalid(`The optimiser is ${optimizer}. Use sgd.`)
-  if (loss !== 'softmax-cross-entropy') invalid(`The loss is ${loss}. Use softmax-cross-entropy.`)
+  if (optimizer !== 'sgd') invalid('The optimiser is unknown. Use sgd.')
+  if (loss !== 'softmax-cross-entropy') invalid('The loss is unknown. Use softmax-cross-entropy.')
   if (orders.length !== localEpochs || localEpochs < 1) {
     invalid(`There are ${orders.length} orders for ${localEpochs} local epochs. Give one for each, at least one.`)
   }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { epochOrder } from '@tributary/learning/seeded/epoch-order'
 import { extractWeights } from '@tributary/onnx-train/extract-weights'
 import { mcmahan2nn, mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
 import { readModel } from '@tributary/onnx-train/read-model'
 import { loadMnist } from '@tributary/onnx-train/testing/mnist'
 import { withoutWeights } from '@tributary/onnx-train/without-weights'
 import { writeModel } from '@tributary/onnx-train/write-model'
-import { exampleOrders } from './example-orders.ts'
 import { OnnxTrainer } from './onnx-trainer.ts'
 import type { DataSet, TrainingJob, TrainingSettings } from './trainer.ts'
 import { TrainingDivergedError } from './training-error.ts'
@@ -21,7 +21,8 @@ const settings: TrainingSettings = {
   optimizer: 'sgd',
   loss: 'softmax-cross-entropy',
 }
-const seed = new Uint8Array(16).fill(7)
+const ordersOf = (localEpochs: number): Int32Array[] =>
+  Array.from({ length: localEpochs }, (_, epoch) => Int32Array.from(epochOrder(new Uint8Array(32).fill(7), epoch, 605)))
 
 const startModel = (bytes: Uint8Array): Pick<TrainingJob, 'graph' | 'weights'> => {
   const model = readModel(bytes, { maxBytes: 1e8 })
@@ -34,7 +35,7 @@ const job = (changes: Partial<TrainingJob> = {}): TrainingJob => ({
   ...startModel(mcmahan2nn(1)),
   data,
   settings,
-  orders: exampleOrders(seed, 605, settings.localEpochs),
+  orders: ordersOf(settings.localEpochs),
   ...changes,
 })
 
@@ -81,7 +82,7 @@ test('the event loop stays live and progress arrives while a CNN trains', async 
   const cnn = job({
     ...startModel(mcmahanCnn(1)),
     settings: { ...settings, localEpochs: 1 },
-    orders: exampleOrders(seed, 605, 1),
+    orders: ordersOf(1),
   })
   const { seconds } = await trainer.train(cnn, { onProgress: progress => steps.push(progress.steps) })
   clearInterval(ticker)
@@ -98,7 +99,7 @@ test('an abort rejects with its reason and leaves the worker usable', async () =
   const controller = new AbortController()
   const endless = job({
     settings: { ...settings, localEpochs: 500 },
-    orders: exampleOrders(seed, 605, 500),
+    orders: ordersOf(500),
   })
   const training = trainer.train(endless, {
     signal: controller.signal,
@@ -152,7 +153,7 @@ test('a worker file that is missing rejects the job instead of hanging', async (
 
 test('closing the trainer rejects the job in flight', async () => {
   const closing = new OnnxTrainer()
-  const orders = exampleOrders(seed, 605, 500)
+  const orders = ordersOf(500)
   const training = closing.train(job({ settings: { ...settings, localEpochs: 500 }, orders }), {
     onProgress: () => void closing[Symbol.asyncDispose](),
   })

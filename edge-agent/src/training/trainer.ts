@@ -22,7 +22,7 @@ export type TrainingJob = {
   readonly weights: Float32Array
   readonly data: DataSet
   readonly settings: TrainingSettings
-  /** Row numbers in the order of training, one list a local epoch (see exampleOrders). */
+  /** Row numbers in the order of training, one list a local epoch: usually a seeded permutation. */
   readonly orders: readonly Int32Array[]
 }
 

@@ -65,7 +65,10 @@ const onlyInput = (inputs: readonly ValueDeclaration[]): ValueDeclaration => {
   if (input !== undefined && inputs.length === 1) return input
   throw new OnnxModelError(
     'INPUTS_UNSUPPORTED',
-    `The model has ${inputs.length} inputs: ${inputs.slice(0, 8).map(({ name }) => shorten(name))}`,
+    `The model has ${inputs.length} inputs: ${inputs
+      .map(({ name }) => shorten(name))
+      .slice(0, 8)
+      .join(', ')}`,
     'Export it with one input.',
   )
 }
@@ -82,7 +85,7 @@ const exampleShapeOf = ({ name, shape }: ValueDeclaration): number[] => {
     if (typeof size === 'number' && size > 0) return size
     throw new OnnxModelError(
       'INPUTS_UNSUPPORTED',
-      `Input "${shorten(name)}" has the shape [${shape.map(each => shorten(String(each)))}]`,
+      `Input "${shorten(name)}" has the shape [${shape.map(each => shorten(String(each))).join()}]`,
       'Export it with only the batch dimension dynamic.',
     )
   })

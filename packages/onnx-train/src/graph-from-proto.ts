@@ -49,20 +49,12 @@ const nodeFromProto = (proto: NodeProto): Node => ({
 })
 
 const attributeFromProto = (node: NodeProto, proto: AttributeProto): Attribute => {
-  switch (proto.type) {
-    case AttributeType.INT:
-      return { int: Number(proto.i) }
-    case AttributeType.FLOAT:
-      return { float: proto.f }
-    case AttributeType.STRING:
-      return { string: new TextDecoder().decode(proto.s) }
-    case AttributeType.INTS:
-      return { ints: proto.ints.map(Number) }
-    case AttributeType.FLOATS:
-      return { floats: proto.floats }
-    case AttributeType.TENSOR:
-      if (proto.t !== undefined) return { tensor: tensorFromProto(proto.t) }
-  }
+  if (proto.type === AttributeType.INT) return { int: Number(proto.i) }
+  if (proto.type === AttributeType.FLOAT) return { float: proto.f }
+  if (proto.type === AttributeType.STRING) return { string: new TextDecoder().decode(proto.s) }
+  if (proto.type === AttributeType.INTS) return { ints: proto.ints.map(Number) }
+  if (proto.type === AttributeType.FLOATS) return { floats: proto.floats }
+  if (proto.type === AttributeType.TENSOR && proto.t !== undefined) return { tensor: tensorFromProto(proto.t) }
   throw new OnnxModelError(
     'OPERATOR_FORM_UNSUPPORTED',
     `Attribute "${shorten(proto.name)}" of ${shorten(node.opType)} has a kind that is not supported`,

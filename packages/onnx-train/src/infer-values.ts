@@ -58,7 +58,7 @@ const runProbe = async (
   } catch (cause) {
     throw new OnnxModelError(
       'SHAPES_UNKNOWN',
-      `The runtime could not run the forward graph: ${cause instanceof Error ? cause.message.slice(0, 400) : cause}`,
+      `The runtime could not run the forward graph: ${cause instanceof Error ? cause.message.slice(0, 400) : 'no reason given'}`,
       'Check that the model runs on batches of two and three examples.',
       { cause },
     )

@@ -69,7 +69,7 @@ export const logitsType = (type: ValueType | undefined): { dtype: 'float32' | 'f
   }
   throw new OnnxModelError(
     'OUTPUTS_UNSUPPORTED',
-    `The output has dtype ${dtype} and shape [${type?.shape.map(size => (typeof size === 'object' ? 'batch' : size))}]`,
+    `The output has dtype ${dtype} and shape [${type?.shape.map(size => (typeof size === 'object' ? 'batch' : size)).join()}]`,
     'Softmax cross-entropy needs one float32 score per class: [batch, classes].',
   )
 }

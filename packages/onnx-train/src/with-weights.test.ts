@@ -16,7 +16,7 @@ const cnn = readModel(mcmahanCnn(3), limits)
 test('weights come out in graph order with what a manifest says about them', () => {
   const { tensors, inputs, outputs } = extractWeights(cnn)
   assert.deepEqual(
-    tensors.map(({ name, dtype, shape, policy }) => `${name} ${dtype} ${shape} ${policy}`),
+    tensors.map(({ name, dtype, shape, policy }) => `${name} ${dtype} ${shape.join()} ${policy}`),
     [
       'conv1.weight F32 32,1,5,5 average',
       'conv1.bias F32 32 average',

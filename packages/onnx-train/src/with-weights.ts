@@ -42,7 +42,9 @@ const toProto = (parameter: Parameter, tensor: GivenTensor | undefined): TensorP
   const width = dtype === 'float32' ? 4 : 8
   const size = shape.reduce((product, length) => product * length, width)
   if (tensor.dtype !== (dtype === 'float32' ? 'F32' : 'F64') || tensor.shape.join() !== shape.join()) {
-    return mismatch(`Tensor "${shorten(name)}" is ${tensor.dtype} [${tensor.shape}], the graph has ${dtype} [${shape}]`)
+    return mismatch(
+      `Tensor "${shorten(name)}" is ${tensor.dtype} [${tensor.shape.join()}], the graph has ${dtype} [${shape.join()}]`,
+    )
   }
   if (tensor.bytes.length !== size) mismatch(`Tensor "${shorten(name)}" has ${tensor.bytes.length} bytes, not ${size}`)
   return tensorToProto(name, tensorFromBytes(dtype, shape, tensor.bytes))

@@ -16,7 +16,7 @@ export const expectData = (data: WorkerData, exampleShape: readonly number[], cl
   if (features.length !== labels.length * elementCount(exampleShape)) {
     throw new TrainingError(
       'DATA_MISMATCH',
-      `${labels.length} examples of shape [${exampleShape}] need ${labels.length * elementCount(exampleShape)} values; the data set has ${features.length}. Choose data that fits the model.`,
+      `${labels.length} examples of shape [${exampleShape.join()}] need ${labels.length * elementCount(exampleShape)} values; the data set has ${features.length}. Choose data that fits the model.`,
     )
   }
   if (largestLabel >= classes) {

@@ -9,9 +9,9 @@ export type GradientContext = {
   /** Name of the gradient of the loss with respect to the node's first output. */
   readonly outputGradient: string
   /** Dtype and shape of a forward value. */
-  typeOf(name: string): ValueType
+  readonly typeOf: (name: string) => ValueType
   /** Whether anybody wants the gradient of this input; rules skip work for those that nobody wants. */
-  wants(inputIndex: number): boolean
+  readonly wants: (inputIndex: number) => boolean
 }
 
 /**
