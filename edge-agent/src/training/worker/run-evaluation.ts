@@ -6,8 +6,8 @@ import type { EvaluationProgram } from './graph-cache.ts'
 import type { EvaluateMessage } from './protocol.ts'
 import { expectData, type WorkerData } from './worker-data.ts'
 
-/** Fixed, so that the same data is always cut the same way. */
-const batchSize = 250
+/** Fixed, so that the same data is always cut the same way; small, so that activations of a CNN stay small. */
+const batchSize = 100
 
 /** The unit of a loss: sums of its multiples are exact in a double up to 2^33. */
 const lossUnit = 2 ** -20
