@@ -1,0 +1,274 @@
+import { Codec, UpdateKind, type UpdateHeader, type Verdict } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { Sha256 } from '@tributary/contracts/ids'
+import type { WorkToken } from '@tributary/contracts/work-token'
+import { InvalidUpdateError } from '@tributary/learning/update/invalid-update-error'
+import { updateWeight } from '@tributary/learning/update/weight'
+import type { LeaseTable } from '../central/lease-table.ts'
+import type { KnownDevice } from '../devices/device-directory.ts'
+import { readMetrics } from '../grpc/metrics-from-wire.ts'
+import { verdicts } from '../grpc/verdicts.ts'
+import type { NodeIdentity } from '../identity/node-identity.ts'
+import { signReceipt } from '../identity/receipts.ts'
+import type { WorkTokens } from '../identity/work-tokens.ts'
+import type { Budget } from '../log/budget.ts'
+import { SpoolFullError, type SpoolWriter } from '../log/update-spool.ts'
+import type { SettledMemory } from './settled-memory.ts'
+import type { ShardAttempt } from './shard-attempt.ts'
+import type { ShardAttempts } from './shard-attempts.ts'
+import type { Report } from './shard-state.ts'
+import { checkSpooledUpdate } from './update-reading.ts'
+import type { UploadSlots } from './upload-slots.ts'
+
+export type AdmissionContext = {
+  readonly identity: NodeIdentity
+  readonly tokens: WorkTokens
+  readonly leases: LeaseTable
+  readonly attempts: ShardAttempts
+  readonly settled: SettledMemory
+  readonly slots: UploadSlots
+  /** Bytes that running uploads may declare together. */
+  readonly uploadBytes: Budget
+  readonly uploads: Budget
+  readonly now: () => number
+}
+
+/** The answer to an upload, with the durable prefix from which it may resume. */
+export type Admitted = { readonly verdict: Verdict; readonly receivedBytes: number }
+
+type TrainingToken = Extract<WorkToken, { work: 'training' }>
+type Chunks = AsyncIterable<Uint8Array>
+
+const busyMillis = 1000
+const longestUpdateSeconds = 1e9
+
+const refused = (verdict: Verdict, receivedBytes = 0): Admitted => ({ verdict, receivedBytes })
+
+/**
+ * Admits an update, in the order of DESIGN section 8 and no other: certificate (the caller authenticated `device`) → token →
+ * shard, attempt, epoch → declared size → byte budget → spool → length and sha256 → names, shapes, finite values, range,
+ * norm → log, fsync → added to the sum → receipt.
+ * @param chunks the body from `header.offset` on; rejects when the connection is lost or stands still
+ */
+export const admitUpdate = async (
+  context: AdmissionContext,
+  device: KnownDevice,
+  header: UpdateHeader,
+  chunks: (signal: AbortSignal) => Chunks,
+): Promise<Admitted> => {
+  const token = await readTrainingToken(context.tokens, header.token, device)
+  if (token === null) return refused(verdicts.unauthorised())
+  const place = await findAttempt(context, token, header.sha256)
+  if ('verdict' in place) return refused(place.verdict)
+  const { attempt } = place
+  const fault = headerFault(header, token)
+  if (fault !== null) {
+    attempt.noteFault(device.device, { code: fault.errorCode || 'BODY_INVALID', detail: fault.detail })
+    return refused(fault)
+  }
+  const most = Math.min(token.maxBytes, attempt.maxUpdateBytes ?? token.maxBytes)
+  if (header.totalBytes > BigInt(most)) return refused(verdicts.tooBig(most))
+  const run = (signal: AbortSignal) => upload(context, attempt, device, token, header, chunks(signal), signal)
+  return (await context.slots.run(device.device, run)) ?? refused(verdicts.retryAfter(busyMillis, 'The node drains.'))
+}
+
+/** The token's claims where it is a valid one of this very device and certificate. */
+export const readTrainingToken = async (
+  tokens: WorkTokens,
+  text: string,
+  { device, certificateSha256 }: KnownDevice,
+): Promise<TrainingToken | null> => {
+  const token = await tokens.read(text)
+  if (token?.work !== 'training') return null
+  return token.device === device && token.certificateSha256 === certificateSha256 ? token : null
+}
+
+/**
+ * The live attempt that a token is for, or the verdict where there is none, or where this body has its verdict already.
+ * @param sha256 of the body that is asked for
+ */
+export const findAttempt = async (
+  { leases, attempts, settled }: Pick<AdmissionContext, 'leases' | 'attempts' | 'settled'>,
+  token: TrainingToken,
+  sha256: string,
+): Promise<{ attempt: ShardAttempt } | { verdict: Verdict }> => {
+  const { shard, epoch, device } = token
+  const leased = leases.epochOf(shard)
+  if (leased === undefined) return { verdict: verdicts.wrongShard(leases.endpointOf(shard)) }
+  if (leased !== epoch) {
+    const outcome = settled.outcomeOf(token)
+    return { verdict: outcome === undefined ? verdicts.wrongEpoch() : verdicts.settled(outcome) }
+  }
+  if (!leases.holds(shard, epoch)) return { verdict: verdicts.retryAfter(busyMillis, 'The lease is being renewed.') }
+  const attempt = attempts.find(token, shard)
+  if (attempt === undefined) return { verdict: verdicts.settled(settled.outcomeOf(token)) }
+  if (!attempt.state.selected.has(device)) return { verdict: verdicts.wrongAttempt() }
+  const report = await attempt.reportOf(device)
+  if (report !== undefined) return { verdict: verdictAgain(report, sha256) }
+  if (attempt.state.closing !== undefined) return { verdict: verdicts.late() }
+  if (!attempt.isCollecting) return { verdict: verdicts.retryAfter(busyMillis, 'The attempt is being prepared.') }
+  return { attempt }
+}
+
+const verdictAgain = (report: Report, sha256: string): Verdict => {
+  if (report.sha256 !== sha256) return verdicts.conflict()
+  return report.verdict === 'accepted'
+    ? verdicts.already(report.receipt)
+    : verdicts.invalid(report.code, report.detail, report.tensor)
+}
+
+const headerFault = (header: UpdateHeader, { base }: TrainingToken): Verdict | null => {
+  if (header.kind !== UpdateKind.DELTA) return verdicts.invalid('KIND_UNSUPPORTED')
+  if (header.codec !== Codec.NONE) return verdicts.invalid('CODEC_UNSUPPORTED')
+  if (header.baseSha256 !== base) return verdicts.wrongBase()
+  if (!Sha256.safeParse(header.sha256).success) {
+    return verdicts.invalid('BODY_INVALID', 'sha256 must be 64 lower-case hex digits.')
+  }
+  if (!(header.trainSeconds >= 0 && header.trainSeconds <= longestUpdateSeconds)) {
+    return verdicts.invalid('BODY_INVALID', 'train_seconds must be a non-negative number.')
+  }
+  if (header.examples > BigInt(Number.MAX_SAFE_INTEGER)) {
+    return verdicts.invalid('BODY_INVALID', 'examples must be below 2^53.')
+  }
+  const metrics = readMetrics(header.metrics, header.examples)
+  return metrics.ok ? null : verdicts.invalid('BODY_INVALID', metrics.detail)
+}
+
+const upload = async (
+  context: AdmissionContext,
+  attempt: ShardAttempt,
+  device: KnownDevice,
+  token: TrainingToken,
+  header: UpdateHeader,
+  chunks: Chunks,
+  signal: AbortSignal,
+): Promise<Admitted> => {
+  const total = Number(header.totalBytes)
+  using slot = context.uploads.take(1)
+  using bytes = slot && context.uploadBytes.take(total)
+  const { spool } = attempt
+  const received = await spool.received(device.device, header.sha256)
+  if (bytes === null) return refused(verdicts.retryAfter(busyMillis, 'Too many uploads run. Wait.'), received)
+  if (header.offset !== BigInt(received)) {
+    return refused(verdicts.retryAfter(1, `The upload goes on from byte ${received}.`), received)
+  }
+  const spooled = await receive(attempt, device.device, header, total, chunks, signal)
+  if (spooled !== null) return spooled
+  // The body took its time: what was true before it may not be true any more.
+  const place = await findAttempt(context, token, header.sha256)
+  if ('verdict' in place) return refused(place.verdict, total)
+  const invalid = await check(attempt, device.device, header, total)
+  if (invalid !== null) return invalid
+  return refused(await commit(context, attempt, token, header, total), total)
+}
+
+/** Spools the body; null once it is whole and its sha256 right. */
+const receive = async (
+  attempt: ShardAttempt,
+  device: string,
+  header: UpdateHeader,
+  total: number,
+  chunks: Chunks,
+  signal: AbortSignal,
+): Promise<Admitted | null> => {
+  const { spool } = attempt
+  let writer: SpoolWriter
+  try {
+    writer = await spool.append(device, header.sha256, total)
+  } catch (error) {
+    if (!(error instanceof SpoolFullError) && !isDiskFull(error)) throw error
+    return refused(verdicts.retryAfter(10 * busyMillis, 'The node has no room for updates now.'))
+  }
+  {
+    await using _ = writer
+    let code: 'LENGTH_MISMATCH' | 'CHECKSUM_MISMATCH' | undefined
+    try {
+      for await (const chunk of chunks) {
+        signal.throwIfAborted()
+        if (writer.length + chunk.byteLength > total) {
+          code = 'LENGTH_MISMATCH'
+          break
+        }
+        await writer.write(chunk)
+      }
+      if (writer.length !== total) code = 'LENGTH_MISMATCH'
+    } catch (error) {
+      if (isDiskFull(error)) {
+        await spool.remove(device)
+        return refused(verdicts.retryAfter(10 * busyMillis, 'The disk of the node is full.'))
+      }
+      // The connection is gone: what came stays, for the upload to resume.
+      await writer.sync()
+      throw error
+    }
+    if (code === undefined && writer.sha256() !== header.sha256) code = 'CHECKSUM_MISMATCH'
+    if (code === undefined) {
+      await writer.sync()
+      return null
+    }
+    await spool.remove(device)
+    const verdict = verdicts.invalid(code)
+    attempt.noteFault(device, { code, detail: verdict.detail })
+    return refused(verdict)
+  }
+}
+
+/** Checks the body against manifest and rule; null where nothing is wrong. */
+const check = async (
+  attempt: ShardAttempt,
+  device: string,
+  header: UpdateHeader,
+  total: number,
+): Promise<Admitted | null> => {
+  const { manifest, state } = attempt
+  if (manifest === undefined) return refused(verdicts.retryAfter(busyMillis, 'The attempt is being prepared.'), total)
+  try {
+    await using body = await attempt.spool.read(device, header.sha256)
+    await checkSpooledUpdate(body, total, manifest, state.descriptor.sum)
+    return null
+  } catch (error) {
+    if (!(error instanceof InvalidUpdateError)) throw error
+    const { code, message: detail, tensor } = error
+    if (!state.awaits(device) || !attempt.isCollecting) return refused(verdicts.late())
+    await attempt.refuse({ device, sha256: header.sha256, bytes: total, code, tensor: tensor ?? '', detail })
+    return refused(verdicts.invalid(code, detail, tensor ?? ''))
+  }
+}
+
+const commit = async (
+  { identity, leases, now }: AdmissionContext,
+  attempt: ShardAttempt,
+  token: TrainingToken,
+  header: UpdateHeader,
+  bytes: number,
+): Promise<Verdict> => {
+  const { device, task, round, attempt: number, shard, epoch } = token
+  const { sha256, trainSeconds: seconds } = header
+  const { state } = attempt
+  const examples = Number(header.examples)
+  const weight = updateWeight(examples, state.descriptor.sum)
+  const metrics = readMetrics(header.metrics, header.examples)
+  const { region } = state.plan
+  const node = identity.id
+  const iat = Math.floor(now() / 1000)
+  const ref = { task, round, attempt: number }
+  const receipt = await signReceipt(identity, { ...ref, region, shard, epoch, node, device, sha256, weight, iat })
+  // From here to the append nothing waits, so that no two updates take the last place.
+  if (!attempt.isCollecting || !state.awaits(device)) return verdicts.late()
+  await attempt.accept({
+    device,
+    sha256,
+    bytes,
+    examples,
+    weight,
+    seconds,
+    metrics: metrics.ok ? metrics.sums : {},
+    receipt,
+  })
+  // Without the lease the receipt would promise what is no longer ours to keep.
+  return leases.holds(shard, epoch)
+    ? verdicts.accepted(receipt)
+    : verdicts.retryAfter(busyMillis, 'The lease is being renewed.')
+}
+
+const isDiskFull = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT', 'EFBIG'].includes((error as NodeJS.ErrnoException).code ?? '')

@@ -1,0 +1,39 @@
+import type { CentralEvents } from '@tributary/contracts/events'
+import type { MessageData, MessageType } from '@tributary/contracts/envelope'
+import type { DeviceNotice } from '@tributary/contracts/topics'
+import type { LeaseTable } from '../central/lease-table.ts'
+import type { Clock } from '../clock.ts'
+import type { DeviceDirectory } from '../devices/device-directory.ts'
+import type { Presence } from '../devices/presence.ts'
+import type { NodeMetrics } from '../health/node-metrics.ts'
+import type { NodeIdentity } from '../identity/node-identity.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Budget } from '../log/budget.ts'
+import type { ObjectCache } from '../storage/object-cache.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
+
+/** Publishes an event to central; resolves once the broker confirmed it. */
+export type PublishEvent = <Type extends MessageType<CentralEvents>>(
+  type: Type,
+  data: MessageData<CentralEvents, Type>,
+  signal: AbortSignal,
+) => Promise<void>
+
+/** What the work of a shard needs of the node around it. */
+export type AttemptContext = {
+  readonly clock: Clock
+  readonly identity: NodeIdentity
+  readonly leases: LeaseTable
+  readonly directory: DeviceDirectory
+  readonly presence: Presence
+  readonly cache: ObjectCache
+  readonly store: ObjectStore
+  readonly spoolRoom: Budget
+  readonly publish: PublishEvent
+  /** Hints to devices; lost ones do no harm. */
+  readonly notify: (devices: Iterable<string>, notice: DeviceNotice) => void
+  readonly journal: Journal
+  readonly metrics: NodeMetrics
+  /** The disk does not keep what it was given: the node must stop. */
+  readonly onDiskFailure: (error: unknown) => void
+}

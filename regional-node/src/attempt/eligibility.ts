@@ -1,0 +1,24 @@
+import type { RoundDescriptor } from '@tributary/contracts/round'
+import { selectDevices } from '@tributary/learning/seeded/selection'
+import type { KnownDevice } from '../devices/device-directory.ts'
+import type { Capabilities } from '../devices/presence.ts'
+
+/** Whether a device that is online may take part: kind, groups, framework, and enough examples of its own. */
+export const isEligible = (
+  { cohort, trainer }: Pick<RoundDescriptor, 'cohort' | 'trainer'>,
+  device: KnownDevice,
+  capabilities: Capabilities | undefined,
+): boolean => {
+  if (capabilities === undefined || device.revoked || device.kind !== 'trainer') return false
+  if (cohort.groups.length > 0 && !cohort.groups.some(group => device.groups.includes(group))) return false
+  if (!capabilities.frameworks.has(trainer.framework)) return false
+  const dataset = capabilities.datasets.get(cohort.dataset)
+  return dataset !== undefined && !dataset.heldOut && dataset.examples >= cohort.minimumExamples
+}
+
+/** The first devices of a cohort: seeded, the same for the same candidates in any order. */
+export const selectCohort = (
+  { taskSeed, round, attempt }: Pick<RoundDescriptor, 'taskSeed' | 'round' | 'attempt'>,
+  candidates: Iterable<KnownDevice>,
+  count: number,
+): KnownDevice[] => selectDevices(candidates, count, { taskSeed, round, attempt }, ({ label }) => label)

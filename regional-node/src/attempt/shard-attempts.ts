@@ -1,0 +1,158 @@
+import { type AttemptRef, attemptKey } from '@tributary/contracts/ids'
+import type { ShardProgress } from '@tributary/contracts/node-status'
+import type { AttemptOutcome, RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
+import type { AttemptContext } from './attempt-context.ts'
+import type { SettledMemory } from './settled-memory.ts'
+import { ShardAttempt } from './shard-attempt.ts'
+import type { ShardFolders } from './shard-folders.ts'
+
+type Slot = {
+  readonly ref: AttemptRef
+  readonly shard: number
+  readonly epoch: number
+  readonly opening: Promise<ShardAttempt>
+  /** Once it is open. */
+  attempt?: ShardAttempt
+}
+
+const slotKey = (ref: AttemptRef, shard: number): string => `${attemptKey(ref)}/${shard}`
+const folderName = ({ task, round, attempt }: AttemptRef): string => `${task}.${round}.${attempt}`
+
+/** The attempts that this node plays a part in. */
+export class ShardAttempts {
+  readonly #context: AttemptContext
+  readonly #folders: ShardFolders
+  readonly #settled: SettledMemory
+  readonly #slots = new Map<string, Slot>()
+
+  constructor(context: AttemptContext, folders: ShardFolders, settled: SettledMemory) {
+    this.#context = context
+    this.#folders = folders
+    this.#settled = settled
+  }
+
+  /**
+   * Rebuilds the attempts of a shard from their logs.
+   * @throws Error where a log is damaged: the shard's data is then void as a whole
+   */
+  async replay(shard: number, epoch: number): Promise<void> {
+    for (const name of await this.#folders.names(shard, epoch, 'attempts')) {
+      const folder = this.#folders.path(shard, epoch, 'attempts', name)
+      const attempt = await ShardAttempt.open(folder, this.#context)
+      const { ref } = attempt
+      this.#slots.set(slotKey(ref, shard), { ref, shard, epoch, opening: Promise.resolve(attempt), attempt })
+    }
+  }
+
+  /**
+   * Takes up an attempt, as an edge (`round.opened`) or as the level (`status`) tells it: any number of times, in any order.
+   * Resolves once it is durable. True where a lease newer than ours is named: ask central.
+   */
+  async reconcile(descriptor: RoundDescriptor): Promise<boolean> {
+    let behind = false
+    for (const plan of descriptor.shards) {
+      const epoch = this.#folders.epochOf(plan.shard)
+      if (epoch === undefined || plan.epoch > epoch) behind = true
+      // A plan with an older epoch than the lease was summed under that epoch: nothing is left to do.
+      else if (plan.epoch === epoch && this.#settled.outcomeOf(descriptor) === undefined) {
+        const attempt = await this.#take(descriptor, plan)
+        if (this.#context.leases.epochOf(plan.shard) === epoch) attempt?.start()
+      }
+    }
+    return behind
+  }
+
+  /** The attempt in a shard, or undefined where this node plays no part in it. */
+  find(ref: AttemptRef, shard: number): ShardAttempt | undefined {
+    return this.#slots.get(slotKey(ref, shard))?.attempt
+  }
+
+  /** Attempts in a shard, those that opened first to the front. */
+  ofShard(shard: number): ShardAttempt[] {
+    return this.#open()
+      .filter(attempt => attempt.state.plan.shard === shard)
+      .sort((a, b) => (a.state.descriptor.openedAt < b.state.descriptor.openedAt ? -1 : 1))
+  }
+
+  has(ref: AttemptRef): boolean {
+    const prefix = `${attemptKey(ref)}/`
+    return [...this.#slots.keys()].some(key => key.startsWith(prefix))
+  }
+
+  get holding(): AttemptRef[] {
+    const refs = new Map([...this.#slots.values()].map(({ ref }) => [attemptKey(ref), ref]))
+    return [...refs.values()]
+  }
+
+  get progress(): ShardProgress[] {
+    return this.#open().map(({ progress }) => progress)
+  }
+
+  /** Starts what a renewed lease lets go on. */
+  leased(shard: number): void {
+    for (const attempt of this.ofShard(shard)) attempt.start()
+  }
+
+  /** The attempt is over: devices are told, nothing is kept. */
+  async settle(ref: AttemptRef, outcome: AttemptOutcome): Promise<void> {
+    this.#settled.settled(ref, outcome)
+    const prefix = `${attemptKey(ref)}/`
+    await Promise.all(
+      [...this.#slots]
+        .filter(([key]) => key.startsWith(prefix))
+        .map(async ([key, { opening }]) => {
+          this.#slots.delete(key)
+          const attempt = await opening.catch(() => undefined)
+          if (attempt === undefined) return
+          this.#context.notify(attempt.state.selected.keys(), { kind: 'settled', attempt: ref })
+          await attempt.drop()
+        }),
+    )
+  }
+
+  async settleTask(task: string, outcome: AttemptOutcome): Promise<void> {
+    if (outcome === 'cancelled') this.#settled.cancelled(task)
+    await Promise.all(this.holding.filter(ref => ref.task === task).map(ref => this.settle(ref, outcome)))
+  }
+
+  /** A shard's data is void: another epoch was leased. */
+  async voidShard(shard: number): Promise<void> {
+    await Promise.all(
+      [...this.#slots]
+        .filter(([, slot]) => slot.shard === shard)
+        .map(async ([key, { opening }]) => {
+          this.#slots.delete(key)
+          await (await opening.catch(() => undefined))?.drop()
+        }),
+    )
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#slots.values()].map(async ({ opening }) => (await opening).close()))
+  }
+
+  #open(): ShardAttempt[] {
+    return [...this.#slots.values()].flatMap(({ attempt }) => attempt ?? [])
+  }
+
+  async #take(descriptor: RoundDescriptor, plan: ShardPlan): Promise<ShardAttempt | undefined> {
+    const { task, round, attempt: number } = descriptor
+    const ref = { task, round, attempt: number }
+    const key = slotKey(ref, plan.shard)
+    const known = this.#slots.get(key)
+    if (known !== undefined) return known.opening
+    const folder = this.#folders.path(plan.shard, plan.epoch, 'attempts', folderName(ref))
+    const own = { ...descriptor, shards: [plan] }
+    const opening = ShardAttempt.open(folder, this.#context, { descriptor: own, plan })
+    const slot: Slot = { ref, shard: plan.shard, epoch: plan.epoch, opening }
+    this.#slots.set(key, slot)
+    try {
+      slot.attempt = await opening
+    } catch (error) {
+      this.#slots.delete(key)
+      throw error
+    }
+    // Settled while it was opened: whoever settled it drops it.
+    return this.#slots.get(key) === slot ? slot.attempt : undefined
+  }
+}

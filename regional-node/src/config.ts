@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs'
+import * as z from 'zod'
+
+/** host:port, IPv6 hosts in brackets. */
+const HostPort = z.string().transform((text, context) => {
+  const match = /^(\[[0-9a-f:]+\]|[^:[\]\s]+):(\d{1,5})$/i.exec(text)
+  const port = Number(match?.[2])
+  if (match?.[1] === undefined || port > 65_535) {
+    context.addIssue({ code: 'custom', message: 'must be host:port' })
+    return z.NEVER
+  }
+  return { host: match[1].replace(/^\[|\]$/g, ''), port, text }
+})
+export type HostPort = z.infer<typeof HostPort>
+
+const bytes = (byDefault: number) => z.coerce.number().int().positive().default(byDefault)
+const MiB = 1024 * 1024
+
+const Environment = z.object({
+  NODE_CERT_FILE: z.string().min(1),
+  NODE_KEY_FILE: z.string().min(1),
+  AUTHORITY_CERT_FILE: z.string().min(1),
+  CENTRAL_URL: z.url({ protocol: /^https?$/ }),
+  AMQP_URL: z.url({ protocol: /^amqps?$/ }),
+  MQTT_URL: z.url({ protocol: /^(mqtts?|wss?)$/ }),
+  BUCKET: z.string().min(1),
+  OBJECT_STORAGE_PATH_STYLE: z.stringbool().default(false),
+  GRPC_LISTEN: HostPort,
+  /** Where devices reach the gRPC server; by default where it listens. */
+  GRPC_ENDPOINT: HostPort.optional(),
+  HTTP_LISTEN: HostPort,
+  DATA_DIR: z.string().min(1),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  /** Most bytes of cached models. */
+  CACHE_BYTES: bytes(8192 * MiB),
+  /** Most bytes of spooled updates, over all attempts. */
+  SPOOL_BYTES: bytes(16_384 * MiB),
+  /** Most bytes that uploads may declare together while they run. */
+  UPLOAD_BYTES: bytes(1024 * MiB),
+  MAX_UPLOADS: z.coerce.number().int().min(1).max(10_000).default(256),
+  /** Uploads and downloads that stand still for so long are cut; what is durable stays. */
+  STALL_SECONDS: z.coerce.number().int().min(1).max(3600).default(30),
+  /** How long running uploads may take to finish when the node drains. */
+  DRAIN_SECONDS: z.coerce.number().min(0).max(600).default(10),
+})
+
+/** What the process is told by its environment. File contents of the certificate files are read once, here. */
+export type Config = {
+  readonly tls: { readonly certificate: string; readonly key: string; readonly authority: string }
+  readonly centralUrl: string
+  readonly amqpUrl: string
+  readonly mqttUrl: string
+  readonly bucket: string
+  readonly pathStyle: boolean
+  readonly grpcListen: HostPort
+  /** host:port as devices use it; undefined: where the server listens. */
+  readonly grpcEndpoint: string | undefined
+  readonly httpListen: HostPort
+  readonly dataDir: string
+  readonly logLevel: string
+  readonly cacheBytes: number
+  readonly spoolBytes: number
+  readonly uploadBytes: number
+  readonly maxUploads: number
+  readonly stallMillis: number
+  readonly drainMillis: number
+}
+
+/**
+ * Reads the environment.
+ * @throws Error that lists every fault at once
+ */
+export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config => {
+  const parsed = Environment.safeParse(environment)
+  if (!parsed.success) throw new Error(`The environment is not right:\n${z.prettifyError(parsed.error)}`)
+  const env = parsed.data
+  const faults: string[] = []
+  const read = (variable: 'NODE_CERT_FILE' | 'NODE_KEY_FILE' | 'AUTHORITY_CERT_FILE'): string => {
+    try {
+      return readFileSync(env[variable], 'utf8')
+    } catch (error) {
+      faults.push(`${variable}: ${(error as Error).message}`)
+      return ''
+    }
+  }
+  const tls = {
+    certificate: read('NODE_CERT_FILE'),
+    key: read('NODE_KEY_FILE'),
+    authority: read('AUTHORITY_CERT_FILE'),
+  }
+  if (faults.length > 0) throw new Error(`The environment is not right:\n${faults.join('\n')}`)
+  return {
+    tls,
+    centralUrl: env.CENTRAL_URL.replace(/\/+$/, ''),
+    amqpUrl: env.AMQP_URL,
+    mqttUrl: env.MQTT_URL,
+    bucket: env.BUCKET,
+    pathStyle: env.OBJECT_STORAGE_PATH_STYLE,
+    grpcListen: env.GRPC_LISTEN,
+    grpcEndpoint: env.GRPC_ENDPOINT?.text,
+    httpListen: env.HTTP_LISTEN,
+    dataDir: env.DATA_DIR,
+    logLevel: env.LOG_LEVEL,
+    cacheBytes: env.CACHE_BYTES,
+    spoolBytes: env.SPOOL_BYTES,
+    uploadBytes: env.UPLOAD_BYTES,
+    maxUploads: env.MAX_UPLOADS,
+    stallMillis: env.STALL_SECONDS * 1000,
+    drainMillis: env.DRAIN_SECONDS * 1000,
+  }
+}

@@ -1,0 +1,200 @@
+import { join } from 'node:path'
+import type { MessageData } from '@tributary/contracts/envelope'
+import type { CentralEvents } from '@tributary/contracts/events'
+import type { EvaluationDescriptor, MetricSums } from '@tributary/contracts/round'
+import type { AttemptContext } from '../attempt/attempt-context.ts'
+import { sumMetrics } from '../attempt/shard-result.ts'
+import { backoffMillis, pause } from '../clock.ts'
+import type { KnownDevice } from '../devices/device-directory.ts'
+import { makeFolder, removeFolder } from '../log/durable-files.ts'
+import { LogCorruptError } from '../log/replay.ts'
+import { openLog, type WriteAheadLog } from '../log/write-ahead-log.ts'
+import { decodeEvaluationRecord, type EvaluationRecord, encodeEvaluationRecord } from './evaluation-records.ts'
+
+/** With no evaluator there, the shard waits for so long (two check-ins and some) before it says so. */
+const graceMillis = 12_000
+const leasePollMillis = 250
+const repeatEventMillis = 30_000
+
+type Summed = MessageData<CentralEvents, 'evaluation.summed'>
+type Opening = { readonly descriptor: EvaluationDescriptor; readonly shard: number; readonly epoch: number }
+
+/** One shard's part of the evaluation of one version: its evaluators' metrics, summed exactly, each evaluator once. */
+export class ShardEvaluation {
+  readonly descriptor: EvaluationDescriptor
+  readonly shard: number
+  readonly epoch: number
+  readonly #folder: string
+  readonly #context: AttemptContext
+  readonly #log: WriteAheadLog
+  readonly #reports = new Map<string, MetricSums>()
+  readonly #stop = new AbortController()
+  readonly #pins = new DisposableStack()
+  #summed: Summed | undefined
+  #closing = false
+  #prepared = false
+  #graceEnds = 0
+  #timer: Disposable | undefined
+  #running: Promise<void> | undefined
+  #telling: Promise<void> | undefined
+
+  private constructor(folder: string, context: AttemptContext, log: WriteAheadLog, opening: Opening) {
+    this.#folder = folder
+    this.#context = context
+    this.#log = log
+    this.descriptor = opening.descriptor
+    this.shard = opening.shard
+    this.epoch = opening.epoch
+  }
+
+  /** Opens an evaluation's folder, durably: a new log for `opening`, or the state of the log that is there. */
+  static async open(folder: string, context: AttemptContext, opening?: Opening): Promise<ShardEvaluation> {
+    await makeFolder(folder)
+    const { log, replay } = await openLog(join(folder, 'log'), context.onDiskFailure)
+    try {
+      const records = replay.records.map(decodeEvaluationRecord)
+      const first = records[0]?.kind === 'opened' ? records[0] : opening
+      if (first === undefined) throw new LogCorruptError('the log has no beginning')
+      const { descriptor, shard, epoch } = first
+      const evaluation = new ShardEvaluation(folder, context, log, first)
+      for (const record of records) evaluation.#apply(record)
+      if (records.length === 0) await log.append(encodeEvaluationRecord({ kind: 'opened', descriptor, shard, epoch }))
+      return evaluation
+    } catch (error) {
+      await log.close()
+      throw error
+    }
+  }
+
+  /** Begins the work, once the lease is there; again is fine. */
+  start(): void {
+    this.#running ??= this.#run().catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) this.#warn('the evaluation cannot go on', error)
+    })
+  }
+
+  /** Whether the device is one of the evaluators that are still awaited. */
+  offers(device: KnownDevice): boolean {
+    return this.isOpen && this.#prepared && this.#holdsLease() && this.#awaits(device)
+  }
+
+  get isOpen(): boolean {
+    return !this.#closing && this.#summed === undefined
+  }
+
+  hasReport(device: string): boolean {
+    return this.#reports.has(device)
+  }
+
+  /** Takes an evaluator's metrics; resolves when they are durable. */
+  async report(device: string, metrics: MetricSums): Promise<void> {
+    await this.#append({ kind: 'reported', device, metrics })
+    this.evaluate()
+  }
+
+  /** Closes when everybody who is there has reported, or at the deadline. Called when presence changes, too. */
+  evaluate(): void {
+    this.#timer?.[Symbol.dispose]()
+    if (!this.isOpen || !this.#prepared || this.#stop.signal.aborted) return
+    const { clock, directory } = this.#context
+    const late = Date.parse(this.descriptor.deadline) - clock.now()
+    const grace = this.#graceEnds - clock.monotonic()
+    const awaited = directory.ofShard(this.shard, 'evaluator').some(device => this.#awaits(device))
+    const done = late <= 0 || (!awaited && (this.#reports.size > 0 || grace <= 0))
+    if (!done || !this.#holdsLease()) {
+      const wait = done ? leasePollMillis : grace > 0 ? Math.min(grace, late) : late
+      this.#timer = clock.after(wait, () => this.evaluate())
+      return
+    }
+    this.#closing = true
+    this.#telling = this.#sum().catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) this.#warn('the evaluation cannot be closed', error)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort(new Error('the evaluation is closed'))
+    this.#timer?.[Symbol.dispose]()
+    await Promise.allSettled([this.#running, this.#telling])
+    this.#pins.dispose()
+    await this.#log.close()
+  }
+
+  async drop(): Promise<void> {
+    await this.close()
+    await removeFolder(this.#folder)
+  }
+
+  #holdsLease(): boolean {
+    return this.#context.leases.holds(this.shard, this.epoch)
+  }
+
+  #awaits({ device, kind, revoked }: KnownDevice): boolean {
+    if (revoked || kind !== 'evaluator' || this.#reports.has(device)) return false
+    return this.#context.presence.capabilities(device)?.datasets.has(this.descriptor.dataset) === true
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    if (this.#summed !== undefined) return this.#tellCentral(signal)
+    const { clock, cache, directory, notify } = this.#context
+    const { weights, manifest, graph } = this.descriptor
+    for (let tries = 0; clock.now() < Date.parse(this.descriptor.deadline); tries += 1) {
+      try {
+        for (const object of [weights, manifest, ...(graph === null ? [] : [graph])]) {
+          this.#pins.use(await cache.acquire(object, signal))
+        }
+        break
+      } catch (error) {
+        signal.throwIfAborted()
+        this.#warn('the model to evaluate cannot be had', error)
+        await pause(clock, backoffMillis(tries, 200, 5000), signal)
+      }
+    }
+    this.#graceEnds = clock.monotonic() + graceMillis
+    this.#prepared = true
+    const evaluators = [...directory.ofShard(this.shard, 'evaluator')].filter(device => this.#awaits(device))
+    notify(
+      evaluators.map(({ device }) => device),
+      { kind: 'work' },
+    )
+    this.evaluate()
+  }
+
+  async #sum(): Promise<void> {
+    const { evaluation, shards } = this.descriptor
+    const region = shards.find(({ shard }) => shard === this.shard)?.region
+    if (region === undefined) throw new LogCorruptError('the descriptor does not name the shard')
+    const metrics = sumMetrics(this.#reports.values())
+    const node = this.#context.identity.id
+    const { shard, epoch } = this
+    const event = { evaluation, region, shard, epoch, node, evaluators: this.#reports.size, metrics }
+    await this.#append({ kind: 'summed', event })
+    await this.#tellCentral(this.#stop.signal)
+  }
+
+  async #tellCentral(signal: AbortSignal): Promise<void> {
+    const event = this.#summed
+    if (event === undefined) return
+    for (;;) {
+      while (!this.#holdsLease()) await pause(this.#context.clock, leasePollMillis, signal)
+      await this.#context.publish('evaluation.summed', event, signal)
+      await pause(this.#context.clock, repeatEventMillis, signal)
+    }
+  }
+
+  #append(record: EvaluationRecord): Promise<void> {
+    this.#apply(record)
+    return this.#log.append(encodeEvaluationRecord(record))
+  }
+
+  #apply(record: EvaluationRecord): void {
+    if (record.kind === 'reported') this.#reports.set(record.device, record.metrics)
+    if (record.kind === 'summed') this.#summed = record.event
+  }
+
+  #warn(message: string, error: unknown): void {
+    const { task, round } = this.descriptor
+    this.#context.journal.report('warn', `${message}: ${(error as Error).message}`, { task, round, shard: this.shard })
+  }
+}

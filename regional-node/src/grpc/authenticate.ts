@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto'
+import type { PeerCertificate } from 'node:tls'
+import { TributaryError } from '@tributary/contracts/errors'
+import { Uuid } from '@tributary/contracts/ids'
+import { certificateKinds } from '@tributary/contracts/signed-request'
+import type { DeviceDirectory, KnownDevice } from '../devices/device-directory.ts'
+
+/** How long a call waits for the directory, for a device that was registered a moment ago. */
+const directoryMillis = 3000
+
+export type Authentication = {
+  readonly directory: DeviceDirectory
+  /** Resolves when the directory was read anew, or after the time. */
+  readonly refreshDirectory: (millis: number) => Promise<void>
+}
+
+/**
+ * The device behind a connection: its client certificate was signed by the authority (TLS checked that), is a device's, and is
+ * the one that the directory names, not revoked.
+ * @throws TributaryError UNAUTHENTICATED, FORBIDDEN, CERTIFICATE_REVOKED, UNAVAILABLE
+ */
+export const authenticate = async (
+  certificate: PeerCertificate | undefined,
+  { directory, refreshDirectory }: Authentication,
+): Promise<KnownDevice> => {
+  if (certificate?.raw === undefined) throw new TributaryError('UNAUTHENTICATED', { detail: 'No client certificate.' })
+  const id = Uuid.safeParse(certificate.subject.CN)
+  if (!id.success || certificate.subject.OU !== certificateKinds.device) {
+    throw new TributaryError('FORBIDDEN', { detail: 'The client certificate is not one of a device.' })
+  }
+  if (Date.parse(certificate.valid_to) < Date.now()) {
+    throw new TributaryError('UNAUTHENTICATED', { detail: 'The client certificate has expired. Enrol again.' })
+  }
+  const sha256 = createHash('sha256').update(certificate.raw).digest('hex')
+  const isKnown = () => directory.get(id.data)?.certificateSha256 === sha256
+  if (!isKnown()) await refreshDirectory(directoryMillis)
+  const device = directory.get(id.data)
+  if (device === undefined) {
+    throw directory.complete
+      ? new TributaryError('FORBIDDEN', { detail: 'No device of this region has this certificate.' })
+      : new TributaryError('UNAVAILABLE', { detail: 'The directory of devices is being read. Try again.' })
+  }
+  if (device.revoked) throw new TributaryError('CERTIFICATE_REVOKED')
+  if (device.certificateSha256 !== sha256) {
+    throw new TributaryError('FORBIDDEN', { detail: 'The device was given another certificate since.' })
+  }
+  return device
+}

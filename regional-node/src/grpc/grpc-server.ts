@@ -1,0 +1,174 @@
+import { once } from 'node:events'
+import {
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type ServerOptions,
+  type ServerUnaryCall,
+} from '@grpc/grpc-js'
+import { asTributaryError, TributaryError } from '@tributary/contracts/errors'
+import type * as fl from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { chunkBytes, federatedLearningMethods } from '@tributary/contracts/grpc-service'
+import type { KnownDevice } from '../devices/device-directory.ts'
+import { authenticate } from './authenticate.ts'
+import { statusOf } from './call-status.ts'
+import { checkIn } from './check-in.ts'
+import type { NodeServices } from './node-services.ts'
+import { pullModel } from './pull-model.ts'
+import { pushUpdate } from './push-update.ts'
+import { reportEvaluation } from './report-evaluation.ts'
+import { withinMillis } from './stall-limit.ts'
+import { updateStatus } from './update-status.ts'
+
+const minute = 60_000
+const KiB = 1024
+
+/** grpc-js limits nothing by itself: connections would live, idle and multiply for ever. */
+const limits: ServerOptions = {
+  'grpc.max_receive_message_length': chunkBytes + 64 * KiB,
+  'grpc.max_send_message_length': chunkBytes + 64 * KiB,
+  'grpc.max_concurrent_streams': 16,
+  'grpc.max_connection_idle_ms': 10 * minute,
+  // Age makes devices of a load balancer spread over new nodes; running calls have the grace to finish.
+  'grpc.max_connection_age_ms': 4 * 60 * minute,
+  'grpc.max_connection_age_grace_ms': 60 * minute,
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc-node.max_session_memory': 10,
+  'grpc-node.flow_control_window': 1024 * KiB,
+}
+
+/** What every kind of call has. */
+type Call = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'> & {
+  on(event: 'cancelled', listener: () => void): unknown
+}
+
+/** The gRPC server of a node. Client certificates are required; what is refused carries a catalogue code. */
+export class GrpcServer {
+  readonly #server = new Server(limits)
+  readonly #node: NodeServices
+  #calls = 0
+  #port = 0
+
+  constructor(node: NodeServices) {
+    this.#node = node
+    this.#server.addService(federatedLearningMethods, {
+      checkIn: this.#unary('CheckIn', checkIn(node)),
+      pullModel: this.#serverStream('PullModel', pullModel(node)),
+      pushUpdate: this.#clientStream('PushUpdate', pushUpdate(node)),
+      updateStatus: this.#unary('UpdateStatus', updateStatus(node)),
+      reportEvaluation: this.#unary('ReportEvaluation', reportEvaluation(node)),
+    })
+  }
+
+  /** Port that it listens on. */
+  get port(): number {
+    return this.#port
+  }
+
+  /** Calls that run now. */
+  get runningCalls(): number {
+    return this.#calls
+  }
+
+  async listen(
+    { host, port }: { host: string; port: number },
+    { certificate, key, authority }: { certificate: string; key: string; authority: string },
+  ): Promise<void> {
+    const pair = { cert_chain: Buffer.from(certificate), private_key: Buffer.from(key) }
+    const credentials = ServerCredentials.createSsl(Buffer.from(authority), [pair], true)
+    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+    this.#port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)))
+    })
+  }
+
+  /** Refuses new calls, lets running ones end until the signal aborts, then cuts them. */
+  async close(deadline: AbortSignal): Promise<void> {
+    // `tryShutdown` waits for open streams for ever.
+    const finished = new Promise<void>(resolve => this.#server.tryShutdown(() => resolve()))
+    const force = () => this.#server.forceShutdown()
+    if (deadline.aborted) force()
+    else deadline.addEventListener('abort', force, { once: true })
+    await finished
+    deadline.removeEventListener('abort', force)
+  }
+
+  #unary<Input, Output>(
+    method: string,
+    handle: (request: Input, device: KnownDevice) => Promise<Output>,
+  ): handleUnaryCall<Input, Output> {
+    return (call, callback) => {
+      void this.#serve(method, call, async device => handle(call.request, device)).then(
+        answer => callback(null, answer),
+        failure => callback(statusOf(failure)),
+      )
+    }
+  }
+
+  #clientStream<Output>(
+    method: string,
+    handle: (
+      parts: AsyncIterable<fl.PushUpdateRequest>,
+      device: KnownDevice,
+      cancelled: AbortSignal,
+    ) => Promise<Output>,
+  ): handleClientStreamingCall<fl.PushUpdateRequest, Output> {
+    return (call, callback) => {
+      // A message that is refused by the limits errs on the stream; the iterator rejects with it.
+      call.on('error', () => {})
+      void this.#serve(method, call, (device, cancelled) => handle(call, device, cancelled)).then(
+        answer => callback(null, answer),
+        failure => callback(statusOf(failure)),
+      )
+    }
+  }
+
+  #serverStream<Input, Output>(
+    method: string,
+    handle: (request: Input, device: KnownDevice) => AsyncIterable<Output>,
+  ): handleServerStreamingCall<Input, Output> {
+    return call => {
+      call.on('error', () => {})
+      void this.#serve(method, call, async (device, cancelled) => {
+        for await (const message of handle(call.request, device)) {
+          cancelled.throwIfAborted()
+          // Back-pressure: a slow device holds one chunk, not the model.
+          if (!call.write(message)) await withinMillis(once(call, 'drain'), this.#node.stallMillis, cancelled)
+        }
+      }).then(
+        () => call.end(),
+        failure => call.emit('error', statusOf(failure)),
+      )
+    }
+  }
+
+  async #serve<Answer>(
+    method: string,
+    call: Call,
+    handle: (device: KnownDevice, cancelled: AbortSignal) => Promise<Answer>,
+  ): Promise<Answer> {
+    const cancelled = new AbortController()
+    call.on('cancelled', () =>
+      cancelled.abort(new TributaryError('UNAVAILABLE', { detail: 'The call was cancelled.' })),
+    )
+    this.#calls += 1
+    try {
+      const device = await authenticate(call.getAuthContext().sslPeerCertificate, this.#node)
+      const answer = await handle(device, cancelled.signal)
+      this.#node.metrics.calls.add({ method, code: 'OK' })
+      return answer
+    } catch (failure) {
+      const error = asTributaryError(failure)
+      this.#node.metrics.calls.add({ method, code: error.code })
+      if (error.code === 'INTERNAL' && !cancelled.signal.aborted) {
+        this.#node.journal.report('error', `${method} failed: ${(error.cause as Error)?.message}`, { code: error.code })
+      }
+      throw error
+    } finally {
+      this.#calls -= 1
+    }
+  }
+}

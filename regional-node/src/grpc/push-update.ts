@@ -1,0 +1,48 @@
+import { create } from '@bufbuild/protobuf'
+import { TributaryError } from '@tributary/contracts/errors'
+import {
+  type PushUpdateRequest,
+  type PushUpdateResponse,
+  PushUpdateResponseSchema,
+  VerdictCode,
+} from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { chunkBytes } from '@tributary/contracts/grpc-service'
+import { admitUpdate } from '../attempt/admission.ts'
+import type { KnownDevice } from '../devices/device-directory.ts'
+import type { NodeServices } from './node-services.ts'
+import { withinMillis } from './stall-limit.ts'
+
+const verdictNames = new Map(Object.entries(VerdictCode).map(([name, code]) => [code as number, name]))
+
+/** Takes an update: header first, then chunks. Once the header was understood the answer is a verdict. */
+export const pushUpdate =
+  (node: NodeServices) =>
+  async (
+    requests: AsyncIterable<PushUpdateRequest>,
+    device: KnownDevice,
+    cancelled: AbortSignal,
+  ): Promise<PushUpdateResponse> => {
+    const parts = requests[Symbol.asyncIterator]()
+    const next = (signal: AbortSignal) => withinMillis(parts.next(), node.stallMillis, signal)
+    const first = await next(cancelled)
+    if (first.done || first.value.part.case !== 'header') {
+      throw new TributaryError('BODY_INVALID', { detail: 'The first message of an update must be its header.' })
+    }
+    const header = first.value.part.value
+    async function* chunks(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+      const either = AbortSignal.any([signal, cancelled])
+      for (let part = await next(either); !part.done; part = await next(either)) {
+        const message = part.value.part
+        if (message.case !== 'chunk' || message.value.byteLength > chunkBytes) {
+          throw new TributaryError('BODY_INVALID', {
+            detail: `After the header come chunks of at most ${chunkBytes} bytes.`,
+          })
+        }
+        node.metrics.uploadedBytes.add({}, message.value.byteLength)
+        yield message.value
+      }
+    }
+    const { verdict, receivedBytes } = await admitUpdate(node, device, header, chunks)
+    node.metrics.verdicts.add({ verdict: verdictNames.get(verdict.code) ?? 'UNKNOWN' })
+    return create(PushUpdateResponseSchema, { verdict, receivedBytes: BigInt(receivedBytes) })
+  }

@@ -1,0 +1,42 @@
+import type { RegionCommands } from '@tributary/contracts/commands'
+import type { Message } from '@tributary/contracts/envelope'
+import type { ShardAttempts } from './attempt/shard-attempts.ts'
+import type { DeviceDirectory } from './devices/device-directory.ts'
+import type { ShardEvaluations } from './evaluation/shard-evaluations.ts'
+
+export type CommandTargets = {
+  readonly attempts: ShardAttempts
+  readonly evaluations: ShardEvaluations
+  readonly directory: DeviceDirectory
+  /** Central knows something newer than the node: ask now. */
+  readonly askCentral: () => void
+}
+
+/** What each command of central does. All are edges: `status` tells the same as a level, so each may come twice or never. */
+export const handleCommand =
+  ({ attempts, evaluations, directory, askCentral }: CommandTargets) =>
+  async (command: Message<RegionCommands>): Promise<void> => {
+    switch (command.type) {
+      case 'round.opened':
+        if (await attempts.reconcile(command.data)) askCentral()
+        return
+      case 'round.settled': {
+        const { task, round, attempt, outcome } = command.data
+        return attempts.settle({ task, round, attempt }, outcome)
+      }
+      case 'evaluation.opened':
+        if (await evaluations.reconcile(command.data)) askCentral()
+        return
+      case 'task.paused':
+        return attempts.settleTask(command.data.task, 'abandoned')
+      case 'task.cancelled':
+        await attempts.settleTask(command.data.task, 'cancelled')
+        return evaluations.settleTask(command.data.task)
+      case 'task.resumed':
+      case 'task.finished':
+        // What is open or over afterwards comes with `round.opened`, `round.settled` and the status answer.
+        return askCentral()
+      case 'device.revoked':
+        return directory.revoke(command.data.device)
+    }
+  }

@@ -1,0 +1,35 @@
+/** Room for bytes or things that several holders share; nobody waits, whoever does not fit is told so. */
+export class Budget {
+  readonly #most: number
+  #used = 0
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  get used(): number {
+    return this.#used
+  }
+
+  /** Takes `amount`, or returns null where it does not fit. What is taken is given back once, however often disposed. */
+  take(amount: number): Disposable | null {
+    if (this.#used + amount > this.#most) return null
+    return this.#hold(amount)
+  }
+
+  /** Counts what is there already, even beyond the bound: files of before a restart. */
+  takeExisting(amount: number): Disposable {
+    return this.#hold(amount)
+  }
+
+  #hold(amount: number): Disposable {
+    this.#used += amount
+    let held = amount
+    return {
+      [Symbol.dispose]: () => {
+        this.#used -= held
+        held = 0
+      },
+    }
+  }
+}

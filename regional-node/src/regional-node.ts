@@ -1,0 +1,232 @@
+import { join } from 'node:path'
+import { v7 as uuidv7 } from 'uuid'
+import { BrokerConnection } from './amqp/broker-connection.ts'
+import { consumeCommands } from './amqp/command-consumer.ts'
+import { EventPublisher } from './amqp/event-publisher.ts'
+import { declareTopology } from './amqp/topology.ts'
+import { applyStatus } from './apply-status.ts'
+import type { AttemptContext } from './attempt/attempt-context.ts'
+import { SettledMemory } from './attempt/settled-memory.ts'
+import { ShardAttempts } from './attempt/shard-attempts.ts'
+import { ShardFolders } from './attempt/shard-folders.ts'
+import { UploadSlots } from './attempt/upload-slots.ts'
+import { CentralClient } from './central/central-client.ts'
+import { LeaseTable } from './central/lease-table.ts'
+import { shipJournal } from './central/log-shipper.ts'
+import { StatusLoop } from './central/status-loop.ts'
+import { systemClock } from './clock.ts'
+import type { Config } from './config.ts'
+import { DeviceDirectory } from './devices/device-directory.ts'
+import { Presence } from './devices/presence.ts'
+import { ShardEvaluations } from './evaluation/shard-evaluations.ts'
+import { GrpcServer } from './grpc/grpc-server.ts'
+import type { NodeServices } from './grpc/node-services.ts'
+import { handleCommand } from './handle-command.ts'
+import { HealthServer } from './health/health-server.ts'
+import { createNodeMetrics } from './health/node-metrics.ts'
+import { Gauge } from './health/prometheus.ts'
+import { readIdentity } from './identity/node-identity.ts'
+import { loadTokenKey, WorkTokens } from './identity/work-tokens.ts'
+import { Journal } from './journal/journal.ts'
+import { createLogger } from './journal/logger.ts'
+import { Budget } from './log/budget.ts'
+import { makeFolder } from './log/durable-files.ts'
+import { DeviceChannel } from './mqtt/device-channel.ts'
+import { statusRequest } from './status-request.ts'
+import { ObjectCache } from './storage/object-cache.ts'
+import { S3ObjectStore } from './storage/s3-object-store.ts'
+
+export const nodeVersion = '0.1.0'
+
+/**
+ * Runs a regional node until the signal aborts, then drains: running uploads finish within a bound, leases are given back,
+ * everything is closed.
+ * @throws the reason, where the disk fails: a node that cannot keep a promise must not make another
+ */
+export const runRegionalNode = async (config: Config, stop: AbortSignal): Promise<void> => {
+  const clock = systemClock
+  const identity = readIdentity(config.tls)
+  const logger = createLogger(config.logLevel, identity.id)
+  const journal = new Journal(logger, clock.now)
+  const metrics = createNodeMetrics()
+  const disk = new AbortController()
+  const ending = AbortSignal.any([stop, disk.signal])
+  let draining = false
+
+  await makeFolder(config.dataDir)
+  const tokens = new WorkTokens(await loadTokenKey(config.dataDir), clock.now)
+  await using opened = new AsyncDisposableStack()
+  const store = opened.use(new S3ObjectStore(config.bucket, { pathStyle: config.pathStyle }))
+  const cache = await ObjectCache.open(join(config.dataDir, 'cache'), store, config.cacheBytes)
+  const folders = await ShardFolders.open(join(config.dataDir, 'shards'))
+
+  const leases = new LeaseTable(clock.monotonic)
+  const settled = new SettledMemory()
+  const directory = new DeviceDirectory(({ device }) => context.notify([device], { kind: 'revoked' }))
+  const presence = new Presence(
+    clock.monotonic,
+    device => directory.get(device) !== undefined,
+    device => {
+      const shard = directory.get(device)?.shard
+      if (shard !== undefined) evaluations.presenceChanged(shard)
+      // Central counts who is online before it opens a round.
+      status.soon()
+    },
+  )
+  const publisher = new EventPublisher(identity.id, metrics, logger)
+  const spoolRoom = new Budget(config.spoolBytes)
+  const context: AttemptContext = {
+    clock,
+    identity,
+    leases,
+    directory,
+    presence,
+    cache,
+    store,
+    spoolRoom,
+    publish: (type, data, signal) => publisher.publish(type, data, signal),
+    notify: (devices, notice) => channel.notify(devices, notice),
+    journal,
+    metrics,
+    onDiskFailure: error => {
+      logger.fatal({ err: error }, 'the disk failed: the node stops')
+      disk.abort(error)
+    },
+  }
+  const attempts = new ShardAttempts(context, folders, settled)
+  const evaluations = new ShardEvaluations(context, folders)
+  opened.defer(() => attempts.close())
+  opened.defer(() => evaluations.close())
+  for (const { shard, epoch } of folders.kept) {
+    try {
+      await attempts.replay(shard, epoch)
+      await evaluations.replay(shard, epoch)
+    } catch (error) {
+      // Without this log the epoch's promises cannot be kept: central raises the epoch and devices send again.
+      journal.report('error', `the log of the shard is void: ${(error as Error).message}`, {
+        shard,
+        code: 'SHARD_LOST',
+      })
+      await attempts.voidShard(shard)
+      await evaluations.voidShard(shard)
+      await folders.remove(shard)
+    }
+  }
+
+  const slots = new UploadSlots()
+  const central = new CentralClient(config.centralUrl, identity, clock)
+  const services: NodeServices = {
+    ...context,
+    tokens,
+    attempts,
+    evaluations,
+    settled,
+    slots,
+    uploads: new Budget(config.maxUploads),
+    uploadBytes: new Budget(config.uploadBytes),
+    now: clock.now,
+    stallMillis: config.stallMillis,
+    isDraining: () => draining,
+    refreshDirectory: (millis: number): Promise<void> => status.refreshed(millis),
+  }
+  const server = new GrpcServer(services)
+  const status: StatusLoop = new StatusLoop(
+    {
+      request: statusRequest({
+        nodeVersion,
+        boot: uuidv7(),
+        endpoint: () => config.grpcEndpoint ?? `${config.grpcListen.host}:${server.port}`,
+        isDraining: () => draining,
+        connections: () => server.runningCalls,
+        folders,
+        attempts,
+        evaluations,
+        directory,
+        presence,
+      }),
+      send: (request, signal) => central.status(request, signal),
+      apply: async (answer, sentAt) => {
+        await applyStatus({ leases, folders, attempts, evaluations, directory })(answer, sentAt)
+        region.resolve(answer.region)
+      },
+    },
+    clock,
+    logger,
+  )
+  const region = Promise.withResolvers<string>()
+  region.promise.catch(() => {})
+  const commands = handleCommand({ attempts, evaluations, directory, askCentral: () => status.soon() })
+  const broker = opened.use(
+    new BrokerConnection(config.amqpUrl, `regional-node ${identity.id}`, logger, async connection => {
+      const events = await connection.createConfirmChannel()
+      const inbound = await connection.createChannel()
+      // A channel that the broker closed takes its connection with it, which is then opened anew as a whole.
+      const reopen = () => void connection.close().catch(() => {})
+      for (const open of [events, inbound]) {
+        open.on('error', error => logger.warn({ err: error }, 'a broker channel failed'))
+        open.on('close', reopen)
+      }
+      const queue = await declareTopology(inbound, identity.id, await region.promise)
+      publisher.use(events)
+      await consumeCommands(inbound, events, queue, commands, { journal, metrics, onCancelled: reopen })
+    }),
+  )
+  const channel = opened.use(
+    new DeviceChannel(
+      config.mqttUrl,
+      identity,
+      {
+        onStatus: (device, state) => presence.reported(device, state),
+        onLost: () => presence.forgetConnections(),
+      },
+      { metrics, logger },
+    ),
+  )
+  const health = opened.use(
+    await HealthServer.listen(
+      config.httpListen,
+      {
+        central: () => leases.remainingMillis > 0 || (status.failures === 0 && directory.complete),
+        broker: () => broker.isConnected,
+        devices: () => channel.isConnected,
+        disk: () => !disk.signal.aborted,
+        serving: () => !draining,
+      },
+      [
+        ...Object.values(metrics),
+        new Gauge('tributary_shards_leased', 'Shards that this node leases.', () => leases.shards.length),
+        new Gauge('tributary_attempts', 'Attempts that this node keeps something for.', () => attempts.holding.length),
+        new Gauge('tributary_uploads_running', 'Uploads that run now.', () => slots.running),
+        new Gauge('tributary_spool_bytes', 'Bytes of spooled updates.', () => spoolRoom.used),
+        new Gauge('tributary_cache_bytes', 'Bytes of cached models.', () => cache.usedBytes),
+        new Gauge('tributary_grpc_calls_running', 'Calls of devices that run now.', () => server.runningCalls),
+        new Gauge('tributary_journal_waiting', 'Log entries that wait for central.', () => journal.waiting),
+        new Gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss()),
+      ],
+    ),
+  )
+
+  await server.listen(config.grpcListen, config.tls)
+  const shipping = new AbortController()
+  const shipped = shipJournal(journal, (request, signal) => central.logs(request, signal), clock, shipping.signal)
+  status.start()
+  broker.start()
+  logger.info({ grpcPort: server.port, httpPort: health.port, version: nodeVersion }, 'the node is up')
+
+  if (!ending.aborted)
+    await new Promise<void>(resolve => ending.addEventListener('abort', () => resolve(), { once: true }))
+
+  draining = true
+  logger.info('the node drains')
+  slots.drain()
+  const deadline = disk.signal.aborted ? AbortSignal.abort(disk.signal.reason) : AbortSignal.timeout(config.drainMillis)
+  await slots.idle(deadline)
+  // Leases are given back only when no upload runs any more: a receipt must not be given for what is another's.
+  leases.release()
+  if (!(await status.finish())) logger.warn('central was not told that the node drains')
+  await server.close(AbortSignal.any([deadline, AbortSignal.timeout(1000)]))
+  region.reject(new Error('the node stops'))
+  shipping.abort()
+  await shipped
+  if (disk.signal.aborted) throw disk.signal.reason
+}

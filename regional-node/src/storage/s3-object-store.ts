@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, open } from 'node:fs/promises'
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  type CompletedPart,
+  CreateMultipartUploadCommand,
+  GetObjectCommand,
+  NoSuchKey,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3'
+import type { ObjectRef } from '@tributary/contracts/ids'
+import { ObjectMissingError, type ObjectStore } from './object-store.ts'
+
+/** S3 takes parts of at least 5 MiB and at most 10 000 of them. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const leastPartBytes = 8 * 1024 * 1024
+const mostParts = 10_000
+
+const base64 = (hex: string): string => Buffer.from(hex, 'hex').toString('base64')
+
+/** Object storage by the AWS SDK; endpoint, region and credentials come from the SDK's own environment. */
+export class S3ObjectStore implements ObjectStore {
+  readonly #client: S3Client
+  readonly #bucket: string
+
+  constructor(bucket: string, { pathStyle }: { pathStyle: boolean }) {
+    this.#bucket = bucket
+    this.#client = new S3Client({ forcePathStyle: pathStyle, maxAttempts: 5 })
+  }
+
+  async read(objectKey: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    try {
+      const command = new GetObjectCommand({ Bucket: this.#bucket, Key: objectKey })
+      const { Body } = await this.#client.send(command, { abortSignal: signal })
+      if (Body === undefined) throw new ObjectMissingError(`object ${objectKey} has no body`)
+      return Body as unknown as AsyncIterable<Uint8Array>
+    } catch (error) {
+      if (error instanceof NoSuchKey) throw new ObjectMissingError(`there is no object ${objectKey}`, { cause: error })
+      throw error
+    }
+  }
+
+  async write(file: string, object: ObjectRef, signal: AbortSignal): Promise<void> {
+    await using handle = await open(file, 'r')
+    if (object.bytes > leastPartBytes) return this.#writeParts(handle, object, signal)
+    const command = new PutObjectCommand({
+      Bucket: this.#bucket,
+      Key: object.objectKey,
+      Body: await handle.readFile(),
+      ContentLength: object.bytes,
+      ChecksumSHA256: base64(object.sha256),
+    })
+    await this.#client.send(command, { abortSignal: signal })
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.destroy()
+  }
+
+  async #writeParts(handle: FileHandle, { objectKey, bytes }: ObjectRef, signal: AbortSignal): Promise<void> {
+    const target = { Bucket: this.#bucket, Key: objectKey }
+    const options = { abortSignal: signal }
+    const created = await this.#client.send(
+      new CreateMultipartUploadCommand({ ...target, ChecksumAlgorithm: 'SHA256' }),
+      options,
+    )
+    const upload = { ...target, UploadId: created.UploadId }
+    const partBytes = Math.max(leastPartBytes, Math.ceil(bytes / mostParts))
+    const parts: CompletedPart[] = []
+    try {
+      for (let offset = 0; offset < bytes; offset += partBytes) {
+        const Body = await readRange(handle, offset, Math.min(partBytes, bytes - offset))
+        const ChecksumSHA256 = createHash('sha256').update(Body).digest('base64')
+        const PartNumber = parts.length + 1
+        const part = new UploadPartCommand({ ...upload, PartNumber, Body, ChecksumSHA256 })
+        const { ETag } = await this.#client.send(part, options)
+        parts.push({ PartNumber, ETag, ChecksumSHA256 })
+      }
+      await this.#client.send(
+        new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: parts } }),
+        options,
+      )
+    } catch (error) {
+      // What is left behind otherwise costs storage; the bucket's lifecycle rule is the backstop.
+      await this.#client.send(new AbortMultipartUploadCommand(upload)).catch(() => {})
+      throw error
+    }
+  }
+}
+
+const readRange = async (handle: FileHandle, offset: number, length: number): Promise<Buffer> => {
+  const bytes = Buffer.allocUnsafe(length)
+  for (let filled = 0; filled < length; ) {
+    const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled)
+    if (bytesRead === 0) throw new Error(`the file ends at byte ${offset + filled}`)
+    filled += bytesRead
+  }
+  return bytes
+}
