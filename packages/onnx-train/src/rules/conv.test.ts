@@ -19,7 +19,7 @@ type Variant = {
   readonly pool: number
 }
 
-const size = 12
+const size = 10
 const labels = Int32Array.of(2, 0, 1)
 
 /** Two convolutions of the variant's kind, pooled after the first; the logits are the flattened second. */
@@ -66,7 +66,7 @@ const variants: Record<string, Variant> = {
   'a stride that leaves a row unread': { kernel: 3, stride: 2, dilation: 1, padBegin: 0, padEnd: 0, pool: 2 },
   'dilation and one-sided padding': { kernel: 3, stride: 1, dilation: 2, padBegin: 0, padEnd: 1, pool: 2 },
   'stride with dilation': { kernel: 2, stride: 2, dilation: 3, padBegin: 1, padEnd: 1, pool: 2 },
-  'pooling that leaves rows over': { kernel: 3, stride: 1, dilation: 1, padBegin: 1, padEnd: 0, pool: 3 },
+  'pooling that leaves rows over': { kernel: 3, stride: 1, dilation: 1, padBegin: 1, padEnd: 1, pool: 3 },
 }
 
 for (const [name, variant] of Object.entries(variants)) {

@@ -3,7 +3,7 @@ import type { Runner } from '../runner.ts'
 import type { DType, Tensor, TensorData } from '../tensor.ts'
 
 /** Options of every session in tests: one thread, quiet. */
-export const sessionOptions = { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 as const }
+export const sessionOptions = { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 4 as const }
 
 /** Runs models with onnxruntime-node, a session a call. For tests. */
 export const ortRunner: Runner = async (modelBytes, feeds, fetches) => {

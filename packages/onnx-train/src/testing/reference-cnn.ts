@@ -56,15 +56,17 @@ export const crossEntropyByDefinition = (logits: Image['data'], classes: number,
     return sum + Math.log(row.reduce((total, score) => total + Math.exp(score), 0)) - (row[label] ?? 0)
   }, 0) / labels.length
 
-function* indices(shape: readonly number[]): Generator<number[] & { 0: number; 1: number; 2: number; 3: number }> {
-  const total = shape.reduce((product, length) => product * length, 1)
-  for (let flat = 0; flat < total; flat++) {
-    const index: number[] = []
-    for (let axis = shape.length - 1, rest = flat; axis >= 0; axis--) {
-      const length = shape[axis] ?? 1
-      index.unshift(rest % length)
-      rest = Math.floor(rest / length)
+type Index = number[] & { 0: number; 1: number; 2: number; 3: number }
+
+/** Every index of a shape in row-major order; the array is the same one each time. */
+function* indices(shape: readonly number[]): Generator<Index> {
+  const index = shape.map(() => 0)
+  for (let axis = 0; axis >= 0; ) {
+    yield index as Index
+    for (axis = shape.length - 1; axis >= 0; axis--) {
+      index[axis] = (index[axis] ?? 0) + 1
+      if (index[axis] !== shape[axis]) break
+      index[axis] = 0
     }
-    yield index as number[] & { 0: number; 1: number; 2: number; 3: number }
   }
 }
