@@ -21,6 +21,8 @@ export interface PoolOptions extends Omit<InstanceOptions, 'onWaiting' | 'onGone
   readonly maxWaiting: number
   /** How long one of them waits. */
   readonly waitSeconds: number
+  /** Told when an instance cannot start, with the last lines of the log. */
+  readonly onTrouble: (message: string) => void
 }
 
 interface Waiter {
@@ -179,6 +181,10 @@ export class FunctionPool implements AsyncDisposable {
     this.#returning.delete(instance)
     clearTimeout(this.#idle.get(instance))
     this.#idle.delete(instance)
+    if (initFailure) {
+      const { name } = this.spec
+      this.#options.onTrouble(`${name} cannot start (${initFailure.errorType}):\n${this.#options.log.tail(5)}`)
+    }
     // One failed start answers one invocation, so that a function that cannot start fails instead of starting for ever.
     const waiter = initFailure && this.#waiting.shift()
     if (waiter && initFailure) {

@@ -13,7 +13,7 @@ async function testInvoke(changes: Partial<PoolOptions> = {}) {
   const fixture = stack.use(await testPool(changes))
   const events = stack.use(new AsyncInvocations({ maxEvents: 3, retrySeconds: [], onDiscarded: () => undefined }))
   const pools = new Map([['fixture', fixture.pool]])
-  const options = { pools, events, accessKeyId: 'AKIDLOCAL' }
+  const options = { pools, events, accessKeyId: 'AKIDLOCAL', isReady: () => true }
   const api = stack.use(await startInvokeApi({ host: '127.0.0.1', port: 0 }, options))
   const endpoint = `http://127.0.0.1:${api.port}`
   const clientOf = (accessKeyId: string) =>

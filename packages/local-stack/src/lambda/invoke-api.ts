@@ -11,6 +11,8 @@ export interface InvokeApiOptions {
   readonly events: AsyncInvocations
   /** Whose signature is taken; requests of others are refused. */
   readonly accessKeyId: string
+  /** Whether events are consumed already: what `/healthz` waits for. */
+  readonly isReady: () => boolean
 }
 
 const path = /^\/2015-03-31\/functions\/([^/?]{1,170})\/invocations(?:\?|$)/
@@ -32,12 +34,12 @@ class InvokeError extends Error {
 }
 
 /**
- * Lambda's Invoke operation for the unmodified SDK, and `GET /healthz`.
+ * Lambda's Invoke operation for the unmodified SDK, and `GET /healthz`: 503 until ready; with the process ids of all instances.
  * https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
  */
 export function startInvokeApi(address: ListenAddress, options: InvokeApiOptions): Promise<ListeningServer> {
   return listen(address, serverOptions, (request, response) => {
-    if (request.method === 'GET' && request.url === '/healthz') return send(response, 200, '{"status":"ok"}')
+    if (request.method === 'GET' && request.url === '/healthz') return health(response, options)
     invoke(request, response, options).catch(error => {
       const known =
         error instanceof InvokeError
@@ -82,6 +84,12 @@ async function invoke(request: IncomingMessage, response: ServerResponse, option
     'x-amz-executed-version': '$LATEST',
     ...(result.errorType === undefined ? {} : { 'x-amz-function-error': 'Unhandled' }),
   })
+}
+
+function health(response: ServerResponse, { pools, isReady }: InvokeApiOptions): void {
+  const instances = Object.fromEntries([...pools].map(([name, pool]) => [name, pool.processIds()]))
+  const status = isReady() ? 'ok' : 'starting'
+  send(response, isReady() ? 200 : 503, JSON.stringify({ status, instances }))
 }
 
 /** A name, a partial or a whole ARN, with or without a qualifier. */

@@ -37,18 +37,25 @@ async function startedRunner() {
       AMQP_URL: 'amqp://127.0.0.1:1',
       FUNCTION_ENVIRONMENT: JSON.stringify({ common: { PIDS: pids } }),
       PREWARM: 'models',
+      DISPOSAL_AFTER_INVOCATION: '0',
     },
   })
   stack.defer(() => {
     if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL')
   })
   const output = lines(child)
-  await until(() => /ready/.test(output()))
+  await until(() => /Invoke API on port/.test(output()))
   const port = Number(/HTTP API on port (\d+)/.exec(output())?.[1])
+  const invokePort = Number(/Invoke API on port (\d+)/.exec(output())?.[1])
   await fetch(`http://127.0.0.1:${port}/v1/health`)
   fetch(`http://127.0.0.1:${port}/v1/tasks`).catch(() => undefined)
   await until(() => readdirSync(pids).length === 3)
   const instances = readdirSync(pids).map(Number)
+  const health = await fetch(`http://127.0.0.1:${invokePort}/healthz`)
+  // Without a broker it never consumes events.
+  assert.equal(health.status, 503)
+  const told = (await health.json()) as { instances: Record<string, number[]> }
+  assert.deepEqual(Object.values(told.instances).flat().toSorted(), instances.toSorted())
   const owned = stack.move()
   return { child, instances, output, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

@@ -10,7 +10,8 @@ try {
     specs: functionSpecs,
     onTrouble: message => console.error(message),
   })
-  console.log(`Lambda runner ready: HTTP API on port ${runner.apiPort}, Invoke API on port ${runner.invokePort}`)
+  console.log(`HTTP API on port ${runner.apiPort}, Invoke API on port ${runner.invokePort}`)
+  void runner.ready.then(() => console.log('Lambda runner ready'))
   await aborted(life)
 } catch (error) {
   console.error(error)

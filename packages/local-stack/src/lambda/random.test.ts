@@ -8,6 +8,11 @@ test('the same seed gives the same numbers, another seed others', () => {
   assert.notDeepEqual(draw(7), draw(8))
 })
 
+test('seed 1 gives the published sequence of mulberry32', () => {
+  const random = seededRandom(1)
+  assert.deepEqual([random(), random(), random()], [0.6270739405881613, 0.002735721180215478, 0.5274470399599522])
+})
+
 test('exponential times have their mean, and are longer than it with probability 1/e', () => {
   const random = seededRandom(3)
   const times = Array.from({ length: 20_000 }, () => exponential(random, 10))

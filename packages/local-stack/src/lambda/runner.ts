@@ -46,8 +46,8 @@ export interface LambdaRunnerOptions {
 export interface LambdaRunner extends AsyncDisposable {
   readonly apiPort: number
   readonly invokePort: number
-  /** Of all instances, also frozen ones. */
-  processIds(): number[]
+  /** Resolves when the event sources consume. */
+  readonly ready: Promise<void>
 }
 
 const maxEvents = 1000
@@ -89,6 +89,7 @@ export async function startLambdaRunner(options: LambdaRunnerOptions): Promise<L
       runtimeApi,
       watchdog,
       log,
+      onTrouble,
     })
     pools.set(spec.name, starting.use(pool))
   }
@@ -98,6 +99,8 @@ export async function startLambdaRunner(options: LambdaRunnerOptions): Promise<L
     onDiscarded: (name, message) => onTrouble(`${name}: ${message}`),
   })
   const sources = new AsyncDisposableStack()
+  const consuming: Promise<void>[] = []
+  let isReady = false
   // Nothing new comes in, what runs gets a moment, then the instances are killed.
   starting.defer(async () => {
     const ending = [sources.disposeAsync(), events[Symbol.asyncDispose]()]
@@ -108,7 +111,12 @@ export async function startLambdaRunner(options: LambdaRunnerOptions): Promise<L
 
   for (const name of options.prewarm) pools.get(name)?.prewarm()
   const invokeApi = sources.use(
-    await startInvokeApi(options.invokeListen, { pools, events, accessKeyId: options.accessKeyId }),
+    await startInvokeApi(options.invokeListen, {
+      pools,
+      events,
+      accessKeyId: options.accessKeyId,
+      isReady: () => isReady,
+    }),
   )
   const httpApi = sources.use(await startHttpApi(options.apiListen, pools, onTrouble))
   for (const { name, trigger } of specs) {
@@ -117,15 +125,19 @@ export async function startLambdaRunner(options: LambdaRunnerOptions): Promise<L
     if (trigger.kind === 'schedule') sources.use(startSchedule(pool, trigger.everySeconds, events, region))
     if (trigger.kind === 'queue') {
       const { batchSize } = trigger
-      sources.use(new QueueSource({ amqpUrl: options.amqpUrl, pool, batchSize, region, onTrouble }))
+      const queueSource = new QueueSource({ amqpUrl: options.amqpUrl, pool, batchSize, region, onTrouble })
+      consuming.push(sources.use(queueSource).connected)
     }
   }
 
+  const ready = Promise.all(consuming).then(() => {
+    isReady = true
+  })
   const running = starting.move()
   return {
     apiPort: httpApi.port,
     invokePort: invokeApi.port,
-    processIds: () => [...pools.values()].flatMap(pool => pool.processIds()),
+    ready,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
 }

@@ -93,6 +93,7 @@ export async function testPool(changes: Partial<PoolOptions> & { readonly source
       instancesFolder: join(folder, 'instances'),
       initSeconds: 20,
       maxWaiting: 100,
+      onTrouble: () => undefined,
       waitSeconds: 20,
       disposal: { random: seededRandom(1), meanIdleSeconds: 3600, afterInvocation: 0 },
       ...changes,
