@@ -24,7 +24,7 @@ export const registerDevice = ({
     const created = await sql`
       insert into device (id, region, shard_hash, label, kind, groups, certificate_sha256, certificate_expires_at)
       values (${id}, ${region}, ${shardHash}, ${label}, ${kind}, ${[...new Set(groups)]}, ${issued.sha256}, ${issued.expiresAt})
-      on conflict (label) do nothing`
+      on conflict (label) where revoked_at is null do nothing`
     if (created.count === 0) throw new TributaryError('NAME_TAKEN', { detail: `a device is labelled ${label}` })
     audit.append(sql, {
       actor,

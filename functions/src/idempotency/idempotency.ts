@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { TributaryError } from '@tributary/contracts/errors'
 import { canonicalJson } from '../audit/canonical-json.ts'
-import { asJson, type Sql, type Transaction } from '../database/transaction.ts'
+import type { Sql, Transaction } from '../database/transaction.ts'
 
 /** One request under its key; the same key of another principal is another key. */
 export type KeyedRequest = {
@@ -12,7 +12,7 @@ export type KeyedRequest = {
   readonly sha256: string
 }
 
-type Stored = { route: string; request_sha256: string; answer: unknown }
+type Stored = { route: string; request_sha256: string; answer: string }
 
 /** Visible ASCII, so that it fits any log and header. */
 const keyPattern = /^[\x21-\x7e]{8,64}$/
@@ -40,7 +40,7 @@ export const storedAnswer = async (sql: Sql, request: KeyedRequest): Promise<{ a
   if (row.route !== request.route || row.request_sha256 !== request.sha256) {
     throw new TributaryError('IDEMPOTENCY_CONFLICT')
   }
-  return { answer: row.answer }
+  return { answer: JSON.parse(row.answer) }
 }
 
 /**
@@ -65,8 +65,10 @@ export const runOnce = async (
     return stored.answer
   }
   const answer = await effect()
+  // As text inside the jsonb, which would give members back in another order.
+  const text = JSON.stringify(answer ?? null)
   await sql`
-    update idempotency set status = ${status}, answer = ${sql.json(asJson(answer ?? null))}
+    update idempotency set status = ${status}, answer = ${sql.json(text)}
     where principal = ${request.principal} and key = ${request.key}`
   return answer
 }

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { TributaryError } from '@tributary/contracts/errors'
+import { type Route, roles, routes } from '@tributary/contracts/routes'
+import { authorise } from './authorise.ts'
+import type { Principal } from './principal.ts'
+
+const own = '01890a5d-ac96-774b-bcce-b302099a8057'
+const other = '01890a5d-ac96-774b-bcce-b302099a8058'
+const outcome = (route: Route, principal: Principal): string => {
+  try {
+    authorise(route.access, principal, { node: own, device: own })
+    return 'allowed'
+  } catch (error) {
+    if (error instanceof TributaryError) return error.code
+    throw error
+  }
+}
+
+test('every route admits exactly whom the table names', () => {
+  for (const [name, route] of Object.entries(routes) as [string, Route][]) {
+    const { access } = route
+    for (const [rank, role] of roles.entries()) {
+      const wanted =
+        access.kind === 'public' || (access.kind === 'role' && rank >= roles.indexOf(access.atLeast))
+          ? 'allowed'
+          : 'FORBIDDEN'
+      assert.equal(outcome(route, { kind: 'token', name: 'x', role }), wanted, `${name} as ${role}`)
+    }
+    const certificates = [
+      { kind: 'regional-node', id: own },
+      { kind: 'regional-node', id: other },
+      { kind: 'device', id: own },
+      { kind: 'device', id: other },
+    ] as const
+    for (const principal of certificates) {
+      const wanted =
+        access.kind === 'public'
+          ? 'allowed'
+          : access.kind !== 'certificate' || access.of !== principal.kind
+            ? 'FORBIDDEN'
+            : principal.id === own
+              ? 'allowed'
+              : 'NODE_MISMATCH'
+      assert.equal(outcome(route, principal), wanted, `${name} as ${principal.kind}`)
+    }
+    assert.equal(outcome(route, { kind: 'anonymous' }), access.kind === 'public' ? 'allowed' : 'FORBIDDEN', name)
+  }
+})

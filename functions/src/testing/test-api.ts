@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto'
+import type { ApiFunction, Role } from '@tributary/contracts/routes'
+import { systemClock } from '../adapters/clock.ts'
+import { uuidV7Ids } from '../adapters/ids.ts'
+import { createAudit } from '../audit/audit.ts'
+import { apiTokenVerifier } from '../auth/api-tokens.ts'
+import { createAuthenticator } from '../auth/authenticate.ts'
+import { checkRegistered } from '../auth/certificate-register.ts'
+import { signedRequestVerifier } from '../auth/signed-requests.ts'
+import type { Database } from '../database/database.ts'
+import type { Handlers } from '../http/handler.ts'
+import { httpApi } from '../http/http-api.ts'
+import { createLog } from '../log.ts'
+import { createOutbox } from '../outbox/outbox.ts'
+import { apiClient } from './api-client.ts'
+
+/** One bearer token a role, named after it. */
+export const tokens = { viewer: 'viewer-token', operator: 'operator-token', admin: 'admin-token' } as const
+
+const known = (Object.entries(tokens) as [Role, string][]).map(([role, token]) => ({
+  name: role,
+  role,
+  sha256: createHash('sha256').update(token).digest('hex'),
+}))
+
+/** What handlers need that no test wants otherwise; counts how often the relay was woken. */
+export const testParts = (database: Database) => {
+  const woken = { relay: 0 }
+  const wakeRelay = async () => void (woken.relay += 1)
+  const log = createLog('silent', 'test')
+  const outbox = createOutbox({ ids: uuidV7Ids, clock: systemClock, wakeRelay })
+  return { database, log, clock: systemClock, ids: uuidV7Ids, audit: createAudit(systemClock), outbox, woken }
+}
+
+/** The API of one function over a real database, with every answer held to its schema. */
+export const testApi = <Function extends ApiFunction>(
+  functionName: Function,
+  handlers: Handlers<Function>,
+  { database, authorityPem }: { database: Database; authorityPem?: string },
+) =>
+  apiClient(
+    httpApi({
+      functionName,
+      handlers,
+      database,
+      authenticate: createAuthenticator({
+        verifyToken: apiTokenVerifier(known),
+        checkRegistered: signedBy => checkRegistered(database, signedBy),
+        ...(authorityPem === undefined ? {} : { verifySigned: signedRequestVerifier(authorityPem, systemClock) }),
+      }),
+      limit: async () => undefined,
+      log: createLog('silent', 'test'),
+      checkAnswers: true,
+    }),
+  )
