@@ -1,0 +1,27 @@
+import { rm } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const outdir = fileURLToPath(new URL('./dist', import.meta.url))
+
+await Promise.all(['main.mjs', 'onnx-worker.mjs'].map(name => rm(`${outdir}/${name}`, { force: true })))
+await build({
+  entryPoints: {
+    main: fileURLToPath(new URL('./src/main.ts', import.meta.url)),
+    'onnx-worker': fileURLToPath(new URL('./src/training/onnx-worker.ts', import.meta.url)),
+  },
+  outdir,
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  sourcemap: true,
+  legalComments: 'linked',
+  // A native module; resolved from node_modules where the bundle runs.
+  external: ['onnxruntime-node'],
+  // CommonJS dependencies inside an ES module still call require.
+  banner: {
+    js: "import { createRequire as createRequire_ } from 'node:module'; const require = createRequire_(import.meta.url);",
+  },
+})

@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { before, suite, test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import { CheckInResponseSchema, VerdictCode, VerdictSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { decodeSafetensors } from '@tributary/tensors/safetensors/file'
+import { TestAuthority } from '../testing/certificates.ts'
+import {
+  attempt,
+  bundle,
+  evaluationWork,
+  freshToken,
+  identityOf,
+  publishBundle,
+  startAgent,
+  temporaryFolder,
+  trainingWork,
+} from '../testing/federation.ts'
+import { Link } from '../testing/link.ts'
+import { TestNode } from '../testing/test-node.ts'
+import type { Identity } from '../transport/identity.ts'
+
+const bodyBytes = (node: TestNode): number => Number([...node.uploads.values()][0]?.header.totalBytes ?? 0)
+const accepted = (node: TestNode): boolean => [...node.uploads.values()].some(upload => upload.accepted)
+
+suite('an agent and a node', () => {
+  let authority: TestAuthority
+  let identity: Identity
+
+  before(async () => {
+    authority = await TestAuthority.create()
+    identity = await identityOf(authority)
+  })
+
+  const startNode = async (): Promise<TestNode> => {
+    const node = await TestNode.start(authority)
+    publishBundle(node)
+    return node
+  }
+
+  test('trains offered work, sends its delta, and keeps it with its receipt until the attempt is settled', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork()
+    await using agent = await startAgent(identity, [node.endpoint], { folder: folder.path })
+    await node.until('an accepted update', () => accepted(node))
+    const [upload] = [...node.uploads.values()]
+    assert.ok(upload)
+    assert.equal(upload.header.examples, 20n)
+    assert.equal(upload.header.baseSha256, node.training?.base?.sha256)
+    const steps = upload.header.metrics.find(({ name }) => name === 'steps')
+    assert.equal(steps?.value, 2n, '20 examples in batches of 10')
+    const delta = decodeSafetensors(upload.body)
+    assert.deepEqual(
+      [...delta.keys()],
+      [...decodeSafetensors(bundle.weights).keys()].map(name => `delta/${name}`),
+    )
+    assert.ok(
+      [...delta.values()].some(({ bytes }) => bytes.some(byte => byte !== 0)),
+      'it learned something',
+    )
+
+    const reported = node.checkIns[0]?.datasets[0]
+    assert.deepEqual([reported?.name, reported?.examples, reported?.heldOut], ['stripes', 20n, false])
+
+    node.training = undefined
+    await node.until('the update is held', () => node.checkIns.at(-1)?.holding.length === 1)
+    const kept = agent.updates.get(attempt)
+    assert.equal(kept?.receipt?.split('.').length, 3)
+    assert.deepEqual(await readFile(agent.updates.bodyFile(attempt)), upload.body)
+
+    node.settled = [{ attempt: attemptMessage(), outcome: 'committed' }]
+    await node.until('the update is let go', () => node.checkIns.at(-1)?.holding.length === 0)
+    assert.deepEqual(agent.updates.list(), [])
+  })
+
+  test('gives the same bytes for the same seed, data and base', async () => {
+    const bodies: Buffer[] = []
+    for (let run = 0; run < 2; run += 1) {
+      await using folder = await temporaryFolder()
+      await using node = await startNode()
+      node.training = trainingWork({ localEpochs: 2 })
+      await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path })
+      await node.until('an accepted update', () => accepted(node))
+      bodies.push([...node.uploads.values()][0]?.body as Buffer)
+    }
+    assert.deepEqual(bodies[0], bodies[1])
+  })
+
+  test('pulls only the rest of a model after its connection was cut in the middle', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    await using link = await Link.open(node.endpoint)
+    node.training = trainingWork()
+    link.cutAfter('down', bundle.weights.length / 2 + 10_000)
+    await using _agent = await startAgent(identity, [link.endpoint], { folder: folder.path })
+    await node.until('an accepted update', () => accepted(node))
+    assert.equal(link.cuts, 1)
+    const pulls = node.pulls.filter(({ sha256 }) => sha256 === node.training?.base?.sha256)
+    assert.equal(pulls.length, 2)
+    assert.equal(pulls[0]?.offset, 0)
+    assert.ok((pulls[1]?.offset ?? 0) >= 262_144, `resumed at ${pulls[1]?.offset}`)
+  })
+
+  test('sends only the rest of an update after its connection was cut in the middle', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    await using link = await Link.open(node.endpoint)
+    node.training = trainingWork()
+    link.cutAfter('up', bundle.weights.length / 2 + 10_000)
+    await using _agent = await startAgent(identity, [link.endpoint], { folder: folder.path })
+    await node.until('an accepted update', () => accepted(node))
+    assert.equal(link.cuts, 1)
+    assert.equal(node.pushes.length, 2)
+    assert.equal(node.pushes[0]?.offset, 0)
+    assert.ok((node.pushes[1]?.offset ?? 0) >= 262_144, `resumed at ${node.pushes[1]?.offset}`)
+    assert.equal([...node.uploads.values()][0]?.body.length, bodyBytes(node))
+  })
+
+  test('fetches a lost receipt without sending the update again', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    await using link = await Link.open(node.endpoint)
+    node.training = trainingWork()
+    node.beforeReply = () => link.cut()
+    await using agent = await startAgent(identity, [link.endpoint], { folder: folder.path })
+    await node.until('the receipt is held', () => agent.updates.get(attempt)?.receipt !== undefined)
+    assert.equal(node.pushes.length, 1)
+  })
+
+  test('stops training within one check-in when the attempt is cancelled, and sends nothing', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork({ localEpochs: 1000, batchSize: 1 })
+    await using agent = await startAgent(identity, [node.endpoint], { folder: folder.path, examples: 1000 })
+    await node.until('training is on its way', () => (node.checkIns.at(-1)?.running[0]?.progress ?? 0) > 0)
+    node.settled = [{ attempt: attemptMessage(), outcome: 'cancelled' }]
+    node.training = undefined
+    const cancelledAt = performance.now()
+    await node.until('nothing runs', () => node.checkIns.at(-1)?.running.length === 0)
+    assert.ok(performance.now() - cancelledAt < 2_000)
+    assert.deepEqual(agent.updates.list(), [])
+    assert.equal(node.pushes.length, 0)
+  })
+
+  test('leaves an older attempt for a newer one of the same task', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork({ localEpochs: 1000, batchSize: 1 })
+    await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path })
+    await node.until('training is on its way', () => node.checkIns.at(-1)?.running.length === 1)
+    node.training = trainingWork({ round: 2 })
+    await node.until('an accepted update', () => accepted(node))
+    assert.equal(node.pushes.length, 1)
+  })
+
+  test('follows a redirect to the node that leases its shard', async () => {
+    await using folder = await temporaryFolder()
+    await using contact = await startNode()
+    await using owner = await startNode()
+    contact.answerCheckIn = () =>
+      create(CheckInResponseSchema, {
+        result: { case: 'redirect', value: { endpoint: owner.endpoint, pauseMillis: 5_000 } },
+      })
+    owner.training = trainingWork()
+    await using _agent = await startAgent(identity, [contact.endpoint], { folder: folder.path })
+    await owner.until('an accepted update', () => accepted(owner))
+    assert.equal(contact.checkIns.length, 1)
+    assert.equal(contact.pushes.length, 0)
+  })
+
+  test('sends the same update to the node that took the shard over, without training again', async () => {
+    await using folder = await temporaryFolder()
+    await using first = await startNode()
+    await using second = await startNode()
+    first.training = trainingWork()
+    const moved = create(VerdictSchema, { code: VerdictCode.WRONG_SHARD, endpoint: second.endpoint })
+    first.answerUpdate = () => moved
+    second.training = { ...trainingWork(), token: freshToken() }
+    await using _agent = await startAgent(identity, [first.endpoint], { folder: folder.path })
+    await second.until('an accepted update', () => accepted(second))
+    assert.deepEqual([...second.uploads.keys()], [...first.uploads.keys()])
+    assert.equal(second.pulls.length, 0, 'nothing was pulled for a second training')
+  })
+
+  test('goes to another contact when one is dead', async () => {
+    await using folder = await temporaryFolder()
+    const dead = await TestNode.start(authority)
+    await dead[Symbol.asyncDispose]()
+    await using node = await startNode()
+    node.training = trainingWork()
+    await using _agent = await startAgent(identity, [dead.endpoint, node.endpoint], { folder: folder.path })
+    await node.until('an accepted update', () => accepted(node))
+  })
+
+  test('sends an update that survived a restart instead of training again', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork()
+    const refused = create(VerdictSchema, { code: VerdictCode.UNAUTHORISED })
+    node.answerUpdate = () => refused
+    {
+      await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path })
+      await node.until('a refused update', () => node.pushes.length > 0)
+    }
+    const pulls = node.pulls.length
+    node.answerUpdate = undefined
+    await using _restarted = await startAgent(identity, [node.endpoint], { folder: folder.path })
+    await node.until('an accepted update', () => accepted(node))
+    assert.equal(node.pulls.length, pulls)
+    assert.equal(node.uploads.size, 1, 'the same bytes')
+  })
+
+  test('drops an update that came too late, and does not take the attempt up again', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork()
+    node.answerUpdate = () => create(VerdictSchema, { code: VerdictCode.LATE })
+    await using agent = await startAgent(identity, [node.endpoint], { folder: folder.path })
+    await node.until('a late update', () => node.pushes.length === 1)
+    const seen = node.checkIns.length
+    await node.until('more check-ins', () => node.checkIns.length >= seen + 5)
+    assert.equal(node.pushes.length, 1)
+    assert.deepEqual(agent.updates.list(), [])
+  })
+
+  test('waits as long as the node asks and then sends again', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork()
+    let refusals = 0
+    node.answerUpdate = () => {
+      refusals += 1
+      node.answerUpdate = undefined
+      return create(VerdictSchema, { code: VerdictCode.RETRY_AFTER, retryAfterMillis: 100 })
+    }
+    await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path })
+    await node.until('an accepted update', () => accepted(node))
+    assert.equal(refusals, 1)
+    assert.equal(node.pushes.length, 2)
+  })
+
+  test('an agent without examples sends an empty update, which the round need not wait for', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork()
+    await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path, examples: 0 })
+    await node.until('an accepted update', () => accepted(node))
+    const [upload] = [...node.uploads.values()]
+    assert.equal(upload?.header.examples, 0n)
+    assert.ok(
+      [...decodeSafetensors(upload?.body as Buffer).values()].every(({ bytes }) => bytes.every(byte => byte === 0)),
+    )
+  })
+
+  test('evaluates on held-out data and reports whole numbers', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.evaluation = evaluationWork()
+    await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path, heldOut: true })
+    await node.until('a report', () => node.reports.length === 1)
+    const [report] = node.reports
+    const metrics = new Map(report?.metrics.map(({ name, value }) => [name, value]))
+    assert.equal(report?.examples, 20n)
+    assert.deepEqual([...metrics.keys()], ['examples', 'correct', 'loss_q20'])
+    assert.ok((metrics.get('correct') ?? -1n) >= 0n && (metrics.get('correct') ?? 99n) <= 20n)
+    // An untrained network is about as good as guessing: ln 10 an example.
+    const loss = Number(metrics.get('loss_q20')) / 2 ** 20 / 20
+    assert.ok(Math.abs(loss - Math.log(10)) < 0.7, `mean loss ${loss}`)
+  })
+
+  test('held-out data is never trained on', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork()
+    await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path, heldOut: true })
+    await node.until('more check-ins', () => node.checkIns.length >= 5)
+    assert.equal(node.pulls.length + node.pushes.length, 0)
+  })
+
+  test('does not speak to a server that shows the certificate of a device', async () => {
+    await using folder = await temporaryFolder()
+    await using impostor = await TestNode.start(authority, 'device')
+    await using node = await startNode()
+    node.training = trainingWork()
+    await using _agent = await startAgent(identity, [impostor.endpoint, node.endpoint], { folder: folder.path })
+    await node.until('an accepted update', () => accepted(node))
+    assert.equal(impostor.checkIns.length, 0)
+  })
+
+  test('refuses objects larger than it accepts, and goes on checking in', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    const work = trainingWork()
+    if (work.base) work.base.bytes = 2n ** 40n
+    node.training = work
+    await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path })
+    await node.until('more check-ins', () => node.checkIns.length >= 3)
+    assert.equal(node.pulls.length, 0)
+  })
+})
+
+const attemptMessage = () => trainingWork().attempt as NonNullable<ReturnType<typeof trainingWork>['attempt']>

@@ -1,0 +1,18 @@
+import type { Logger } from 'pino'
+import type { Datasets } from '../data/datasets.ts'
+import type { ObjectCache } from '../state/object-cache.ts'
+import type { UpdateStore } from '../state/update-store.ts'
+import type { Trainer } from '../training/trainer.ts'
+import type { Endpoints } from '../transport/endpoints.ts'
+
+/** What every job of the agent works with. */
+export type AgentContext = {
+  readonly device: string
+  readonly endpoints: Endpoints
+  readonly objects: ObjectCache
+  readonly updates: UpdateStore
+  readonly datasets: Datasets
+  readonly trainer: Trainer
+  readonly log: Logger
+  readonly maxModelBytes: number
+}

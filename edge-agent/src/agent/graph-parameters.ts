@@ -1,0 +1,31 @@
+import { parametersOf } from '@tributary/onnx-train/parameters'
+import { readModel } from '@tributary/onnx-train/read-model'
+import type { Manifest } from '@tributary/tensors/manifest'
+import { sameShape } from '@tributary/tensors/shape'
+import { maxGraphBytes, WorkError } from './work.ts'
+
+/**
+ * Names of the parameters of an ONNX graph in its order; exactly the tensors of the manifest, all float32 and averaged.
+ * @throws OnnxModelError for a graph that is not acceptable, WorkError where graph and manifest disagree
+ */
+export const graphParameters = (graph: Uint8Array, manifest: Manifest): string[] => {
+  const parameters = parametersOf(readModel(graph, { maxBytes: maxGraphBytes }))
+  const tensors = new Map(manifest.tensors.map(tensor => [tensor.name, tensor]))
+  for (const { name, dtype, shape } of parameters) {
+    const tensor = tensors.get(name)
+    if (tensor === undefined || !sameShape(tensor.shape, shape)) {
+      throw new WorkError(`The graph has a parameter ${quote(name)} of shape [${shape}], the manifest has not.`)
+    }
+    if (dtype !== 'float32' || tensor.dtype !== 'F32' || tensor.policy !== 'average') {
+      const is = `${tensor.dtype} of policy ${tensor.policy}`
+      throw new WorkError(`Tensor ${quote(name)} is ${is}: the ONNX trainer trains F32 tensors of policy average only.`)
+    }
+    tensors.delete(name)
+  }
+  const [unknown] = tensors.keys()
+  if (unknown !== undefined)
+    throw new WorkError(`The manifest names ${quote(unknown)}, which is no parameter of the graph.`)
+  return parameters.map(({ name }) => name)
+}
+
+const quote = (name: string): string => JSON.stringify(name.slice(0, 80))

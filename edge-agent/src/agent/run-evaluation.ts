@@ -1,0 +1,98 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { create } from '@bufbuild/protobuf'
+import { ReportEvaluationRequestSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { evaluationSums } from '@tributary/learning/evaluation-metrics'
+import { Backoff } from '../transport/backoff.ts'
+import { isRetryable } from '../transport/call-error.ts'
+import type { NodeClient } from '../transport/node-client.ts'
+import { pullObject } from '../transport/pull-object.ts'
+import type { AgentContext } from './context.ts'
+import type { JobControl, JobOutcome } from './job-slot.ts'
+import { logFailure } from './log-failure.ts'
+import { flatWeights, loadBundle } from './model-bundle.ts'
+import { actionFor } from './verdict.ts'
+import type { EvaluationJob } from './work.ts'
+
+/** What was found, as integers that add up over devices. */
+export type EvaluationFindings = {
+  readonly examples: bigint
+  readonly correct: bigint
+  readonly lossQ20: bigint
+  readonly seconds: number
+}
+
+const mostTries = 5
+
+/** Evaluates one version on a held-out data set and reports it. `known` has what was found before a report was lost. */
+export const runEvaluation = async (
+  context: AgentContext,
+  known: Map<string, EvaluationFindings>,
+  job: EvaluationJob,
+  control: JobControl<EvaluationJob>,
+): Promise<JobOutcome> => {
+  const log = context.log.child({ evaluation: job.evaluation })
+  try {
+    const client = context.endpoints.client()
+    const findings = known.get(job.evaluation) ?? (await evaluate(context, client, job, control))
+    known.set(job.evaluation, findings)
+    for (const oldest of known.keys()) if (known.size > 16) known.delete(oldest)
+    return await report(context, client, job, findings, control)
+  } catch (error) {
+    return logFailure(log, 'evaluation', error, control.signal)
+  }
+}
+
+const evaluate = async (
+  { objects, datasets, trainer }: AgentContext,
+  client: NodeClient,
+  job: EvaluationJob,
+  { signal, latest }: JobControl<EvaluationJob>,
+): Promise<EvaluationFindings> => {
+  const data = await datasets.load(job.dataset, 'evaluation')
+  const bundle = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
+  const { graph } = bundle
+  const { loss } = job.trainer
+  const result = await trainer.evaluate({ graph, weights: flatWeights(bundle), data, loss }, { signal })
+  return { ...evaluationSums(result.examples, result.correct, result.lossSum), seconds: result.seconds }
+}
+
+const report = async (
+  { endpoints, log }: AgentContext,
+  client: NodeClient,
+  { evaluation }: EvaluationJob,
+  findings: EvaluationFindings,
+  { signal, latest }: JobControl<EvaluationJob>,
+): Promise<JobOutcome> => {
+  const backoff = new Backoff()
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const { verdict } = await client.reportEvaluation(
+        create(ReportEvaluationRequestSchema, {
+          token: latest().token,
+          evaluation,
+          examples: findings.examples,
+          seconds: findings.seconds,
+          metrics: [
+            { name: 'examples', value: findings.examples },
+            { name: 'correct', value: findings.correct },
+            { name: 'loss_q20', value: findings.lossQ20 },
+          ],
+        }),
+        signal,
+      )
+      const action = actionFor(verdict)
+      if (action.kind === 'retry' && tries < mostTries) {
+        await delay(action.afterMillis, undefined, { signal })
+        continue
+      }
+      if (action.kind === 'redirect') endpoints.redirect(action.endpoint)
+      const reason = 'reason' in action ? action.reason : action.kind
+      log.info({ evaluation, examples: Number(findings.examples), verdict: reason }, 'evaluation reported')
+      return action.kind === 'keep' || action.kind === 'drop' ? 'over' : 'again'
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!isRetryable(error) || tries >= mostTries) throw error
+      await backoff.wait(signal)
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import { epochOrder } from '@tributary/learning/seeded/epoch-order'
+import type { IntegerMetrics, KeptUpdate } from '../state/kept-update.ts'
+import type { DataSet } from '../training/trainer.ts'
+import { TrainingDivergedError } from '../training/training-error.ts'
+import type { NodeClient } from '../transport/node-client.ts'
+import { pullObject } from '../transport/pull-object.ts'
+import { encodeLocalUpdate } from '../update/local-delta.ts'
+import type { AgentContext } from './context.ts'
+import type { JobControl, JobOutcome } from './job-slot.ts'
+import { logFailure } from './log-failure.ts'
+import { flatWeights, loadBundle, type ModelBundle, weightsFromFlat } from './model-bundle.ts'
+import { sendUpdate } from './send-update.ts'
+import { type TrainingJob, WorkError } from './work.ts'
+
+/** Rows to train on over all local epochs: four bytes each in memory. */
+const mostRows = 2 ** 28
+
+/**
+ * One attempt on this device: pull, train, keep on disk, send. An update of the same attempt and base that is still on
+ * disk is sent as it is. Nothing stays open at the node while training runs.
+ */
+export const runTraining = async (
+  context: AgentContext,
+  job: TrainingJob,
+  control: JobControl<TrainingJob>,
+): Promise<JobOutcome> => {
+  const { updates, endpoints } = context
+  const log = context.log.child({ attempt: job.attempt })
+  try {
+    const kept = updates.get(job.attempt)
+    const resume = kept?.baseSha256 === job.weights.sha256
+    const update = resume ? kept : await train(context, endpoints.client(), job, control)
+    if (update.bytes > job.maxUpdateBytes) {
+      await updates.drop(job.attempt)
+      throw new WorkError(`The update has ${update.bytes} bytes; the node takes ${job.maxUpdateBytes}.`)
+    }
+    const token = () => control.latest().token
+    return await sendUpdate(context, endpoints.client(), update, token, { resume, signal: control.signal })
+  } catch (error) {
+    return logFailure(log, 'training', error, control.signal)
+  }
+}
+
+const train = async (
+  { objects, datasets, updates, trainer, log }: AgentContext,
+  client: NodeClient,
+  job: TrainingJob,
+  { signal, latest, onProgress }: JobControl<TrainingJob>,
+): Promise<KeptUpdate> => {
+  const { attempt, trainer: settings } = job
+  const data = await datasets.load(job.dataset, 'training')
+  const bundle = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
+  const examples = data.labels.length
+  log.info({ attempt, dataset: job.dataset, examples }, 'training')
+  const trained = await trainFlat(bundle, data)
+  const body = encodeLocalUpdate(
+    bundle.manifest,
+    bundle.weights,
+    weightsFromFlat(bundle, trained.weights),
+    job.clippingNorm,
+  )
+  signal.throwIfAborted()
+  return updates.keep(body, {
+    attempt,
+    baseSha256: job.weights.sha256,
+    examples,
+    trainSeconds: trained.seconds,
+    metrics: trainingMetrics(examples, trained.meanLoss, trained.steps),
+  })
+
+  async function trainFlat(
+    { graph }: ModelBundle,
+    dataset: DataSet,
+  ): Promise<{ weights: Float32Array; seconds: number; meanLoss: number; steps: number }> {
+    const weights = flatWeights(bundle)
+    // Nothing to learn from: a delta of zeros with no examples, which the node lists as empty.
+    if (examples === 0) return { weights, seconds: 0, meanLoss: 0, steps: 0 }
+    const { localEpochs } = settings
+    if (localEpochs * examples > mostRows)
+      throw new WorkError(`${localEpochs} local epochs of ${examples} examples are more than one job takes.`)
+    const orders = Array.from({ length: localEpochs }, (_, epoch) =>
+      Int32Array.from(epochOrder(job.seed, epoch, examples)),
+    )
+    try {
+      return await trainer.train(
+        { graph, weights, data: dataset, settings, orders },
+        { signal, onProgress: ({ steps, totalSteps }) => onProgress(steps / totalSteps) },
+      )
+    } catch (error) {
+      if (!(error instanceof TrainingDivergedError)) throw error
+      log.warn({ attempt, err: error }, 'training diverged')
+      // What was trained is not finite, and the node is told so: it refuses by name, and the round need not wait.
+      return { weights: new Float32Array(weights.length).fill(Number.NaN), seconds: 0, meanLoss: 0, steps: error.step }
+    }
+  }
+}
+
+/** Losses in units of 2^-20, kept inside int64. */
+const trainingMetrics = (examples: number, meanLoss: number, steps: number): IntegerMetrics => {
+  const loss = Math.min(Math.max(Math.round(meanLoss * examples * 2 ** 20), -(2 ** 62)), 2 ** 62)
+  return [
+    { name: 'examples', value: String(examples) },
+    { name: 'loss_q20', value: String(BigInt(loss)) },
+    { name: 'steps', value: String(steps) },
+  ]
+}

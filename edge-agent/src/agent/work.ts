@@ -1,0 +1,99 @@
+import type { EvaluationWork, TrainingWork } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { AttemptRef, Sha256, Slug, Uuid } from '@tributary/contracts/ids'
+import { TrainerSettings } from '@tributary/contracts/round'
+import * as z from 'zod'
+
+const mebibyte = 2 ** 20
+const maxManifestBytes = 32 * mebibyte
+/** Graphs travel without weights: a few KB for most models, some MB of constants at most. */
+export const maxGraphBytes = 256 * mebibyte
+const Token = z.string().min(1).max(16_384)
+
+/** Work as it arrives is a stranger's claim: these schemas are what the rest of the agent may rely on. */
+const objectOf = (maxBytes: number) =>
+  z.object({
+    sha256: Sha256,
+    bytes: z.bigint().positive().max(BigInt(maxBytes), `larger than the ${maxBytes} bytes accepted`).transform(Number),
+  })
+
+const bundleOf = (maxModelBytes: number) => ({
+  token: Token,
+  dataset: Slug,
+  weights: objectOf(maxModelBytes),
+  manifest: objectOf(Math.min(maxModelBytes, maxManifestBytes)),
+  graph: objectOf(Math.min(maxModelBytes, maxGraphBytes)).optional(),
+})
+
+const trainingJobOf = (maxModelBytes: number) =>
+  z.object({
+    attempt: AttemptRef,
+    ...bundleOf(maxModelBytes),
+    trainer: TrainerSettings,
+    /** C, or null. */
+    clippingNorm: z.number().positive().finite().nullable(),
+    /** Training seed of this device in this round. */
+    seed: z
+      .string()
+      .regex(/^(?:[0-9a-f]{2}){16,64}$/)
+      .transform(hex => Uint8Array.from(Buffer.from(hex, 'hex'))),
+    maxUpdateBytes: z
+      .bigint()
+      .positive()
+      .transform(bytes => Number(bytes < BigInt(maxModelBytes) ? bytes : BigInt(maxModelBytes))),
+  })
+export type TrainingJob = z.infer<ReturnType<typeof trainingJobOf>>
+
+const evaluationJobOf = (maxModelBytes: number) =>
+  z.object({
+    evaluation: Uuid,
+    ...bundleOf(maxModelBytes),
+    // A loss and a batch size are all that evaluation needs of the settings.
+    trainer: TrainerSettings.pick({ framework: true, batchSize: true, loss: true }),
+  })
+export type EvaluationJob = z.infer<ReturnType<typeof evaluationJobOf>>
+
+/** What both kinds of work say about the model. */
+export type ModelBundleRef = Pick<TrainingJob, 'token' | 'weights' | 'manifest' | 'graph'>
+
+/** Work that no agent of this version should be given. */
+export class WorkError extends Error {
+  override readonly name = 'WorkError'
+}
+
+/** Checks training work. @param maxModelBytes largest object accepted. Throws WorkError that lists what is wrong. */
+export const readTrainingWork = (work: TrainingWork, maxModelBytes: number): TrainingJob =>
+  check(trainingJobOf(maxModelBytes), {
+    attempt: work.attempt,
+    token: work.token,
+    dataset: work.dataset,
+    weights: work.base,
+    manifest: work.manifest,
+    graph: work.graph,
+    trainer: settingsOf(work.trainer),
+    clippingNorm: work.sum === undefined ? undefined : work.sum.clippingNorm === 0 ? null : work.sum.clippingNorm,
+    seed: work.seed,
+    maxUpdateBytes: work.maxUpdateBytes,
+  } satisfies Record<keyof z.input<ReturnType<typeof trainingJobOf>>, unknown>)
+
+/** Checks evaluation work; as above. */
+export const readEvaluationWork = (work: EvaluationWork, maxModelBytes: number): EvaluationJob =>
+  check(evaluationJobOf(maxModelBytes), {
+    evaluation: work.evaluation,
+    token: work.token,
+    dataset: work.dataset,
+    weights: work.weights,
+    manifest: work.manifest,
+    graph: work.graph,
+    trainer: settingsOf(work.trainer),
+  } satisfies Record<keyof z.input<ReturnType<typeof evaluationJobOf>>, unknown>)
+
+const settingsOf = (settings: TrainingWork['trainer']): unknown =>
+  settings && { ...settings, trainer: settings.trainer === '' ? undefined : settings.trainer }
+
+const check = <Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> => {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new WorkError(
+    `The node handed out work that this agent does not take:\n${z.prettifyError(parsed.error).slice(0, 2000)}`,
+  )
+}

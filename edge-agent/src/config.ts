@@ -1,0 +1,88 @@
+import * as z from 'zod'
+
+const HostPort = z.string().regex(/^[A-Za-z0-9.-]{1,253}:\d{1,5}$/, 'not host:port')
+const positive = (fallback: number, most: number) => z.coerce.number().int().min(1).max(most).default(fallback)
+const gibibyte = 2 ** 30
+
+const Environment = z.object({
+  AGENT_CERT_FILE: z.string().min(1),
+  AGENT_KEY_FILE: z.string().min(1),
+  AUTHORITY_CERT_FILE: z.string().min(1),
+  NODE_ENDPOINTS: z
+    .string()
+    .transform(list => list.split(',').map(endpoint => endpoint.trim()))
+    .pipe(z.array(HostPort).min(1).max(64)),
+  MQTT_URL: z.url({
+    protocol: /^mqtts$/,
+    error: 'must be an mqtts:// address: devices prove themselves by certificate',
+  }),
+  DATA_DIR: z.string().min(1),
+  STATE_DIR: z.string().min(1),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** Largest model, graph or update that is accepted or made, bytes. */
+  MAX_MODEL_BYTES: positive(2 * gibibyte, 2 ** 43),
+  /** Largest data set held in memory while training, bytes of features. */
+  MAX_DATASET_BYTES: positive(4 * gibibyte, 2 ** 43),
+  /** Pulled objects kept on disk for the next round, bytes. */
+  OBJECT_CACHE_BYTES: positive(gibibyte, 2 ** 43),
+  /** The runtime's memory is given back after so long without work. */
+  TRAINER_IDLE_SECONDS: positive(60, 86_400),
+})
+
+/** Files that hold the device's identity; the key's content stays in the transport. */
+export type IdentityFiles = {
+  readonly certificateFile: string
+  readonly keyFile: string
+  readonly authorityFile: string
+}
+
+/** Settings of one agent. */
+export type AgentConfig = {
+  readonly identity: IdentityFiles
+  /** host:port of the nodes to contact first. */
+  readonly endpoints: readonly string[]
+  readonly mqttUrl: string
+  /** Holds datasets.json and the data files. */
+  readonly dataDir: string
+  /** Object cache and updates that are not settled yet. */
+  readonly stateDir: string
+  readonly logLevel: string
+  readonly maxModelBytes: number
+  readonly maxDatasetBytes: number
+  readonly objectCacheBytes: number
+  readonly trainerIdleSeconds: number
+}
+
+/** The environment is not usable. The message lists every fault, one a line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/** Reads the environment. Throws ConfigError with every fault at once. */
+export const readConfig = (environment: Readonly<Record<string, string | undefined>> = process.env): AgentConfig => {
+  const parsed = Environment.safeParse(environment)
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map(({ path, message, code, input }) => {
+      const missing = code === 'invalid_type' && input === undefined && environment[String(path[0])] === undefined
+      return `  ${path.join('.')}: ${missing ? 'is not set' : message}`
+    })
+    throw new ConfigError(`The agent's environment is not usable:\n${faults.join('\n')}`)
+  }
+  const env = parsed.data
+  return {
+    identity: {
+      certificateFile: env.AGENT_CERT_FILE,
+      keyFile: env.AGENT_KEY_FILE,
+      authorityFile: env.AUTHORITY_CERT_FILE,
+    },
+    endpoints: env.NODE_ENDPOINTS,
+    mqttUrl: env.MQTT_URL,
+    dataDir: env.DATA_DIR,
+    stateDir: env.STATE_DIR,
+    logLevel: env.LOG_LEVEL,
+    maxModelBytes: env.MAX_MODEL_BYTES,
+    maxDatasetBytes: env.MAX_DATASET_BYTES,
+    objectCacheBytes: env.OBJECT_CACHE_BYTES,
+    trainerIdleSeconds: env.TRAINER_IDLE_SECONDS,
+  }
+}

@@ -1,0 +1,23 @@
+export type DataErrorCode =
+  | 'DATASETS_MISSING'
+  | 'DATASETS_INVALID'
+  | 'DATASET_UNKNOWN'
+  | 'FILE_OUTSIDE'
+  | 'FILE_UNREADABLE'
+  | 'IDX_MALFORMED'
+  | 'IDX_SIZE_MISMATCH'
+  | 'COUNTS_DIFFER'
+  | 'TOO_LARGE'
+  | 'FEATURES_MISMATCH'
+  | 'HELD_OUT'
+
+/** Something about the owner's data does not fit. The message names file and place, and what to do. */
+export class DataError extends Error {
+  override readonly name = 'DataError'
+  readonly code: DataErrorCode
+
+  constructor(code: DataErrorCode, message: string, options: { cause?: unknown } = {}) {
+    super(message, options)
+    this.code = code
+  }
+}

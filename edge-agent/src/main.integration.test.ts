@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { before, suite, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { TestAuthority } from './testing/certificates.ts'
+import { device, identityOf, publishBundle, temporaryFolder, trainingWork } from './testing/federation.ts'
+import { writeStripes } from './testing/idx-files.ts'
+import { TestNode } from './testing/test-node.ts'
+
+const source = fileURLToPath(new URL('./main.ts', import.meta.url))
+const packageFolder = fileURLToPath(new URL('..', import.meta.url))
+const accepted = (node: TestNode): boolean => [...node.uploads.values()].some(upload => upload.accepted)
+
+suite('the agent as a process', () => {
+  let authority: TestAuthority
+  before(async () => {
+    authority = await TestAuthority.create()
+  })
+
+  const environmentOf = async (folder: string, node: string): Promise<Record<string, string>> => {
+    const identity = await identityOf(authority)
+    const dataDir = join(folder, 'data')
+    await mkdir(dataDir)
+    await writeStripes(dataDir, 1000)
+    await writeFile(join(folder, 'cert.pem'), identity.certificate)
+    await writeFile(join(folder, 'key.pem'), identity.key)
+    await writeFile(join(folder, 'ca.pem'), identity.authority)
+    return {
+      AGENT_CERT_FILE: join(folder, 'cert.pem'),
+      AGENT_KEY_FILE: join(folder, 'key.pem'),
+      AUTHORITY_CERT_FILE: join(folder, 'ca.pem'),
+      NODE_ENDPOINTS: node,
+      // Nobody listens there: the broker only makes things faster.
+      MQTT_URL: 'mqtts://localhost:9',
+      DATA_DIR: dataDir,
+      STATE_DIR: join(folder, 'state'),
+      LOG_LEVEL: 'error',
+    }
+  }
+
+  const launch = (
+    script: string,
+    env: Record<string, string>,
+  ): AsyncDisposable & { child: ChildProcess; ended: Promise<unknown[]> } => {
+    const child = spawn(process.execPath, [script], { env, stdio: ['pipe', 'inherit', 'pipe'] })
+    const ended = once(child, 'exit')
+    return {
+      child,
+      ended,
+      [Symbol.asyncDispose]: async () => {
+        child.kill('SIGKILL')
+        await ended
+      },
+    }
+  }
+
+  const endsCleanly = async (ended: Promise<unknown[]>, stop: () => void): Promise<void> => {
+    const stoppedAt = performance.now()
+    stop()
+    assert.deepEqual(await ended, [0, null])
+    assert.ok(performance.now() - stoppedAt < 3_000, `took ${performance.now() - stoppedAt} ms`)
+  }
+
+  test('from source: does a round, then ends in the middle of training when its parent closes the pipe', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await TestNode.start(authority)
+    publishBundle(node)
+    node.training = trainingWork()
+    await using agent = launch(source, await environmentOf(folder.path, node.endpoint))
+    await node.until('an accepted update', () => accepted(node))
+    node.training = trainingWork({ round: 2, localEpochs: 1000, batchSize: 1 })
+    await node.until('training is on its way', () => (node.checkIns.at(-1)?.running[0]?.progress ?? 0) > 0)
+    await endsCleanly(agent.ended, () => agent.child.stdin?.end())
+  })
+
+  test('bundled: does a round with the worker beside it, and ends at SIGTERM', async () => {
+    const builder = spawn(process.execPath, ['build.ts'], { cwd: packageFolder, stdio: 'inherit' })
+    assert.deepEqual(await once(builder, 'exit'), [0, null])
+    await using folder = await temporaryFolder()
+    await using node = await TestNode.start(authority)
+    publishBundle(node)
+    node.training = trainingWork()
+    await using agent = launch(join(packageFolder, 'dist/main.mjs'), await environmentOf(folder.path, node.endpoint))
+    await node.until('an accepted update', () => accepted(node))
+    await endsCleanly(agent.ended, () => agent.child.kill('SIGTERM'))
+  })
+
+  test('says in plain words what is wrong with its settings, and ends with 3', async () => {
+    await using folder = await temporaryFolder()
+    const environment = await environmentOf(folder.path, 'localhost:1')
+    const refusals: [Record<string, string>, RegExp][] = [
+      [{ ...environment, NODE_ENDPOINTS: '' }, /NODE_ENDPOINTS/],
+      [{ ...environment, AGENT_KEY_FILE: join(folder.path, 'ca.pem') }, /ca\.pem does not hold/],
+      [{ ...environment, DATA_DIR: folder.path }, /Declare the data sets/],
+    ]
+    const other = await authority.issue(device, 'regional-node')
+    await writeFile(join(folder.path, 'other.pem'), other.certificate)
+    await writeFile(join(folder.path, 'other.key'), other.key)
+    const wrongKind = {
+      AGENT_CERT_FILE: join(folder.path, 'other.pem'),
+      AGENT_KEY_FILE: join(folder.path, 'other.key'),
+    }
+    refusals.push([{ ...environment, ...wrongKind }, /not a device's certificate/])
+    for (const [env, message] of refusals) {
+      await using agent = launch(source, env)
+      const chunks: Buffer[] = []
+      agent.child.stderr?.on('data', chunk => chunks.push(chunk))
+      assert.deepEqual(await agent.ended, [3, null])
+      assert.match(Buffer.concat(chunks).toString(), message)
+    }
+  })
+})

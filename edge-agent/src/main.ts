@@ -1,0 +1,53 @@
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { pino } from 'pino'
+import { Agent } from './agent/agent.ts'
+import { ConfigError, readConfig } from './config.ts'
+import { DataError } from './data/data-error.ts'
+import { Datasets } from './data/datasets.ts'
+import { endSignal } from './end-signal.ts'
+import { ObjectCache } from './state/object-cache.ts'
+import { UpdateStore } from './state/update-store.ts'
+import { OnnxTrainer } from './training/onnx-trainer.ts'
+import { Endpoints } from './transport/endpoints.ts'
+import { IdentityError, readIdentity } from './transport/identity.ts'
+import { Notices } from './transport/notices.ts'
+
+/** Kept updates at once, and the time that closing the trainer may take. */
+const maxKeptUpdates = 8
+const trainerCloseMillis = 1_500
+
+const run = async (): Promise<void> => {
+  const config = readConfig()
+  const identity = await readIdentity(config.identity)
+  const { device } = identity
+  const log = pino({ level: config.logLevel, base: { device } })
+  using life = endSignal()
+  const { signal } = life
+  const idleSeconds = config.trainerIdleSeconds
+  const datasets = await Datasets.open(config.dataDir, { maxBytes: config.maxDatasetBytes, idleSeconds })
+  const objects = await ObjectCache.open(join(config.stateDir, 'objects'), config.objectCacheBytes)
+  const limits = { maxUpdates: maxKeptUpdates, maxBytes: Math.max(config.maxModelBytes, config.objectCacheBytes) }
+  const updates = await UpdateStore.open(join(config.stateDir, 'updates'), limits)
+  using endpoints = new Endpoints(config.endpoints, identity)
+  const trainer = new OnnxTrainer({ idleSeconds, ...bundledWorker() })
+  const context = { device, endpoints, objects, updates, datasets, trainer, log, maxModelBytes: config.maxModelBytes }
+  const agent = new Agent(context, status => notices.setStatus(status))
+  const notices = new Notices({ url: config.mqttUrl, identity, onNotice: () => agent.notice(), log })
+  log.info({ endpoints: config.endpoints }, 'agent started')
+  await Promise.all([agent.run(signal), notices.run(signal)])
+  await Promise.race([trainer[Symbol.asyncDispose](), delay(trainerCloseMillis, undefined, { ref: false })])
+  log.info({ reason: (signal.reason as Error).message }, 'agent stopped')
+}
+
+/** Where the worker is once esbuild has put everything beside this file. */
+const bundledWorker = (): { workerUrl?: URL } =>
+  import.meta.url.endsWith('.ts') ? {} : { workerUrl: new URL('./onnx-worker.mjs', import.meta.url) }
+
+try {
+  await run()
+} catch (error) {
+  const expected = error instanceof ConfigError || error instanceof IdentityError || error instanceof DataError
+  console.error(expected ? error.message : error)
+  process.exitCode = expected ? 3 : 1
+}

@@ -1,0 +1,166 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { create } from '@bufbuild/protobuf'
+import {
+  type EvaluationWork,
+  EvaluationWorkSchema,
+  type TrainingWork,
+  TrainingWorkSchema,
+} from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { extractWeights } from '@tributary/onnx-train/extract-weights'
+import { mcmahan2nn } from '@tributary/onnx-train/models/mcmahan'
+import { readModel } from '@tributary/onnx-train/read-model'
+import { withoutWeights } from '@tributary/onnx-train/without-weights'
+import { writeModel } from '@tributary/onnx-train/write-model'
+import type { Manifest } from '@tributary/tensors/manifest'
+import { encodeSafetensors } from '@tributary/tensors/safetensors/file'
+import { pino } from 'pino'
+import { Agent } from '../agent/agent.ts'
+import { Datasets } from '../data/datasets.ts'
+import { ObjectCache } from '../state/object-cache.ts'
+import { UpdateStore } from '../state/update-store.ts'
+import { OnnxTrainer } from '../training/onnx-trainer.ts'
+import { Endpoints } from '../transport/endpoints.ts'
+import type { Identity } from '../transport/identity.ts'
+import type { TestAuthority } from './certificates.ts'
+import { writeStripes } from './idx-files.ts'
+import type { TestNode } from './test-node.ts'
+
+export const device = '0190b5a0-0000-7000-8000-0000000000d1'
+export const task = '0190b5a0-0000-7000-8000-0000000000f1'
+export const attempt = { task, round: 1, attempt: 1 }
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+const infoOf = (bytes: Uint8Array) => ({ sha256: sha256(bytes), bytes: BigInt(bytes.length) })
+
+/** The bundle of McMahan's 2NN (0.8 MB of weights): what central would have stored. */
+const makeBundle = () => {
+  const limits = { maxBytes: 2 ** 24 }
+  const model = readModel(mcmahan2nn(1), limits)
+  const { tensors } = extractWeights(model)
+  const manifest: Manifest = {
+    format: 'tributary.manifest/1',
+    tensors: tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape: [...shape], policy: 'average' })),
+    inputs: [{ name: 'image', dtype: 'F32', shape: [null, 784] }],
+    outputs: [{ name: 'probabilities', dtype: 'F32', shape: [null, 10] }],
+    loss: 'softmax-cross-entropy',
+    labelKind: 'class-index',
+  }
+  return {
+    weights: encodeSafetensors(tensors),
+    manifest: Buffer.from(JSON.stringify(manifest)),
+    graph: writeModel(withoutWeights(model)),
+  }
+}
+
+export const bundle = makeBundle()
+
+/** Puts the model on a node. */
+export const publishBundle = (node: TestNode): void => {
+  for (const bytes of Object.values(bundle)) node.objects.set(sha256(bytes), bytes)
+}
+
+const trainer = {
+  framework: 'onnx',
+  localEpochs: 1,
+  batchSize: 10,
+  learningRate: 0.1,
+  optimizer: 'sgd',
+  loss: 'softmax-cross-entropy',
+}
+
+/** Training work as a node offers it. */
+export const trainingWork = (
+  settings: { round?: number; localEpochs?: number; batchSize?: number } = {},
+): TrainingWork =>
+  create(TrainingWorkSchema, {
+    attempt: { ...attempt, round: settings.round ?? 1 },
+    token: `token|${device}`,
+    dataset: 'stripes',
+    base: infoOf(bundle.weights),
+    manifest: infoOf(bundle.manifest),
+    graph: infoOf(bundle.graph),
+    trainer: { ...trainer, localEpochs: settings.localEpochs ?? 1, batchSize: settings.batchSize ?? 10 },
+    sum: { bound: 1024, weightCap: 1000, clippingNorm: 0, weighting: 'examples' },
+    seed: '00112233445566778899aabbccddeeff',
+    maxUpdateBytes: 2_000_000n,
+    deadlineUnixMillis: BigInt(Date.now() + 600_000),
+  })
+
+/** Evaluation work as a node offers it. */
+export const evaluationWork = (): EvaluationWork =>
+  create(EvaluationWorkSchema, {
+    evaluation: '0190b5a0-0000-7000-8000-0000000000e1',
+    token: `token|${device}`,
+    dataset: 'stripes',
+    weights: infoOf(bundle.weights),
+    manifest: infoOf(bundle.manifest),
+    graph: infoOf(bundle.graph),
+    trainer,
+  })
+
+export const identityOf = async (authority: TestAuthority): Promise<Identity> => {
+  const pair = await authority.issue(device, 'device')
+  return {
+    device,
+    certificate: Buffer.from(pair.certificate),
+    key: Buffer.from(pair.key),
+    authority: Buffer.from(authority.certificate),
+  }
+}
+
+/** A folder that goes when the test does. */
+export const temporaryFolder = async (): Promise<AsyncDisposable & { path: string }> => {
+  const path = await mkdtemp(join(tmpdir(), 'tributary-agent-'))
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+}
+
+export type RunningAgent = AsyncDisposable & {
+  readonly agent: Agent
+  readonly updates: UpdateStore
+  readonly stateDir: string
+}
+
+export type AgentSettings = { folder: string; examples?: number; heldOut?: boolean }
+
+/** A whole agent in this process, without its line to the broker; stopped when disposed. */
+export const startAgent = async (
+  identity: Identity,
+  endpoints: readonly string[],
+  { folder, examples = 20, heldOut = false }: AgentSettings,
+): Promise<RunningAgent> => {
+  const dataDir = join(folder, 'data')
+  const stateDir = join(folder, 'state')
+  await mkdir(dataDir, { recursive: true })
+  await writeStripes(dataDir, examples, heldOut)
+  const updates = await UpdateStore.open(join(stateDir, 'updates'), { maxUpdates: 8, maxBytes: 2 ** 30 })
+  const ends = new Endpoints(endpoints, identity)
+  const onnx = new OnnxTrainer()
+  const agent = new Agent({
+    device: identity.device,
+    endpoints: ends,
+    objects: await ObjectCache.open(join(stateDir, 'objects'), 2 ** 30),
+    updates,
+    datasets: await Datasets.open(dataDir, { maxBytes: 2 ** 30, idleSeconds: 60 }),
+    trainer: onnx,
+    log: pino({ level: 'silent' }),
+    maxModelBytes: 2 ** 26,
+  })
+  const controller = new AbortController()
+  const running = agent.run(controller.signal)
+  return {
+    agent,
+    updates,
+    stateDir,
+    [Symbol.asyncDispose]: async () => {
+      controller.abort(new Error('the test is over'))
+      await running
+      await onnx[Symbol.asyncDispose]()
+      ends[Symbol.dispose]()
+    },
+  }
+}
+
+export const freshToken = (): string => `${randomBytes(8).toString('hex')}|${device}`

@@ -1,0 +1,204 @@
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf'
+import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
+import type {
+  CheckInRequest,
+  CheckInResponse,
+  PullModelRequest,
+  PullModelResponse,
+  PushUpdateRequest,
+  PushUpdateResponse,
+  ReportEvaluationRequest,
+  ReportEvaluationResponse,
+  UpdateStatusRequest,
+  UpdateStatusResponse,
+} from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { chunkBytes, federatedLearningMethods, type GrpcMethod } from '@tributary/contracts/grpc-service'
+import { certificateKinds } from '@tributary/contracts/signed-request'
+import { CallError, callErrorOf } from './call-error.ts'
+import type { Identity } from './identity.ts'
+import { ProgressWatch } from './progress-watch.ts'
+
+export type CallTimes = {
+  /** Longest unary call, ms. */
+  readonly unaryMillis: number
+  /** A stream that moves nothing for so long has failed, ms. */
+  readonly stallMillis: number
+  /** From the last byte of an upload to its verdict, ms: the node checks and writes to disk meanwhile. */
+  readonly verdictMillis: number
+}
+
+export const defaultCallTimes: CallTimes = { unaryMillis: 10_000, stallMillis: 20_000, verdictMillis: 60_000 }
+
+/** An answer with the certificate (DER) of the node that gave it. */
+export type Answered<Response> = { readonly response: Response; readonly nodeCertificate: Uint8Array | undefined }
+
+/** A connection to one regional node, mTLS on both sides. Connects at the first call; closed by disposing. */
+export class NodeClient implements Disposable {
+  readonly endpoint: string
+  readonly #client: Client
+  readonly #times: CallTimes
+
+  constructor(endpoint: string, identity: Identity, times: CallTimes = defaultCallTimes) {
+    this.endpoint = endpoint
+    this.#times = times
+    const secured = credentials.createSsl(identity.authority, identity.key, identity.certificate, {
+      checkServerIdentity: requireNode,
+    })
+    this.#client = new Client(endpoint, secured, {
+      // A node sends chunks; nothing larger than one of them is ever expected.
+      'grpc.max_receive_message_length': 4 * chunkBytes,
+      'grpc.client_idle_timeout_ms': 30_000,
+      'grpc.initial_reconnect_backoff_ms': 250,
+      'grpc.max_reconnect_backoff_ms': 5_000,
+      'grpc.enable_retries': 0,
+      // The proxy of the environment is for the web, not for mTLS to a node.
+      'grpc.enable_http_proxy': 0,
+    })
+  }
+
+  /** All unary calls throw CallError. */
+  async checkIn(request: CheckInRequest, signal: AbortSignal): Promise<CheckInResponse> {
+    return (await this.#unary(federatedLearningMethods.checkIn, request, signal)).response
+  }
+
+  async updateStatus(request: UpdateStatusRequest, signal: AbortSignal): Promise<Answered<UpdateStatusResponse>> {
+    return this.#unary(federatedLearningMethods.updateStatus, request, signal)
+  }
+
+  async reportEvaluation(request: ReportEvaluationRequest, signal: AbortSignal): Promise<ReportEvaluationResponse> {
+    return (await this.#unary(federatedLearningMethods.reportEvaluation, request, signal)).response
+  }
+
+  /** Streams the rest of an object. Throws CallError, also when nothing arrives for `stallMillis`. */
+  async *pullModel(request: PullModelRequest, signal: AbortSignal): AsyncGenerator<PullModelResponse> {
+    signal.throwIfAborted()
+    const { path, requestSerialize, responseDeserialize } = federatedLearningMethods.pullModel
+    const call = this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request)
+    // Cancelling below raises an error that nobody waits for any more.
+    call.on('error', () => {})
+    const cancel = () => call.cancel()
+    signal.addEventListener('abort', cancel, { once: true })
+    let stalled = false
+    using watch = new ProgressWatch(this.#times.stallMillis, () => {
+      stalled = true
+      cancel()
+    })
+    try {
+      for await (const message of call as AsyncIterable<PullModelResponse>) {
+        watch.progressed()
+        yield message
+        watch.progressed()
+      }
+    } catch (error) {
+      signal.throwIfAborted()
+      throw stalled ? this.#stall('PullModel') : callErrorOf('PullModel', this.endpoint, error as ServiceError)
+    } finally {
+      signal.removeEventListener('abort', cancel)
+      cancel()
+    }
+  }
+
+  /** Sends parts as fast as the node takes them, until it answers. The parts are abandoned when it answers early. */
+  async pushUpdate(
+    parts: AsyncIterable<PushUpdateRequest>,
+    signal: AbortSignal,
+  ): Promise<Answered<PushUpdateResponse>> {
+    signal.throwIfAborted()
+    const { path, requestSerialize, responseDeserialize } = federatedLearningMethods.pushUpdate
+    const answer = Promise.withResolvers<PushUpdateResponse>()
+    let answered = false
+    let stalled = false
+    const call = this.#client.makeClientStreamRequest(path, requestSerialize, responseDeserialize, (error, value) => {
+      answered = true
+      if (error === null && value !== undefined) answer.resolve(value)
+      else if (stalled) answer.reject(this.#stall('PushUpdate'))
+      else
+        answer.reject(signal.aborted ? signal.reason : callErrorOf('PushUpdate', this.endpoint, error as ServiceError))
+    })
+    const over = answer.promise.then(
+      () => {},
+      () => {},
+    )
+    call.on('error', () => {})
+    const cancel = () => call.cancel()
+    const stall = () => {
+      stalled = true
+      cancel()
+    }
+    signal.addEventListener('abort', cancel, { once: true })
+    try {
+      using watch = new ProgressWatch(this.#times.stallMillis, stall)
+      for await (const part of parts) {
+        if (answered) break
+        const written = new Promise<void>(resolve => call.write(part, () => resolve()))
+        await Promise.race([written, over])
+        watch.progressed()
+      }
+      call.end()
+      using verdict = new ProgressWatch(this.#times.verdictMillis, stall)
+      const response = await answer.promise
+      verdict.progressed()
+      return { response, nodeCertificate: certificateOf(call.getAuthContext()?.sslPeerCertificate) }
+    } finally {
+      signal.removeEventListener('abort', cancel)
+      cancel()
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close()
+  }
+
+  #unary<Input extends DescMessage, Output extends DescMessage>(
+    method: GrpcMethod<Input, Output>,
+    request: MessageShape<Input>,
+    signal: AbortSignal,
+  ): Promise<Answered<MessageShape<Output>>> {
+    signal.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<Answered<MessageShape<Output>>>()
+    const call = this.#client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      new Metadata(),
+      { deadline: Date.now() + this.#times.unaryMillis },
+      (error, value) => {
+        signal.removeEventListener('abort', cancel)
+        if (error === null && value !== undefined) {
+          resolve({ response: value, nodeCertificate: certificateOf(call.getAuthContext()?.sslPeerCertificate) })
+        } else {
+          reject(
+            signal.aborted
+              ? signal.reason
+              : callErrorOf(method.path.slice(method.path.lastIndexOf('/') + 1), this.endpoint, error as ServiceError),
+          )
+        }
+      },
+    )
+    const cancel = () => call.cancel()
+    signal.addEventListener('abort', cancel, { once: true })
+    return promise
+  }
+
+  #stall(method: string): CallError {
+    const seconds = this.#times.stallMillis / 1000
+    return new CallError(`${method} at ${this.endpoint}: nothing moved for ${seconds} s`, {
+      status: 4,
+      retryable: true,
+    })
+  }
+}
+
+// Devices have certificates of the same authority: without this, one of them could pass for a node.
+const requireNode = (host: string, certificate: PeerCertificate): Error | undefined => {
+  const mismatch = checkServerIdentity(host, certificate)
+  if (mismatch !== undefined) return mismatch
+  const unit: unknown = certificate.subject.OU
+  return unit === certificateKinds.node
+    ? undefined
+    : new Error(`${host} shows the certificate of a ${unit}, not of a node`)
+}
+
+const certificateOf = (peer: PeerCertificate | undefined): Uint8Array | undefined => peer?.raw

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { before, suite, test } from 'node:test'
+import { createServer, type Server, type TLSSocket } from 'node:tls'
+import type { DeviceNotice } from '@tributary/contracts/topics'
+import { Aedes, type PublishPacket } from 'aedes'
+import { pino } from 'pino'
+import { type PemPair, TestAuthority } from '../testing/certificates.ts'
+import { device, identityOf } from '../testing/federation.ts'
+import type { Identity } from './identity.ts'
+import { Notices } from './notices.ts'
+
+/** A broker that lets nobody in without a certificate of the authority. */
+class Broker implements AsyncDisposable {
+  readonly aedes: Aedes
+  readonly #server: Server
+  readonly #sockets = new Set<TLSSocket>()
+
+  private constructor(aedes: Aedes, server: Server) {
+    this.aedes = aedes
+    this.#server = server
+    server.on('secureConnection', socket => {
+      this.#sockets.add(socket)
+      socket.on('error', () => {})
+      aedes.handle(socket)
+    })
+  }
+
+  static async start({ certificate, key }: PemPair, ca: string): Promise<Broker> {
+    const aedes = await Aedes.createBroker()
+    const server = createServer({ cert: certificate, key, ca, requestCert: true, rejectUnauthorized: true })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return new Broker(aedes, server)
+  }
+
+  get url(): string {
+    return `mqtts://localhost:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  publish(topic: string, payload: string | Buffer): void {
+    const packet = { cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false } as unknown as PublishPacket
+    this.aedes.publish(packet, () => {})
+  }
+
+  /** The next packet of the device's status topic. */
+  async status(): Promise<{ state: string; retain: boolean }> {
+    for (;;) {
+      const [packet] = (await once(this.aedes, 'publish', { signal: AbortSignal.timeout(10_000) })) as [PublishPacket]
+      if (packet.topic === `fl/v1/d/${device}/up/status`)
+        return { ...JSON.parse(packet.payload.toString()), retain: packet.retain }
+    }
+  }
+
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy()
+    this.#sockets.clear()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut()
+    this.#server.close()
+    await new Promise<void>(resolve => this.aedes.close(() => resolve()))
+  }
+}
+
+suite('the line to the broker', () => {
+  let authority: TestAuthority
+  let identity: Identity
+
+  before(async () => {
+    authority = await TestAuthority.create()
+    identity = await identityOf(authority)
+  })
+
+  const startBroker = async () => Broker.start(await authority.issue('broker', 'service'), authority.certificate)
+
+  const open = (url: string) => {
+    const events = new EventEmitter()
+    const controller = new AbortController()
+    const onNotice = (notice: DeviceNotice) => events.emit('notice', notice)
+    const notices = new Notices({ url, identity, onNotice, log: pino({ level: 'silent' }) })
+    const ended = notices.run(controller.signal)
+    const close = async () => {
+      controller.abort()
+      await ended
+    }
+    return { events, notices, close, [Symbol.asyncDispose]: close }
+  }
+
+  test('says what the device does, retained, and says goodbye', async () => {
+    await using broker = await startBroker()
+    await using line = open(broker.url)
+    assert.deepEqual(await broker.status(), { state: 'idle', retain: true })
+    const training = broker.status()
+    line.notices.setStatus({ state: 'training' })
+    assert.equal((await training).state, 'training')
+    const goodbye = broker.status()
+    await line.close()
+    assert.deepEqual(await goodbye, { state: 'offline', retain: true })
+  })
+
+  test('hands on notices of its own topics, and nothing that is none', async () => {
+    await using broker = await startBroker()
+    await using line = open(broker.url)
+    await broker.status()
+    const notice = once(line.events, 'notice')
+    for (const junk of ['', 'not json', '{"kind":"run-this"}', `{"kind":"work","more":"${'x'.repeat(2000)}"}`]) {
+      broker.publish(`fl/v1/d/${device}/down/work`, junk)
+    }
+    broker.publish(`fl/v1/d/${device}/down/settled`, '{"kind":"settled"}')
+    assert.deepEqual(await notice, [{ kind: 'settled' }])
+  })
+
+  test('comes back after the connection is cut, with what the device does by then', async () => {
+    await using broker = await startBroker()
+    await using line = open(broker.url)
+    await broker.status()
+    broker.cut()
+    const will = await broker.status()
+    assert.deepEqual(will, { state: 'offline', retain: true }, 'the last will')
+    line.notices.setStatus({ state: 'evaluating' })
+    assert.equal((await broker.status()).state, 'evaluating')
+  })
+
+  test('waits for a broker that is not there, and stops waiting when told', async () => {
+    await using broker = await startBroker()
+    const { url } = broker
+    await broker[Symbol.asyncDispose]()
+    const line = open(url)
+    await line.close()
+  })
+})

@@ -1,0 +1,145 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  type DeviceNotice,
+  DeviceNotice as DeviceNoticeSchema,
+  type DeviceStatus,
+  deviceTopics,
+  maxNoticeBytes,
+  parseDownTopic,
+} from '@tributary/contracts/topics'
+import { connect, type MqttClient } from 'mqtt'
+import type { Logger } from 'pino'
+import { Backoff } from './backoff.ts'
+import type { Identity } from './identity.ts'
+
+const connectMillis = 10_000
+const goodbyeMillis = 1_000
+/** A connection that lived so long makes the next wait short again. */
+const settledMillis = 30_000
+
+export type NoticesOptions = {
+  readonly url: string
+  readonly identity: Identity
+  readonly onNotice: (notice: DeviceNotice) => void
+  readonly log: Logger
+}
+
+/**
+ * The line to the broker: hints from the node, presence of the device. Losing it costs speed, never work, since the agent
+ * also polls. The client id is the device id; two agents with one identity would throw each other out, so the wait
+ * before a reconnect is jittered and grows also when connecting itself succeeds.
+ */
+export class Notices {
+  readonly #options: NoticesOptions
+  #status: DeviceStatus = { state: 'idle' }
+  #client: MqttClient | undefined
+
+  constructor(options: NoticesOptions) {
+    this.#options = options
+  }
+
+  /** Publishes the device's presence, retained; at once, or when the broker is reached. */
+  setStatus(status: DeviceStatus): void {
+    this.#status = status
+    if (this.#client?.connected)
+      this.#publish(this.#client, status).catch(error =>
+        this.#options.log.debug({ err: error }, 'presence not published'),
+      )
+  }
+
+  /** Keeps the line up until the signal aborts, then says goodbye. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { log } = this.#options
+    const backoff = new Backoff()
+    while (!signal.aborted) {
+      const started = performance.now()
+      try {
+        await this.#session(signal)
+      } catch (error) {
+        log.warn({ err: error }, 'no line to the broker; polling goes on')
+      }
+      if (performance.now() - started > settledMillis) backoff.reset()
+      await delay(backoff.next(), undefined, { signal }).catch(() => {})
+    }
+  }
+
+  async #session(signal: AbortSignal): Promise<void> {
+    const { url, identity, log } = this.#options
+    const { device } = identity
+    const { promise: over, resolve, reject } = Promise.withResolvers<void>()
+    over.catch(() => {})
+    const client = connect(url, {
+      clientId: device,
+      protocolVersion: 4,
+      clean: true,
+      keepalive: 30,
+      connectTimeout: connectMillis,
+      reconnectPeriod: 0,
+      queueQoSZero: false,
+      ca: identity.authority,
+      cert: identity.certificate,
+      key: identity.key,
+      rejectUnauthorized: true,
+      will: {
+        topic: deviceTopics.up(device, 'status'),
+        payload: Buffer.from('{"state":"offline"}'),
+        qos: 1,
+        retain: true,
+      },
+    })
+    client.on('error', reject)
+    client.on('close', () => reject(new Error('the broker closed the connection')))
+    client.on('message', (topic, payload) => this.#receive(topic, payload))
+    client.on('connect', () => {
+      this.#client = client
+      log.info('line to the broker is up')
+      // The subscription first: whoever sees the device online may send notices at once.
+      client
+        .subscribeAsync(deviceTopics.allDown(device), { qos: 1 })
+        .then(() => this.#publish(client, this.#status))
+        .catch(reject)
+    })
+    const end = () => resolve()
+    signal.addEventListener('abort', end, { once: true })
+    try {
+      await over
+    } finally {
+      signal.removeEventListener('abort', end)
+      this.#client = undefined
+      await this.#close(client)
+    }
+  }
+
+  #publish(client: MqttClient, status: DeviceStatus): Promise<unknown> {
+    const topic = deviceTopics.up(this.#options.identity.device, 'status')
+    return client.publishAsync(topic, JSON.stringify(status), { qos: 1, retain: true })
+  }
+
+  // A clean disconnect keeps the last will from being sent, so offline is said first.
+  async #close(client: MqttClient): Promise<void> {
+    client.on('error', () => {})
+    if (client.connected) {
+      const goodbye = this.#publish(client, { state: 'offline' }).then(() => client.endAsync())
+      await Promise.race([goodbye.catch(() => {}), delay(goodbyeMillis, undefined, { ref: false })])
+    }
+    client.end(true)
+  }
+
+  #receive(topic: string, payload: Buffer): void {
+    const { identity, log, onNotice } = this.#options
+    const notice = payload.byteLength <= maxNoticeBytes ? parseNotice(payload) : undefined
+    if (parseDownTopic(topic, identity.device) === null || notice === undefined) {
+      log.debug({ topic: topic.slice(0, 200), bytes: payload.byteLength }, 'a message that is no notice was ignored')
+      return
+    }
+    onNotice(notice)
+  }
+}
+
+const parseNotice = (payload: Buffer): DeviceNotice | undefined => {
+  try {
+    return DeviceNoticeSchema.safeParse(JSON.parse(payload.toString('utf8'))).data
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,2 @@
+/** Version of this agent, as it tells nodes. */
+export const agentVersion = '0.1.0'
