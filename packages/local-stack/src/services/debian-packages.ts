@@ -40,7 +40,7 @@ export async function unpackedBefore(recipe: DebianRecipe, context: ServiceConte
 export async function unpackDebianPackages(recipe: DebianRecipe, context: ServiceContext): Promise<string> {
   const root = await rootOf(recipe, context)
   await mkdir(join(root, '..'), { recursive: true })
-  await using _lock = await lockCache(join(root, '..', 'lock'), 300, context.signal)
+  await using _lock = await lockCache(`${root}.lock`, 300, context.signal)
   if (await stat(root).catch(() => undefined)) return root
   const temporary = `${root}.${randomUUID()}`
   await mkdir(join(temporary, 'packages'), { recursive: true })
@@ -58,6 +58,17 @@ export async function unpackDebianPackages(recipe: DebianRecipe, context: Servic
     await rm(temporary, { recursive: true, force: true })
   }
   return root
+}
+
+/** Two at a time: xz keeps one core busy. */
+async function unpackAll(packages: string, unpacked: string, context: ServiceContext): Promise<void> {
+  const files = (await readdir(packages)).filter(name => name.endsWith('.deb'))
+  const worker = async () => {
+    for (let file = files.pop(); file !== undefined; file = files.pop()) {
+      await runCommand('dpkg', ['-x', join(packages, file), unpacked], commandOptions(context))
+    }
+  }
+  await Promise.all([worker(), worker()])
 }
 
 async function rootOf(recipe: DebianRecipe, { folders }: ServiceContext): Promise<string> {
@@ -80,7 +91,7 @@ async function download(recipe: DebianRecipe, packages: string, apt: string, con
   const options = await aptOptions(apt)
   const aptGet = (args: string[]) =>
     runCommand('apt-get', [...options, ...args], { ...commandOptions(context), cwd: packages })
-  const updateFault = await updateLists(apt, aptGet)
+  const updateFault = await updateLists(apt, aptGet, context.signal)
   let names: string[]
   try {
     // Against an empty dpkg status, so that the answer does not depend on what is installed here.
@@ -129,7 +140,9 @@ async function aptOptions(apt: string): Promise<string[]> {
 async function updateLists(
   apt: string,
   aptGet: (args: string[]) => Promise<string>,
+  signal: AbortSignal,
 ): Promise<CommandError | undefined> {
+  await using _lock = await lockCache(join(apt, 'lock'), 150, signal)
   const stamp = join(apt, 'updated')
   const updated = await stat(stamp).catch(() => undefined)
   if (updated && Date.now() - updated.mtimeMs < listsFreshMs) return undefined
