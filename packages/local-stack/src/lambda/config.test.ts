@@ -10,6 +10,7 @@ const least = {
   INVOKE_LISTEN: '127.0.0.1:8089',
   AWS_REGION: 'eu-central-1',
   AWS_ACCESS_KEY_ID: 'AKIDLOCAL',
+  AWS_SECRET_ACCESS_KEY: 'secret',
   AMQP_URL: 'amqp://user:password@127.0.0.1:5672',
   FUNCTION_ENVIRONMENT: JSON.stringify({
     common: { BUCKET: 'models', LOG_LEVEL: 'info' },

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { AwsCredentials } from '../services/aws-signature/verify-signature.ts'
 import type { ListenAddress } from './listen.ts'
 
 const json = z.string().transform((text, context): unknown => {
@@ -31,6 +32,7 @@ const LambdaRunnerConfig = z.object({
   INVOKE_LISTEN: listenAddress,
   AWS_REGION: z.string().min(1),
   AWS_ACCESS_KEY_ID: z.string().min(1),
+  AWS_SECRET_ACCESS_KEY: z.string().min(1),
   AMQP_URL: z.url({ protocol: /^amqps?$/ }),
   FUNCTION_ENVIRONMENT: json.pipe(
     z.strictObject({
@@ -63,7 +65,7 @@ export interface LambdaRunnerConfig {
   readonly apiListen: ListenAddress
   readonly invokeListen: ListenAddress
   readonly region: string
-  readonly accessKeyId: string
+  readonly credentials: AwsCredentials
   readonly amqpUrl: string
   readonly environmentOf: (name: string) => Readonly<Record<string, string>>
   readonly prewarm: readonly string[]
@@ -89,7 +91,7 @@ export function readLambdaRunnerConfig(env: NodeJS.ProcessEnv = process.env): La
     apiListen: set.API_LISTEN,
     invokeListen: set.INVOKE_LISTEN,
     region: set.AWS_REGION,
-    accessKeyId: set.AWS_ACCESS_KEY_ID,
+    credentials: { accessKeyId: set.AWS_ACCESS_KEY_ID, secretAccessKey: set.AWS_SECRET_ACCESS_KEY },
     amqpUrl: set.AMQP_URL,
     environmentOf,
     prewarm: set.PREWARM,

@@ -13,23 +13,29 @@ async function testInvoke(changes: Partial<PoolOptions> = {}) {
   const fixture = stack.use(await testPool(changes))
   const events = stack.use(new AsyncInvocations({ maxEvents: 3, retrySeconds: [], onDiscarded: () => undefined }))
   const pools = new Map([['fixture', fixture.pool]])
-  const options = { pools, events, accessKeyId: 'AKIDLOCAL', isReady: () => true }
+  const options = {
+    pools,
+    events,
+    credentials: { accessKeyId: 'AKIDLOCAL', secretAccessKey: 'secret' },
+    isReady: () => true,
+  }
   const api = stack.use(await startInvokeApi({ host: '127.0.0.1', port: 0 }, options))
   const endpoint = `http://127.0.0.1:${api.port}`
-  const clientOf = (accessKeyId: string) =>
+  const clientOf = (accessKeyId: string, secretAccessKey: string) =>
     stack.adopt(
       new LambdaClient({
         endpoint,
         region: 'eu-central-1',
-        credentials: { accessKeyId, secretAccessKey: 'secret' },
+        credentials: { accessKeyId, secretAccessKey },
         maxAttempts: 1,
       }),
       client => client.destroy(),
     )
-  const client = clientOf('AKIDLOCAL')
-  const stranger = clientOf('AKIDOTHER')
+  const client = clientOf('AKIDLOCAL', 'secret')
+  const stranger = clientOf('AKIDOTHER', 'secret')
+  const forger = clientOf('AKIDLOCAL', 'guess')
   const owned = stack.move()
-  return { ...fixture, endpoint, client, stranger, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return { ...fixture, endpoint, client, stranger, forger, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 const invocation = (event: object, more: object = {}) =>
@@ -83,6 +89,7 @@ test('unknown functions, payloads that are too large or no JSON, and other signa
   const broken = invocation({}, { Payload: '{' })
   await assert.rejects(api.client.send(broken), named('InvalidRequestContentException'))
   await assert.rejects(api.stranger.send(invocation({})), named('UnrecognizedClientException'))
+  await assert.rejects(api.forger.send(invocation({})), named('InvalidSignatureException'))
   const url = `${api.endpoint}/2015-03-31/functions/fixture/invocations`
   assert.equal((await fetch(url, { method: 'POST', body: '{}' })).status, 403)
   assert.equal((await fetch(`${api.endpoint}/`)).status, 404)

@@ -1,5 +1,6 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type AwsCredentials, SignatureError, verifySignature } from '../services/aws-signature/verify-signature.ts'
 import type { AsyncInvocations } from './async-invocations.ts'
 import type { FunctionPool } from './function-pool.ts'
 import { payloadLimits, ThrottledError } from './invocation.ts'
@@ -10,14 +11,12 @@ export interface InvokeApiOptions {
   readonly pools: ReadonlyMap<string, FunctionPool>
   readonly events: AsyncInvocations
   /** Whose signature is taken; requests of others are refused. */
-  readonly accessKeyId: string
+  readonly credentials: AwsCredentials
   /** Whether events are consumed already: what `/healthz` waits for. */
   readonly isReady: () => boolean
 }
 
 const path = /^\/2015-03-31\/functions\/([^/?]{1,170})\/invocations(?:\?|$)/
-const credential =
-  /^AWS4-HMAC-SHA256 Credential=([^/]{1,128})\/\d{8}\/[a-z0-9-]+\/lambda\/aws4_request, ?SignedHeaders=[^,]+, ?Signature=[0-9a-f]{64}$/
 const serverOptions = { noDelay: true, keepAliveTimeout: 65_000, headersTimeout: 10_000, requestTimeout: 30_000 }
 
 /** A refusal of the Invoke API, as the AWS SDK reads it. */
@@ -41,12 +40,7 @@ export function startInvokeApi(address: ListenAddress, options: InvokeApiOptions
   return listen(address, serverOptions, (request, response) => {
     if (request.method === 'GET' && request.url === '/healthz') return health(response, options)
     invoke(request, response, options).catch(error => {
-      const known =
-        error instanceof InvokeError
-          ? error
-          : error instanceof ThrottledError
-            ? new InvokeError(429, 'TooManyRequestsException', error.message)
-            : new InvokeError(500, 'ServiceException', 'The runner failed; its log has the cause.')
+      const known = toInvokeError(error)
       if (known.status === 500) console.error(`invoke: ${(error as Error).stack}`)
       send(response, known.status, JSON.stringify({ Type: 'User', message: known.message }), {
         'x-amzn-errortype': known.type,
@@ -63,10 +57,10 @@ async function invoke(request: IncomingMessage, response: ServerResponse, option
   if (request.method !== 'POST' || name === undefined) {
     throw new InvokeError(404, 'UnknownOperationException', 'Only Invoke is served here.')
   }
-  checkSignature(request, options.accessKeyId)
+  if (!payload) throw new InvokeError(413, 'RequestTooLargeException', `The payload is larger than ${limit} bytes.`)
+  checkSignature(request, payload, options.credentials)
   const pool = options.pools.get(functionName(name))
   if (!pool) throw new InvokeError(404, 'ResourceNotFoundException', `Function not found: ${functionName(name)}`)
-  if (!payload) throw new InvokeError(413, 'RequestTooLargeException', `The payload is larger than ${limit} bytes.`)
   const event = checkedJson(payload)
 
   if (type === 'DryRun') return send(response, 204, '')
@@ -103,15 +97,31 @@ function functionName(text: string): string {
   return /(?:^|:)function:([^:]+)/.exec(name)?.[1] ?? name.split(':')[0] ?? name
 }
 
-/** On loopback the access key is the secret that matters: it keeps other users of the machine and web pages out. */
-function checkSignature(request: IncomingMessage, accessKeyId: string): void {
-  const { authorization } = request.headers
-  if (authorization === undefined) {
-    throw new InvokeError(403, 'MissingAuthenticationTokenException', 'Sign the request (SigV4).')
+/** @throws SignatureError unless the request and its body are signed with our key. */
+function checkSignature(request: IncomingMessage, payload: Buffer, credentials: AwsCredentials): void {
+  const payloadHash = createHash('sha256').update(payload).digest('hex')
+  const declared = request.headers['x-amz-content-sha256']
+  if (declared !== undefined && declared !== payloadHash) {
+    throw new SignatureError('SignatureDoesNotMatch', 'the body is not the signed one')
   }
-  if (credential.exec(authorization)?.[1] !== accessKeyId) {
-    throw new InvokeError(403, 'UnrecognizedClientException', 'The security token included in the request is invalid.')
+  verifySignature(
+    { method: request.method ?? '', url: request.url ?? '', headers: request.headers },
+    { credentials, service: 'lambda', now: new Date(), payloadHash },
+  )
+}
+
+const signatureErrors = new Map([
+  ['AccessDenied', 'MissingAuthenticationTokenException'],
+  ['InvalidAccessKeyId', 'UnrecognizedClientException'],
+])
+
+function toInvokeError(error: unknown): InvokeError {
+  if (error instanceof InvokeError) return error
+  if (error instanceof ThrottledError) return new InvokeError(429, 'TooManyRequestsException', error.message)
+  if (error instanceof SignatureError) {
+    return new InvokeError(403, signatureErrors.get(error.code) ?? 'InvalidSignatureException', error.message)
   }
+  return new InvokeError(500, 'ServiceException', 'The runner failed; its log has the cause.')
 }
 
 function checkedJson(payload: Buffer): Buffer {

@@ -34,6 +34,7 @@ async function startedRunner() {
       INVOKE_LISTEN: '127.0.0.1:0',
       AWS_REGION: 'eu-central-1',
       AWS_ACCESS_KEY_ID: 'AKIDLOCAL',
+      AWS_SECRET_ACCESS_KEY: 'secret',
       AMQP_URL: 'amqp://127.0.0.1:1',
       FUNCTION_ENVIRONMENT: JSON.stringify({ common: { PIDS: pids } }),
       PREWARM: 'models',

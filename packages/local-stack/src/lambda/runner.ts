@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FunctionSpec } from '@tributary/contracts/functions'
 import { startWatchdog } from '../processes/watchdog.ts'
+import type { AwsCredentials } from '../services/aws-signature/verify-signature.ts'
 import { AsyncInvocations } from './async-invocations.ts'
 import { FunctionLog } from './function-log.ts'
 import { FunctionPool } from './function-pool.ts'
@@ -24,7 +25,7 @@ export interface LambdaRunnerOptions {
   readonly invokeListen: ListenAddress
   readonly region: string
   /** Whose signature the Invoke API takes. */
-  readonly accessKeyId: string
+  readonly credentials: AwsCredentials
   /** Environment variables of a function: what a deployment would configure. */
   readonly environmentOf: (name: string) => Readonly<Record<string, string>>
   /** Broker of the functions with a queue trigger. */
@@ -114,7 +115,7 @@ export async function startLambdaRunner(options: LambdaRunnerOptions): Promise<L
     await startInvokeApi(options.invokeListen, {
       pools,
       events,
-      accessKeyId: options.accessKeyId,
+      credentials: options.credentials,
       isReady: () => isReady,
     }),
   )
