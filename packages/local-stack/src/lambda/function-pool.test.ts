@@ -173,6 +173,17 @@ test('an instance can be thrown away after any invocation, and the next one star
   assert.equal(pids.size, 3)
 })
 
+test('no invocation is lost to instances that are thrown away', async () => {
+  const disposal = { random: seededRandom(5), meanIdleSeconds: 0.02, afterInvocation: 0.1 }
+  await using fixture = await testPool({ disposal })
+  const pids = new Set<number>()
+  const client = async () => {
+    for (let run = 0; run < 60; run++) pids.add((await fixture.call<{ pid: number }>({ op: 'count' })).pid)
+  }
+  await Promise.all([client(), client(), client()])
+  assert.ok(pids.size > 2, `${pids.size} instances`)
+})
+
 test('invocations beyond the bound of the queue, or that wait too long, are throttled', async () => {
   await using fixture = await testPool({
     spec: { ...fixtureSpec, concurrency: 1 },
