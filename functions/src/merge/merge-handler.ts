@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { TributaryError } from '@tributary/contracts/errors'
 import { AttemptRef, attemptKey, type ObjectRef } from '@tributary/contracts/ids'
-import type { SumError } from '@tributary/learning/exact-sum/sum-error'
 import { Manifest } from '@tributary/tensors/manifest'
 import type { Context } from '../context.ts'
 import type { InvocationHandler } from '../invocation/invoked-function.ts'
@@ -36,7 +35,7 @@ export const mergeHandler =
     } catch (error) {
       if (!isLastingMergeError(error)) throw error
       context.log.error({ error, ...ref }, 'the attempt cannot be merged')
-      return await giveUp(context, ref, reasonOf(error))
+      return await giveUp(context, ref, { code: error.code, detail: error.message })
     }
   }
 
@@ -77,16 +76,6 @@ const readManifest = async ({ store }: Context, object: ObjectRef, signal: Abort
     throw new TributaryError('CHECKSUM_MISMATCH', { detail: `object ${object.objectKey} has not the declared sha256` })
   }
   return Manifest.parse(JSON.parse(new TextDecoder().decode(bytes)))
-}
-
-/** SumError's codes are those of the catalogue where there is one. */
-const reasonOf = (error: SumError | TributaryError): Reason => {
-  if (error instanceof TributaryError) return { code: error.code, detail: error.message }
-  const code = { SHARD_SUM_MALFORMED: 'SHARD_LOST', RESULT_NOT_FINITE: 'NOT_FINITE' } as const
-  return {
-    code: Object.hasOwn(code, error.code) ? code[error.code as keyof typeof code] : error.code,
-    detail: error.message,
-  }
 }
 
 const giveUp = (context: Context, ref: AttemptRef, reason: Reason): Promise<MergeOutcome> =>

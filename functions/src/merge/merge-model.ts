@@ -72,7 +72,8 @@ export const mergeModel = async (
     await onProgress()
   }
   for (const source of [base, ...sums]) checkHash(source)
-  return writer.finish()
+  // Awaited here: the writer is disposed on return, which throws away what is not finished.
+  return await writer.finish()
 }
 
 /** What a failed merge says about the attempt: a merge of the same objects would fail again. */

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { NodeStatusAnswer } from '@tributary/contracts/node-status'
+import type { RoundDescriptor } from '@tributary/contracts/round'
+import { exampleSum } from '../testing/example-model.ts'
+import { RoundFederation } from '../testing/round-federation.ts'
+import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
+import { startTestStore, type TestStore } from '../testing/test-store.ts'
+
+let db: TestDatabase
+let objects: TestStore
+before(async () => {
+  db = await startTestDatabase()
+  objects = await startTestStore()
+})
+after(async () => {
+  await objects[Symbol.asyncDispose]()
+  await db[Symbol.asyncDispose]()
+})
+
+const leasesOf = ({ leases }: NodeStatusAnswer) => leases.map(({ shard, epoch }) => [shard, epoch])
+const expireLeases = () => db.sql`update region_shard set lease_expires_at = now() - interval '1 second'`
+/** As if every node but this one had died long ago. */
+const forget = (node: string) =>
+  db.sql`update regional_node set last_seen_at = now() - interval '1 minute' where id <> ${node}`
+const some = { sum: exampleSum([30, 180, -20], 7n), weight: 100, accepted: 2 }
+
+test('two nodes share the shards of a region, and each learns where the others are served', async () => {
+  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 0, shards: 4 } })
+  const first = federation.nodeOf('north')
+  const second = await federation.addNode('north')
+  await db.sql`update regional_node set last_seen_at = now()`
+  assert.deepEqual(leasesOf(await federation.status(first)), [
+    [0, 1],
+    [1, 1],
+  ])
+  assert.deepEqual(leasesOf(await federation.status(second, { endpoint: 'second:1' })), [
+    [2, 1],
+    [3, 1],
+  ])
+  const answer = await federation.status(first)
+  assert.deepEqual(leasesOf(answer), [
+    [0, 1],
+    [1, 1],
+  ])
+  assert.deepEqual(answer.otherShards, [
+    { shard: 2, endpoint: 'second:1' },
+    { shard: 3, endpoint: 'second:1' },
+  ])
+  await expireLeases()
+  await forget(first.id)
+  assert.deepEqual(leasesOf(await federation.status(first)), [
+    [0, 1],
+    [1, 1],
+    [2, 2],
+    [3, 2],
+  ])
+})
+
+test('a node that still has its log keeps epoch and key after the lease expired; one that lost it starts anew', async () => {
+  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 0 } })
+  const node = federation.nodeOf('north')
+  const before = await federation.status(node)
+  assert.equal(Buffer.from(before.leases[0]?.logKey ?? '', 'base64').length, 32)
+  await expireLeases()
+  const kept = await federation.status(node)
+  assert.deepEqual(kept.leases, before.leases)
+  node.epochs = new Map()
+  const lost = await federation.status(node)
+  assert.deepEqual(leasesOf(lost), [[0, 2]])
+  assert.notEqual(lost.leases[0]?.logKey, before.leases[0]?.logKey)
+})
+
+test('a draining node gives its shards to the next that asks', async () => {
+  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 0 } })
+  const first = federation.nodeOf('north')
+  const second = await federation.addNode('north')
+  await federation.status(first)
+  assert.deepEqual(leasesOf(await federation.status(second)), [])
+  assert.deepEqual(leasesOf(await federation.status(first, { draining: true })), [])
+  assert.deepEqual(leasesOf(await federation.status(second)), [[0, 2]])
+})
+
+test('two nodes that ask at the same instant never get the same shard', async () => {
+  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 0, shards: 8 } })
+  for (let more = 0; more < 3; more += 1) await federation.addNode('north')
+  await db.sql`update regional_node set last_seen_at = now()`
+  const answers = await Promise.all(federation.nodes.map(node => federation.status(node)))
+  const shards = answers.flatMap(({ leases }) => leases.map(({ shard }) => shard))
+  assert.deepEqual(shards.toSorted(), [0, 1, 2, 3, 4, 5, 6, 7])
+})
+
+test('a lease taken over raises the pinned epoch, and sums of the epoch before have no effect', async () => {
+  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  await federation.comeUp()
+  const task = await federation.createTask()
+  const first = federation.nodeOf('north')
+  const [before] = (await federation.status(first)).attempts
+  assert.ok(before)
+  const progress = {
+    task: task.id,
+    round: 1,
+    attempt: 1,
+    shard: 0,
+    epoch: 1,
+    state: 'collecting' as const,
+    selected: 2,
+    accepted: 1,
+    refused: 0,
+  }
+  await federation.status(first, { progress: [progress] })
+  assert.deepEqual((await federation.getTask(task.id)).history[0]?.state, 'collecting')
+  assert.deepEqual((await federation.getTask(task.id)).history[0]?.accepted, 1)
+
+  await expireLeases()
+  const second = await federation.addNode('north')
+  const answer = await federation.status(second)
+  assert.deepEqual(answer.attempts[0]?.shards, [{ region: 'north', shard: 0, epoch: 2, goal: 2, select: 2 }])
+  assert.equal((await federation.getTask(task.id)).history[0]?.accepted, 0)
+
+  // The node that lost the lease is late: neither its sum nor its progress counts.
+  await federation.deliver(await federation.summed(before, some))
+  await federation.status(first, { progress: [progress] })
+  assert.deepEqual(federation.merges, [])
+  assert.equal((await federation.getTask(task.id)).history[0]?.accepted, 0)
+
+  await federation.deliver(await federation.summed(answer.attempts[0] as RoundDescriptor, some))
+  await federation.runMerges()
+  assert.equal((await federation.getTask(task.id)).state, 'completed')
+})
+
+test('a lease that changes after the sum is in changes nothing', async () => {
+  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 }, south: { trainers: 2 } })
+  await federation.comeUp()
+  const task = await federation.createTask()
+  const first = federation.nodeOf('north')
+  const [north] = (await federation.status(first)).attempts
+  const [south] = (await federation.status(federation.nodeOf('south'))).attempts
+  await federation.deliver(await federation.summed(north as RoundDescriptor, some))
+  first.epochs = new Map()
+  const restarted = await federation.status(first)
+  assert.deepEqual(leasesOf(restarted), [[0, 2]])
+  assert.deepEqual(restarted.attempts, [])
+  await federation.deliver(await federation.summed(south as RoundDescriptor, some))
+  await federation.runMerges()
+  const done = await federation.getTask(task.id)
+  assert.deepEqual(
+    done.history[0]?.regions.map(({ epoch }) => epoch),
+    [1, 1],
+  )
+  assert.equal(done.history[0]?.weight, 200)
+})
+
+test('the directory comes in pages, and after that only what changed', async () => {
+  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 501 } })
+  const node = federation.nodeOf('north')
+  const { directory: first } = await federation.status(node)
+  assert.deepEqual([first.devices.length, first.complete], [500, false])
+  const { directory: second } = await federation.status(node, { directorySequence: first.sequence })
+  assert.deepEqual([second.devices.length, second.complete], [1, true])
+  const known = new Set([...first.devices, ...second.devices].map(({ device }) => device))
+  assert.equal(known.size, 501)
+  const { directory: none } = await federation.status(node, { directorySequence: second.sequence })
+  assert.deepEqual(none, { devices: [], sequence: second.sequence, complete: true })
+  const revoked = federation.devices[7]?.id as string
+  await db.sql`
+    update device set revoked_at = now(), sequence = nextval('device_directory_sequence') where id = ${revoked}`
+  const { directory: change } = await federation.status(node, { directorySequence: second.sequence })
+  assert.deepEqual(
+    change.devices.map(({ device, revoked }) => [device, revoked]),
+    [[revoked, true]],
+  )
+})
+
+test('the database puts a device into the same shard as everybody else does', async () => {
+  const { shardOfDigest } = await import('@tributary/learning/sharding')
+  const digests = Array.from({ length: 50 }, (_, index) => new Uint8Array(32).fill(index * 5, index % 32))
+  for (const count of [1, 2, 7, 4096]) {
+    const rows = await db.sql<{ shard: number }[]>`
+      select shard_of(decode(d, 'hex'), ${count}) as shard
+      from unnest(${digests.map(digest => Buffer.from(digest).toString('hex'))}::text[]) with ordinality as t (d, n) order by n`
+    assert.deepEqual(
+      rows.map(({ shard }) => shard),
+      digests.map(digest => shardOfDigest(digest, count)),
+    )
+  }
+})

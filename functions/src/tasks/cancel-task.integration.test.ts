@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { RoundDescriptor } from '@tributary/contracts/round'
+import { commitMerge } from '../merge/commit-merge.ts'
+import { exampleSum } from '../testing/example-model.ts'
+import { RoundFederation } from '../testing/round-federation.ts'
+import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
+import { startTestStore, type TestStore } from '../testing/test-store.ts'
+
+let db: TestDatabase
+let objects: TestStore
+before(async () => {
+  db = await startTestDatabase()
+  objects = await startTestStore()
+})
+after(async () => {
+  await objects[Symbol.asyncDispose]()
+  await db[Symbol.asyncDispose]()
+})
+
+const begin = async (): Promise<RoundFederation> => {
+  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  await federation.comeUp()
+  return federation
+}
+const some = { sum: exampleSum([30, 180, -20], 7n), weight: 100, accepted: 2 }
+const openedIn = async (federation: RoundFederation): Promise<RoundDescriptor> =>
+  (await federation.commands('round.opened'))[0]?.data as unknown as RoundDescriptor
+
+test('a draft, a waiting task and a running task are cancelled, and cancelling again changes nothing', async () => {
+  const federation = await begin()
+  const draft = await federation.createTask({ start: false })
+  const waiting = await federation.createTask({ cohort: { dataset: 'mnist', size: { minimumToStart: 3 } } })
+  const running = await federation.createTask()
+  assert.deepEqual([draft.state, waiting.state, running.state], ['draft', 'queued', 'running'])
+  for (const { id } of [draft, waiting, running]) {
+    const cancelled = await federation.cancelTask(id)
+    assert.equal(cancelled.state, 'cancelled')
+    assert.deepEqual(cancelled.reason, { code: 'CANCELLED', detail: 'Cancelled by token:test.' })
+    assert.deepEqual(await federation.cancelTask(id), cancelled)
+  }
+  assert.deepEqual(await federation.commands('task.cancelled'), [{ region: 'north', data: { task: running.id } }])
+  const entries = await db.sql`select 1 from audit_entry where action = 'task.cancelled'`
+  assert.equal(entries.length, 3)
+})
+
+test('nodes of a cancelled task hear that its attempt is settled, and its late sums change nothing', async () => {
+  const federation = await begin()
+  const task = await federation.createTask()
+  const ref = { task: task.id, round: 1, attempt: 1 }
+  const late = await federation.summed(await openedIn(federation), some)
+  await federation.cancelTask(task.id)
+  const answer = await federation.status(federation.nodeOf('north'), { holding: [ref] })
+  assert.deepEqual(answer.settled, [{ ...ref, outcome: 'cancelled' }])
+  assert.deepEqual(answer.attempts, [])
+  await federation.deliver(late)
+  assert.deepEqual(federation.merges, [])
+  assert.equal((await federation.getTask(task.id)).history[0]?.accepted, 0)
+})
+
+test('a task cancelled while it merges keeps its version', async () => {
+  const federation = await begin()
+  const task = await federation.createTask()
+  const ref = { task: task.id, round: 1, attempt: 1 }
+  await federation.deliver(await federation.summed(await openedIn(federation), some))
+  await federation.cancelTask(task.id)
+  await federation.runMerges()
+  // A merge that had read its input before the cancellation comes to its commit.
+  const object = { objectKey: 'models/x', sha256: '0'.repeat(64), bytes: 1 }
+  const version = await db.database.transaction(sql => commitMerge(federation.context, sql, ref, object))
+  assert.equal(version, null)
+  const cancelled = await federation.getTask(task.id)
+  assert.equal(cancelled.state, 'cancelled')
+  assert.equal(cancelled.currentVersion, federation.version)
+  assert.equal((await db.sql`select 1 from model_version`).length, 1)
+})
+
+test('a task that ended otherwise cannot be cancelled', async () => {
+  const federation = await begin()
+  const task = await federation.createTask()
+  await federation.deliver(await federation.summed(await openedIn(federation), some))
+  await federation.runMerges()
+  await assert.rejects(federation.cancelTask(task.id), {
+    code: 'STATE_CONFLICT',
+    detail: 'The task is completed already.',
+  })
+})
