@@ -1,5 +1,5 @@
 /** Bundles every function of the specification into `dist/<name>/index.mjs`, as it is deployed. */
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { functionSpecs } from '@tributary/contracts/functions'
 import { build } from 'esbuild'
@@ -36,6 +36,7 @@ const bundle = async (name: string, entry: string): Promise<number> => {
 }
 
 const sizes = await Promise.all(functionSpecs.map(({ name, entry }) => bundle(name, entry)))
+await cp(`${folder}migrations`, `${folder}dist/migrate/migrations`, { recursive: true })
 for (const [index, { name }] of functionSpecs.entries()) {
   const size = sizes[index] ?? 0
   console.log(`${name.padEnd(16)}${(size / 1024).toFixed(0).padStart(6)} KiB`)

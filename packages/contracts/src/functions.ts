@@ -64,6 +64,14 @@ export const functionSpecs: readonly FunctionSpec[] = [
     trigger: { kind: 'invoke' },
   },
   {
+    name: 'migrate',
+    entry: 'migrations/migrate.lambda.ts',
+    memoryMegabytes: 256,
+    timeoutSeconds: 300,
+    concurrency: 1,
+    trigger: { kind: 'invoke' },
+  },
+  {
     name: 'sweep',
     entry: 'sweep/sweep.lambda.ts',
     memoryMegabytes: 256,

@@ -19,7 +19,7 @@ const file = (bytes: Uint8Array): File => ({
 
 /** Manifest, weights and forward graph of an ONNX model: the bundle that the registry takes. */
 const bundleOf = (onnx: Uint8Array): { manifest: File; weights: File; graph: File } => {
-  const model = readModel(onnx)
+  const model = readModel(onnx, { maxBytes: onnx.byteLength })
   const { tensors, inputs, outputs } = extractWeights(model)
   const manifest = Manifest.parse({
     format: 'tributary.manifest/1',

@@ -8,32 +8,43 @@ const path = '/usr/local/bin:/usr/bin:/bin'
 
 /** What the AWS SDKs read by themselves. */
 const awsEnvironment = (services: BackingServices): Record<string, string> => ({
-  AWS_REGION: services.objectStorage.region,
-  AWS_ACCESS_KEY_ID: services.objectStorage.accessKeyId,
-  AWS_SECRET_ACCESS_KEY: services.objectStorage.secretAccessKey,
+  AWS_REGION: services.aws.region,
+  AWS_ACCESS_KEY_ID: services.aws.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: services.aws.secretAccessKey,
   AWS_ENDPOINT_URL_S3: services.objectStorage.url,
-  BUCKET: services.objectStorage.bucket,
+  BUCKET: services.objectStorage.buckets[0] ?? '',
   OBJECT_STORAGE_PATH_STYLE: 'true',
 })
 
-export const functionsEnvironment = (
+/** What every function gets, and what only some may know: rights follow functions. */
+export const functionEnvironment = (
   services: BackingServices,
   more: { lambdaUrl: string; apiTokens: string },
-): Record<string, string> => ({
-  ...awsEnvironment(services),
-  DATABASE_URL: services.postgres.url,
-  AWS_ENDPOINT_URL_LAMBDA: more.lambdaUrl,
-  AWS_ENDPOINT_URL_IOT_DATA_PLANE: services.iotData.url,
-  UPSTASH_REDIS_REST_URL: services.upstash.url,
-  UPSTASH_REDIS_REST_TOKEN: services.upstash.token,
-  AMQP_URL: services.amqp.url,
-  AUTHORITY_CERT_FILE: services.authority.certificateFile,
-  AUTHORITY_KEY_FILE: services.authority.keyFile,
-  API_TOKENS: more.apiTokens,
-  RELAY_FUNCTION: 'relay',
-  MERGE_FUNCTION: 'merge',
-  LOG_LEVEL: 'info',
-})
+): { common: Record<string, string>; functions: Record<string, Record<string, string>> } => {
+  const authority = { AUTHORITY_CERT_FILE: services.certificates.certificateFile }
+  const people = { API_TOKENS: more.apiTokens }
+  return {
+    common: {
+      ...awsEnvironment(services),
+      DATABASE_URL: services.postgres.url,
+      AWS_ENDPOINT_URL_LAMBDA: more.lambdaUrl,
+      AWS_ENDPOINT_URL_IOT_DATA_PLANE: services.iotData.url,
+      UPSTASH_REDIS_REST_URL: services.upstashRest.url,
+      UPSTASH_REDIS_REST_TOKEN: services.upstashRest.token,
+      RELAY_FUNCTION: 'relay',
+      MERGE_FUNCTION: 'merge',
+      LOG_LEVEL: 'info',
+    },
+    functions: {
+      tasks: { ...people, ...authority },
+      models: { ...people, ...authority },
+      health: { ...people, ...authority },
+      'regional-nodes': { ...people, ...authority },
+      fleet: { ...people, ...authority, AUTHORITY_KEY_FILE: services.certificates.keyFile },
+      relay: { AMQP_URL: services.rabbit.url },
+    },
+  }
+}
 
 export const nodeEnvironment = (
   services: BackingServices,
@@ -44,9 +55,9 @@ export const nodeEnvironment = (
   PATH: path,
   NODE_CERT_FILE: identity.certificateFile,
   NODE_KEY_FILE: identity.keyFile,
-  AUTHORITY_CERT_FILE: services.authority.certificateFile,
+  AUTHORITY_CERT_FILE: services.certificates.certificateFile,
   CENTRAL_URL: more.apiUrl,
-  AMQP_URL: services.amqp.url,
+  AMQP_URL: services.rabbit.url,
   MQTT_URL: services.mqtt.url,
   GRPC_LISTEN: `127.0.0.1:${more.grpcPort}`,
   GRPC_ENDPOINT: `localhost:${more.grpcPort}`,
@@ -63,7 +74,7 @@ export const agentEnvironment = (
   PATH: path,
   AGENT_CERT_FILE: identity.certificateFile,
   AGENT_KEY_FILE: identity.keyFile,
-  AUTHORITY_CERT_FILE: services.authority.certificateFile,
+  AUTHORITY_CERT_FILE: services.certificates.certificateFile,
   NODE_ENDPOINTS: more.nodeEndpoint,
   MQTT_URL: services.mqtt.url,
   DATA_DIR: more.dataFolder,

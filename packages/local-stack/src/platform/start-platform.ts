@@ -113,7 +113,7 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
               dataFolder,
               stateFolder: join(places.device(device.label), 'state'),
             }),
-            ready: { line: /"msg":"(?:ready|checked in)/ },
+            ready: { line: /"msg":"agent started"/ },
           },
           processSetting,
         ),
