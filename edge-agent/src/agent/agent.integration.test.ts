@@ -278,6 +278,20 @@ suite('an agent and a node', () => {
     assert.equal(node.pulls.length + node.pushes.length, 0)
   })
 
+  test('a slow link is fine as long as bytes move', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    await using link = await Link.open(node.endpoint)
+    link.throttle(500_000)
+    node.training = trainingWork()
+    const started = performance.now()
+    const times = { unaryMillis: 5_000, stallMillis: 1_000, verdictMillis: 5_000 }
+    await using _agent = await startAgent(identity, [link.endpoint], { folder: folder.path, times })
+    await node.until('an accepted update', () => accepted(node))
+    assert.ok(performance.now() - started > 2 * times.stallMillis, 'pull and push each took longer than a stall')
+    assert.deepEqual(node.pushes, [{ offset: 0 }])
+  })
+
   test('does not speak to a server that shows the certificate of a device', async () => {
     await using folder = await temporaryFolder()
     await using impostor = await TestNode.start(authority, 'device')

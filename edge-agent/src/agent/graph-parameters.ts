@@ -14,7 +14,9 @@ export const graphParameters = (graph: Uint8Array, manifest: Manifest): string[]
   for (const { name, dtype, shape } of parameters) {
     const tensor = tensors.get(name)
     if (tensor === undefined || !sameShape(tensor.shape, shape)) {
-      throw new WorkError(`The graph has a parameter ${quote(name)} of shape [${shape}], the manifest has not.`)
+      throw new WorkError(
+        `The graph has a parameter ${quote(name)} of shape [${shape.join(', ')}], the manifest has not.`,
+      )
     }
     if (dtype !== 'float32' || tensor.dtype !== 'F32' || tensor.policy !== 'average') {
       const is = `${tensor.dtype} of policy ${tensor.policy}`

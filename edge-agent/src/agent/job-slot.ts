@@ -19,7 +19,7 @@ export type JobSlotOptions<Job> = {
   readonly keyOf: (job: Job) => string
   /** Whether the work at hand is pointless once `offered` exists. */
   readonly isSupersededBy: (current: Job, offered: Job) => boolean
-  /** Must not throw except by the signal. */
+  /** Must not reject: what went wrong is its own to report. */
   readonly run: (job: Job, control: JobControl<Job>) => Promise<JobOutcome>
   /** After every start and end. */
   readonly onChange: (change: 'started' | 'ended') => void
@@ -81,21 +81,23 @@ export class JobSlot<Job> {
     const running: Running<Job> = { job, progress: 0, controller, ended }
     this.#running = running
     this.#options.onChange('started')
-    const control: JobControl<Job> = {
-      signal: controller.signal,
-      latest: () => running.job,
-      onProgress: progress => {
-        running.progress = progress
-      },
-    }
-    this.#options
-      .run(job, control)
-      .catch((): JobOutcome => 'over')
-      .then(outcome => {
-        this.#cooldown.tried(key, outcome !== 'over')
-        this.#running = undefined
-        resolve()
-        this.#options.onChange('ended')
+    void this.#run(key, running).then(resolve)
+  }
+
+  async #run(key: string, running: Running<Job>): Promise<void> {
+    let outcome: JobOutcome = 'over'
+    try {
+      outcome = await this.#options.run(running.job, {
+        signal: running.controller.signal,
+        latest: () => running.job,
+        onProgress: progress => {
+          running.progress = progress
+        },
       })
+    } finally {
+      this.#cooldown.tried(key, outcome !== 'over')
+      this.#running = undefined
+      this.#options.onChange('ended')
+    }
   }
 }

@@ -47,9 +47,11 @@ export const actionFor = (verdict: Verdict | undefined): VerdictAction => {
     case VerdictCode.WRONG_EPOCH:
     case VerdictCode.UNAUTHORISED:
       return { kind: 'check-in', reason }
-    default:
-      return { kind: 'check-in', reason: 'the node gave no verdict that this agent knows' }
+    case VerdictCode.UNSPECIFIED:
+    case undefined:
+      break
   }
+  return { kind: 'check-in', reason: 'the node gave no verdict that this agent knows' }
 }
 
 const reasonOf = (verdict: Verdict | undefined): string => {

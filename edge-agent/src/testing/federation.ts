@@ -24,6 +24,7 @@ import { UpdateStore } from '../state/update-store.ts'
 import { OnnxTrainer } from '../training/onnx-trainer.ts'
 import { Endpoints } from '../transport/endpoints.ts'
 import type { Identity } from '../transport/identity.ts'
+import { type CallTimes, defaultCallTimes } from '../transport/node-client.ts'
 import type { TestAuthority } from './certificates.ts'
 import { writeStripes } from './idx-files.ts'
 import type { TestNode } from './test-node.ts'
@@ -123,20 +124,20 @@ export type RunningAgent = AsyncDisposable & {
   readonly stateDir: string
 }
 
-export type AgentSettings = { folder: string; examples?: number; heldOut?: boolean }
+export type AgentSettings = { folder: string; examples?: number; heldOut?: boolean; times?: CallTimes }
 
 /** A whole agent in this process, without its line to the broker; stopped when disposed. */
 export const startAgent = async (
   identity: Identity,
   endpoints: readonly string[],
-  { folder, examples = 20, heldOut = false }: AgentSettings,
+  { folder, examples = 20, heldOut = false, times = defaultCallTimes }: AgentSettings,
 ): Promise<RunningAgent> => {
   const dataDir = join(folder, 'data')
   const stateDir = join(folder, 'state')
   await mkdir(dataDir, { recursive: true })
   await writeStripes(dataDir, examples, heldOut)
   const updates = await UpdateStore.open(join(stateDir, 'updates'), { maxUpdates: 8, maxBytes: 2 ** 30 })
-  const ends = new Endpoints(endpoints, identity)
+  const ends = new Endpoints(endpoints, identity, times)
   const onnx = new OnnxTrainer()
   const agent = new Agent({
     device: identity.device,

@@ -7,6 +7,7 @@ export class Link implements AsyncDisposable {
   readonly #sockets = new Set<Socket>()
   #cutUp = Number.POSITIVE_INFINITY
   #cutDown = Number.POSITIVE_INFINITY
+  #bytesPerSecond = Number.POSITIVE_INFINITY
   /** Cuts that happened. */
   cuts = 0
 
@@ -32,6 +33,11 @@ export class Link implements AsyncDisposable {
   cutAfter(direction: 'up' | 'down', bytes: number): void {
     if (direction === 'up') this.#cutUp = bytes
     else this.#cutDown = bytes
+  }
+
+  /** Lets no more than so many bytes a second through, each way. */
+  throttle(bytesPerSecond: number): void {
+    this.#bytesPerSecond = bytesPerSecond
   }
 
   /** Tears every connection now. */
@@ -63,6 +69,11 @@ export class Link implements AsyncDisposable {
         else this.#cutDown -= bytes.length
         if (this.#cutUp <= 0 || this.#cutDown <= 0) this.cut()
         else to.write(bytes)
+        const millis = (bytes.length / this.#bytesPerSecond) * 1000
+        if (millis > 0) {
+          from.pause()
+          setTimeout(() => from.resume(), millis)
+        }
       })
     }
   }

@@ -2,6 +2,7 @@ import { createHash, createPrivateKey } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { create } from '@bufbuild/protobuf'
 import {
+  Metadata,
   Server,
   ServerCredentials,
   type ServerReadableStream,
@@ -36,6 +37,7 @@ import {
   VerdictSchema,
 } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { chunkBytes, federatedLearningMethods } from '@tributary/contracts/grpc-service'
+import { errorMetadata } from '@tributary/contracts/grpc-status'
 import { CompactSign } from 'jose'
 import type { PemPair, TestAuthority } from './certificates.ts'
 
@@ -63,6 +65,8 @@ export class TestNode implements AsyncDisposable {
   answerCheckIn: (() => CheckInResponse) | undefined
   /** Answers complete uploads in place of ACCEPTED. */
   answerUpdate: (() => Verdict) | undefined
+  /** What a pull sends in place of the object: chunks, or a refusal by the catalogue; undefined sends nothing, for ever. */
+  answerPull: (() => Iterable<Uint8Array> | string | undefined) | undefined
   /** Called once the update is durable, before the reply leaves. */
   beforeReply: () => void = () => {}
   readonly #events = new EventEmitter().setMaxListeners(100)
@@ -137,6 +141,10 @@ export class TestNode implements AsyncDisposable {
       call.emit('error', { code: status.NOT_FOUND, details: 'no such object' })
       return
     }
+    if (this.answerPull !== undefined) {
+      this.#answerPull(call, this.answerPull(), bytes.length)
+      return
+    }
     let first = true
     for (let start = offset; start < bytes.length || first; start += chunkBytes) {
       const chunk = bytes.subarray(start, start + chunkBytes)
@@ -144,6 +152,23 @@ export class TestNode implements AsyncDisposable {
       first = false
     }
     call.end()
+    this.#seen()
+  }
+
+  #answerPull(
+    call: ServerWritableStream<PullModelRequest, PullModelResponse>,
+    answer: Iterable<Uint8Array> | string | undefined,
+    bytes: number,
+  ): void {
+    if (typeof answer === 'string') {
+      const metadata = new Metadata()
+      metadata.set(errorMetadata.code, answer)
+      metadata.set(errorMetadata.detail, Buffer.from('say ä'))
+      call.emit('error', { code: status.UNAUTHENTICATED, details: 'refused', metadata })
+    } else if (answer !== undefined) {
+      for (const chunk of answer) call.write(create(PullModelResponseSchema, { totalBytes: BigInt(bytes), chunk }))
+      call.end()
+    }
     this.#seen()
   }
 
@@ -200,17 +225,17 @@ export class TestNode implements AsyncDisposable {
     const { header } = upload
     const { task, round, attempt } = this.training?.attempt ?? { task: '', round: 0, attempt: 0 }
     const claims = {
-      ...{
-        task,
-        round,
-        attempt,
-        region: 'north',
-        shard: 0,
-        epoch: 1,
-        node: nodeId,
-        device: header.token.split('|')[1],
-      },
-      ...{ sha256: header.sha256, weight: Number(header.examples), iat: Math.floor(Date.now() / 1000) },
+      task,
+      round,
+      attempt,
+      region: 'north',
+      shard: 0,
+      epoch: 1,
+      node: nodeId,
+      device: header.token.split('|')[1],
+      sha256: header.sha256,
+      weight: Number(header.examples),
+      iat: Math.floor(Date.now() / 1000),
     }
     const receipt = await new CompactSign(Buffer.from(JSON.stringify(claims)))
       .setProtectedHeader({ alg: 'ES256' })

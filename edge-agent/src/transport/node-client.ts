@@ -52,6 +52,8 @@ export class NodeClient implements Disposable {
       'grpc.initial_reconnect_backoff_ms': 250,
       'grpc.max_reconnect_backoff_ms': 5_000,
       'grpc.enable_retries': 0,
+      // Without a buffer for retries a write ends when its bytes are on their way: that is what progress and memory go by.
+      'grpc.per_rpc_retry_buffer_size': 0,
       // The proxy of the environment is for the web, not for mTLS to a node.
       'grpc.enable_http_proxy': 0,
     })
@@ -128,17 +130,18 @@ export class NodeClient implements Disposable {
     }
     signal.addEventListener('abort', cancel, { once: true })
     try {
-      using watch = new ProgressWatch(this.#times.stallMillis, stall)
-      for await (const part of parts) {
-        if (answered) break
-        const written = new Promise<void>(resolve => call.write(part, () => resolve()))
-        await Promise.race([written, over])
-        watch.progressed()
+      {
+        using watch = new ProgressWatch(this.#times.stallMillis, stall)
+        for await (const part of parts) {
+          if (answered) break
+          const written = new Promise<void>(resolve => call.write(part, () => resolve()))
+          await Promise.race([written, over])
+          watch.progressed()
+        }
+        call.end()
       }
-      call.end()
-      using verdict = new ProgressWatch(this.#times.verdictMillis, stall)
+      using _verdict = new ProgressWatch(this.#times.verdictMillis, stall)
       const response = await answer.promise
-      verdict.progressed()
       return { response, nodeCertificate: certificateOf(call.getAuthContext()?.sslPeerCertificate) }
     } finally {
       signal.removeEventListener('abort', cancel)
@@ -195,7 +198,7 @@ export class NodeClient implements Disposable {
 const requireNode = (host: string, certificate: PeerCertificate): Error | undefined => {
   const mismatch = checkServerIdentity(host, certificate)
   if (mismatch !== undefined) return mismatch
-  const unit: unknown = certificate.subject.OU
+  const unit = String(certificate.subject.OU)
   return unit === certificateKinds.node
     ? undefined
     : new Error(`${host} shows the certificate of a ${unit}, not of a node`)
