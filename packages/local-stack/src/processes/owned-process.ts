@@ -185,7 +185,7 @@ class SupervisedProcess implements OwnedProcess {
   /** The leader is gone; whatever it left in its group has no owner any more. */
   async #endGroup(child: ChildProcess): Promise<void> {
     if (child.pid !== undefined) {
-      if (signalGroup(child.pid, 'SIGKILL')) await groupEnded(child.pid, 2000)
+      if (signalGroup(child.pid, 'SIGKILL')) await groupEnded(child.pid, 250)
       this.#options.watchdog?.release(child.pid)
     }
     child.stdin?.destroy()

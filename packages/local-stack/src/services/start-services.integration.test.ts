@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'node:test'
 import { processAlive } from '../processes/process-group.ts'
+import { findBusyPorts } from '../settings/busy-ports.ts'
+import type { StackPorts } from '../settings/ports.ts'
 import { startBackingServices } from './start-services.ts'
 import { testContext } from './testing.ts'
 
@@ -32,4 +40,29 @@ test('when one service cannot start, the others are stopped and the fault names 
   await assert.rejects(startBackingServices({ ...context, environment }), /TRIBUTARY_AMQP_URL/)
   const started = context.reports.filter(report => report.kind === 'started').map(report => report.service)
   assert.equal(started.includes('RabbitMQ'), false)
+})
+
+const supervisor = `
+const { testContext } = await import(${JSON.stringify(new URL('./testing.ts', import.meta.url).href)})
+const { startBackingServices } = await import(${JSON.stringify(new URL('./start-services.ts', import.meta.url).href)})
+const context = await testContext()
+const services = await startBackingServices(context)
+const pids = Object.values(services).flatMap(service => service.processIds?.() ?? [])
+console.log(JSON.stringify({ pids, ports: context.ports, state: context.folders.state }))
+setInterval(() => {}, 1000)
+`
+
+test('a supervisor killed without warning leaves no service behind', { timeout: 120_000 }, async () => {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', supervisor], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
+  const { pids, ports, state } = JSON.parse(line) as { pids: number[]; ports: StackPorts; state: string }
+  assert.equal(pids.length, 8)
+  child.kill('SIGKILL')
+  const end = Date.now() + 15_000
+  while (Date.now() < end && (pids.some(processAlive) || (await findBusyPorts(ports)).length > 0)) await delay(100)
+  assert.deepEqual(pids.filter(processAlive), [])
+  assert.deepEqual(await findBusyPorts(ports), [])
+  await rm(join(state, '..', '..'), { recursive: true })
 })
