@@ -8,7 +8,7 @@ import { type DebianRecipe, hasDebianPackages, unpackDebianPackages, unpackedBef
 import { findOnPath } from '../find-on-path.ts'
 import type { RunningService } from '../running-service.ts'
 import type { ServiceContext } from '../service-context.ts'
-import { startMemoryRedis } from './memory-redis.ts'
+import { startMemoryRedis } from '../memory-redis/memory-redis.ts'
 
 export interface RedisService extends RunningService {
   /** `redis://:password@127.0.0.1:port` */
