@@ -28,6 +28,17 @@ suite('the database', { timeout: 60_000 }, () => {
     assert.equal((await db.sql`select n from thing where id = 1`)[0]?.n, 1)
   })
 
+  test('opens another connection after twenty seconds without use, as after a freeze', async context => {
+    const backend = async () =>
+      (await db.database.read(sql => sql<{ pid: number }[]>`select pg_backend_pid() as pid`))[0]?.pid
+    const first = await backend()
+    context.mock.timers.enable({ apis: ['Date'], now: Date.now() })
+    context.mock.timers.setTime(Date.now() + 19_000)
+    assert.equal(await backend(), first)
+    context.mock.timers.setTime(Date.now() + 21_000)
+    assert.notEqual(await backend(), first)
+  })
+
   test('runs a transaction again whose connection was cut in its middle, with one effect', async () => {
     await db.sql`update thing set n = 0`
     let runs = 0
@@ -64,7 +75,9 @@ suite('the database', { timeout: 60_000 }, () => {
     const refusal = new TributaryError('STATE_CONFLICT')
     let effects = 0
     const work = db.database.transaction(async sql => {
-      sql.afterCommit('x', async () => void (effects += 1))
+      sql.afterCommit('x', async () => {
+        effects += 1
+      })
       await sql`update thing set n = 9 where id = 1`
       throw refusal
     })

@@ -80,7 +80,7 @@ export class Database implements AsyncDisposable {
         return result
       } catch (error) {
         this.#lastUsed = Date.now()
-        if (isConnectionError(error)) this.#discard()
+        if (isConnectionError(error)) this.discard()
         if (!isTransientError(error)) throw error
         if (attempt === attempts) throw new TributaryError('UNAVAILABLE', { cause: error })
         this.#options.log.warn({ error, attempt }, 'the database refused or was lost; trying again')
@@ -90,7 +90,7 @@ export class Database implements AsyncDisposable {
   }
 
   #livePool(): postgres.Sql {
-    if (this.#pool !== undefined && Date.now() - this.#lastUsed > idleMillis) this.#discard()
+    if (this.#pool !== undefined && Date.now() - this.#lastUsed > idleMillis) this.discard()
     this.#lastUsed = Date.now()
     this.#pool ??= this.#open()
     return this.#pool
@@ -115,7 +115,8 @@ export class Database implements AsyncDisposable {
     }) as unknown as postgres.Sql
   }
 
-  #discard(): void {
+  /** Drops the connection with all that waits for it; the next use opens another. For when an invocation ran out of time. */
+  discard(): void {
     const pool = this.#pool
     this.#pool = undefined
     pool?.end({ timeout: 0 }).catch(() => undefined)

@@ -18,6 +18,8 @@ export const httpApi = <Function extends ApiFunction>(parts: ApiParts<Function>)
   return middy<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Error, LambdaContext>({
     timeoutEarlyInMillis: reserveMillis,
     timeoutEarlyResponse: () => {
+      // What still waits for a silent connection must not make the next request wait as well.
+      parts.database.discard()
       throw new TributaryError('UNAVAILABLE', { cause: new Error('the time of the function is over') })
     },
   })

@@ -18,6 +18,8 @@ export type ApiRequestOptions = {
   /** An Idempotency-Key; POST requests draw one when it is absent, none when it is null. */
   readonly key?: string | null
   readonly base64?: boolean
+  /** Time until the function's end, ms. @default 15 s */
+  readonly remainingMillis?: number
 }
 
 /** Calls a function as the HTTP API does. */
@@ -25,7 +27,10 @@ export const apiClient =
   (handler: ReturnType<typeof httpApi>) =>
   async (method: string, path: string, options: ApiRequestOptions = {}): Promise<ApiAnswer> => {
     const event = eventOf(method, path, options)
-    const context = { awsRequestId: randomUUID(), getRemainingTimeInMillis: () => 15_000 } as Context
+    const context = {
+      awsRequestId: randomUUID(),
+      getRemainingTimeInMillis: () => options.remainingMillis ?? 15_000,
+    } as Context
     const answer = (await handler(event, context)) as APIGatewayProxyStructuredResultV2
     const headers = answer.headers ?? {}
     const json = String(headers['content-type'] ?? '').includes('json')

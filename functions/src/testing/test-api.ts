@@ -26,7 +26,9 @@ const known = (Object.entries(tokens) as [Role, string][]).map(([role, token]) =
 /** What handlers need that no test wants otherwise; counts how often the relay was woken. */
 export const testParts = (database: Database) => {
   const woken = { relay: 0 }
-  const wakeRelay = async () => void (woken.relay += 1)
+  const wakeRelay = async () => {
+    woken.relay += 1
+  }
   const log = createLog('silent', 'test')
   const outbox = createOutbox({ ids: uuidV7Ids, clock: systemClock, wakeRelay })
   return { database, log, clock: systemClock, ids: uuidV7Ids, audit: createAudit(systemClock), outbox, woken }
