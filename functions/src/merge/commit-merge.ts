@@ -3,6 +3,7 @@ import type { WrittenObject } from '../adapters/object-store.ts'
 import type { Context } from '../context.ts'
 import type { Transaction } from '../database/transaction.ts'
 import { openEvaluation } from '../evaluation/open-evaluation.ts'
+import { nextVersionNumber } from '../models/version-number.ts'
 import { announceTask } from '../rounds/announce-task.ts'
 import { moveAttempt } from '../rounds/move-attempt.ts'
 import { openNextAttempt } from '../rounds/open-next-attempt.ts'
@@ -50,12 +51,11 @@ const insertVersion = async (
   version: string,
   object: WrittenObject & { readonly objectKey: string },
 ): Promise<void> => {
-  // Version numbers are given one after the other, also where several tasks train one model.
-  await sql`select 1 from model where id = ${task.model} for no key update`
+  const number = await nextVersionNumber(sql, task.model)
   await sql`
     insert into model_version (id, model, number, state, parent, task, round, attempt, weights_key, weights_sha256,
       weights_bytes, manifest_key, manifest_sha256, manifest_bytes, graph_key, graph_sha256, graph_bytes, created_by)
-    select ${version}, model, (select max(number) + 1 from model_version where model = ${task.model}), 'ready', id,
+    select ${version}, model, ${number}, 'ready', id,
       ${task.id}, ${ref.round}, ${ref.attempt}, ${object.objectKey}, ${object.sha256}, ${object.bytes},
       manifest_key, manifest_sha256, manifest_bytes, graph_key, graph_sha256, graph_bytes, ${`task:${task.id}`}
     from model_version where id = ${task.currentVersion}`

@@ -85,7 +85,10 @@ test('two nodes that ask at the same instant never get the same shard', async ()
   const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 0, shards: 8 } })
   for (let more = 0; more < 3; more += 1) await federation.addNode('north')
   await db.sql`update regional_node set last_seen_at = now()`
-  const answers = await Promise.all(federation.nodes.map(node => federation.status(node)))
+  await using connections = federation.ownConnections(federation.nodes.length)
+  const answers = await Promise.all(
+    federation.nodes.map((node, index) => federation.status(node, {}, connections.contexts[index])),
+  )
   const shards = answers.flatMap(({ leases }) => leases.map(({ shard }) => shard))
   assert.deepEqual(shards.toSorted(), [0, 1, 2, 3, 4, 5, 6, 7])
 })
@@ -163,12 +166,36 @@ test('the directory comes in pages, and after that only what changed', async () 
   const { directory: none } = await federation.status(node, { directorySequence: second.sequence })
   assert.deepEqual(none, { devices: [], sequence: second.sequence, complete: true })
   const revoked = federation.devices[7]?.id as string
-  await db.sql`
-    update device set revoked_at = now(), sequence = nextval('device_directory_sequence') where id = ${revoked}`
+  await db.sql`update device set revoked_at = now() where id = ${revoked}`
   const { directory: change } = await federation.status(node, { directorySequence: second.sequence })
   assert.deepEqual(
     change.devices.map(({ device, revoked }) => [device, revoked]),
     [[revoked, true]],
+  )
+})
+
+test('a device whose enrolment commits late is not missed by nodes that have read later ones', async () => {
+  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  const [early, late] = federation.devices.map(({ id }) => id) as [string, string]
+  const entered = Promise.withResolvers<void>()
+  const leave = Promise.withResolvers<void>()
+  const slow = db.sql.begin(async sql => {
+    await sql`update device set revoked_at = now() where id = ${early}`
+    entered.resolve()
+    await leave.promise
+  })
+  await entered.promise
+  const quick = db.sql`update device set revoked_at = now() where id = ${late}`.execute()
+  const { directory } = await federation.status(federation.nodeOf('north'))
+  leave.resolve()
+  await Promise.all([slow, quick])
+  const after = await federation.status(federation.nodeOf('north'), { directorySequence: directory.sequence })
+  assert.deepEqual(
+    after.directory.devices.map(({ device, revoked }) => [device, revoked]),
+    [
+      [early, true],
+      [late, true],
+    ],
   )
 })
 

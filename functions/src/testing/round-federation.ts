@@ -13,6 +13,7 @@ import { uuidV7Ids } from '../adapters/ids.ts'
 import type { ObjectStore } from '../adapters/object-store.ts'
 import { createAudit } from '../audit/audit.ts'
 import type { Context } from '../context.ts'
+import { Database } from '../database/database.ts'
 import { centralEventsHandler } from '../events/central-events.ts'
 import type { RouteRequest, TransactionalHandler } from '../http/handler.ts'
 import { createLog } from '../log.ts'
@@ -65,7 +66,7 @@ export class RoundFederation {
       cache: {
         get: async () => null,
         set: async () => undefined,
-        increment: async () => null,
+        add: async () => null,
         ready: async () => undefined,
       },
       outbox: createOutbox({ ids: uuidV7Ids, clock: systemClock, wakeRelay: async () => undefined }),
@@ -138,6 +139,19 @@ export class RoundFederation {
     return node
   }
 
+  /** Contexts with a connection each, as instances of functions that run at the same time. */
+  ownConnections(count: number): AsyncDisposable & { readonly contexts: readonly Context[] } {
+    const { url } = this.db
+    const { log } = this.context
+    const databases = Array.from({ length: count }, (_, index) => new Database({ url, log, name: `test-${index}` }))
+    return {
+      contexts: databases.map(database => ({ ...this.context, database })),
+      async [Symbol.asyncDispose]() {
+        await Promise.all(databases.map(database => database[Symbol.asyncDispose]()))
+      },
+    }
+  }
+
   nodeOf(region: string): TestNode {
     const node = this.nodes.find(candidate => candidate.region === region)
     if (node === undefined) throw new Error(`no node in ${region}`)
@@ -145,10 +159,14 @@ export class RoundFederation {
   }
 
   /** One status call, as a node makes it: it lists the shards whose log it has. */
-  async status(node: TestNode, fields: Partial<NodeStatusRequest> = {}): Promise<NodeStatusAnswer> {
+  async status(
+    node: TestNode,
+    fields: Partial<NodeStatusRequest> = {},
+    context = this.context,
+  ): Promise<NodeStatusAnswer> {
     const online = (kind: TestDevice['kind']) =>
       this.devices.filter(device => device.region === node.region && device.kind === kind).length
-    const answer = (await reportNodeStatus(this.context)(
+    const answer = (await reportNodeStatus(context)(
       this.request<'reportNodeStatus'>({
         params: { node: node.id },
         query: undefined,
@@ -206,10 +224,10 @@ export class RoundFederation {
     return (await this.db.database.transaction(sql => handler(request, sql))) as TaskView
   }
 
-  async cancelTask(task: string): Promise<TaskView> {
-    const handler = cancelTask(this.context) as TransactionalHandler<'cancelTask'>
+  async cancelTask(task: string, context = this.context): Promise<TaskView> {
+    const handler = cancelTask(context) as TransactionalHandler<'cancelTask'>
     const request = this.request<'cancelTask'>({ params: { task }, query: undefined, body: undefined })
-    return (await this.db.database.transaction(sql => handler(request, sql))) as TaskView
+    return (await context.database.transaction(sql => handler(request, sql))) as TaskView
   }
 
   async getTask(task: string): Promise<TaskDetail> {
@@ -223,8 +241,12 @@ export class RoundFederation {
 
   /** Hands messages to the consumer in one batch, as Lambda's RabbitMQ source does. */
   deliver(...messages: readonly string[]): Promise<void> {
+    return this.deliverTo(this.context, messages)
+  }
+
+  deliverTo(context: Context, messages: readonly string[]): Promise<void> {
     const batch = messages.map(message => ({ data: Buffer.from(message).toString('base64'), redelivered: false }))
-    return centralEventsHandler(this.context)({ rmqMessagesByQueue: { 'central.events::/': batch } })
+    return centralEventsHandler(context)({ rmqMessagesByQueue: { 'central.events::/': batch } })
   }
 
   /** Writes what a shard leaves in object storage, and makes the event that says so. */
@@ -261,9 +283,9 @@ export class RoundFederation {
     })
   }
 
-  merge(ref: AttemptRef): Promise<unknown> {
+  merge(ref: AttemptRef, context = this.context): Promise<unknown> {
     const signal = AbortSignal.timeout(30_000)
-    return mergeHandler(this.context)(ref, { requestId: 'test', signal, remainingMillis: () => 30_000 })
+    return mergeHandler(context)(ref, { requestId: 'test', signal, remainingMillis: () => 30_000 })
   }
 
   /** Runs the merges that were started, until no new ones come. */

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { RoundDescriptor } from '@tributary/contracts/round'
+import { exampleSum, exampleWeights } from '../testing/example-model.ts'
+import { RoundFederation } from '../testing/round-federation.ts'
+import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
+import { startTestStore, type TestStore } from '../testing/test-store.ts'
+import { runDueWork } from './due-work.ts'
+
+let db: TestDatabase
+let objects: TestStore
+before(async () => {
+  db = await startTestDatabase()
+  objects = await startTestStore()
+})
+after(async () => {
+  await objects[Symbol.asyncDispose]()
+  await db[Symbol.asyncDispose]()
+})
+
+/** Deterministic, so that a failure can be seen again. mulberry32. */
+const random = (seed: number) => () => {
+  seed = (seed + 0x6d2b79f5) | 0
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+}
+
+test('functions that run at the same time, on the same tasks, settle every round once', {
+  timeout: 120_000,
+}, async () => {
+  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 }, south: { trainers: 2 } })
+  await federation.comeUp()
+  await using connections = federation.ownConnections(6)
+  const draw = random(20261125)
+  const contextOf = () => connections.contexts[Math.floor(draw() * 6)] as (typeof connections.contexts)[number]
+  const tasks: string[] = []
+  for (let index = 0; index < 4; index += 1) tasks.push((await federation.createTask({ rounds: 3 })).id)
+  const cancelled = tasks[3] as string
+
+  const told = new Set<string>()
+  const events: string[] = []
+  for (let step = 0; step < 12; step += 1) {
+    for (const { data } of await federation.commands('round.opened')) {
+      const descriptor = data as unknown as RoundDescriptor
+      const { task, round, shards } = descriptor
+      const key = `${task} ${round} ${shards[0]?.region}`
+      if (told.has(key)) continue
+      told.add(key)
+      const sum = shards[0]?.region === 'north' ? exampleSum([35, 20, 50], 7n) : exampleSum([-5, 160, -70], 6n)
+      events.push(await federation.summed(descriptor, { sum, weight: 50, accepted: 2 }))
+    }
+    const merges = federation.merges.splice(0)
+    const work = [
+      ...[...events, ...events].map(event => () => federation.deliverTo(contextOf(), [event])),
+      ...[...merges, ...merges].map(ref => () => federation.merge(ref, contextOf())),
+      ...federation.nodes.map(node => () => federation.status(node, {}, contextOf())),
+      () => runDueWork(contextOf()),
+      () => runDueWork(contextOf()),
+      ...(step === 3 ? [() => federation.cancelTask(cancelled, contextOf())] : []),
+    ]
+    const shuffled = work.map(run => ({ run, order: draw() })).sort((a, b) => a.order - b.order)
+    await Promise.all(shuffled.map(({ run }) => run()))
+  }
+
+  // base + 3 · (30, 180, −20) / 100, rounded to float32 after each round.
+  let w = [1, 2, 3]
+  for (let round = 0; round < 3; round += 1) w = w.map((x, i) => Math.fround(x + ([30, 180, -20][i] as number) / 100))
+  const weights = Buffer.from(exampleWeights(w, 7n))
+  for (const task of tasks.filter(id => id !== cancelled)) {
+    const done = await federation.getTask(task)
+    assert.equal(done.state, 'completed')
+    assert.deepEqual(
+      done.history.map(({ round, attempt, state }) => `${round}/${attempt} ${state}`),
+      ['1/1 committed', '2/1 committed', '3/1 committed'],
+    )
+    const bytes = await objects.store.readAll(`models/${federation.model}/tasks/${task}/3-1.safetensors`, 1000)
+    assert.deepEqual(Buffer.from(bytes), weights)
+  }
+  assert.equal((await federation.getTask(cancelled)).state, 'cancelled')
+  const versions = await db.sql<{ number: number; line: boolean }[]>`
+    select v.number, p.task is null or (p.task = v.task and p.round = v.round - 1) as line
+    from model_version v join model_version p on p.id = v.parent order by v.number`
+  assert.deepEqual(
+    versions.map(({ number }) => number),
+    Array.from({ length: versions.length }, (_, index) => index + 1),
+  )
+  assert.ok(versions.every(({ line }) => line))
+  const finished = await federation.commands('task.finished')
+  assert.equal(finished.length, 6)
+  const chain = await db.sql<{ sequence: number; linked: boolean }[]>`
+    select sequence, previous_hash = lag(hash, 1, decode(repeat('00', 32), 'hex')) over (order by sequence) as linked from audit_entry`
+  assert.ok(chain.every(({ linked }) => linked))
+})
