@@ -16,7 +16,8 @@ export const readMetrics = (
   }
   sums.set('examples', `${examples}`)
   const parsed = MetricSums.safeParse(Object.fromEntries(sums))
-  return parsed.success
+  // `__proto__` as a key is dropped without a word: what was read must be as many.
+  return parsed.success && Object.keys(parsed.data).length === sums.size
     ? { ok: true, sums: parsed.data }
     : { ok: false, detail: 'metric names are lower-case letters, digits and _, at most 48' }
 }

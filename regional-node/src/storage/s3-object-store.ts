@@ -44,7 +44,7 @@ export class S3ObjectStore implements ObjectStore {
 
   async write(file: string, object: ObjectRef, signal: AbortSignal): Promise<void> {
     await using handle = await open(file, 'r')
-    if (object.bytes > leastPartBytes) return this.#writeParts(handle, object, signal)
+    if (object.bytes > leastPartBytes) return await this.#writeParts(handle, object, signal)
     const command = new PutObjectCommand({
       Bucket: this.#bucket,
       Key: object.objectKey,

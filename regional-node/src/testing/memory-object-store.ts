@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { ObjectRef } from '@tributary/contracts/ids'
+import { ObjectMissingError, type ObjectStore } from '../storage/object-store.ts'
+
+/** Object storage in memory, held to the cases of the real one. */
+export class MemoryObjectStore implements ObjectStore {
+  readonly objects = new Map<string, Buffer>()
+  reads = 0
+
+  async read(objectKey: string): Promise<AsyncIterable<Uint8Array>> {
+    this.reads += 1
+    const bytes = this.objects.get(objectKey)
+    if (bytes === undefined) throw new ObjectMissingError(`there is no object ${objectKey}`)
+    return (async function* () {
+      yield bytes
+    })()
+  }
+
+  async write(file: string, { objectKey, sha256, bytes }: ObjectRef): Promise<void> {
+    const content = await readFile(file)
+    if (content.byteLength !== bytes || createHash('sha256').update(content).digest('hex') !== sha256) {
+      throw new Error('BadDigest')
+    }
+    this.objects.set(objectKey, content)
+  }
+}

@@ -1,0 +1,218 @@
+import { generateKeyPairSync, type X509Certificate } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { ShardSummed } from '@tributary/contracts/events'
+import { Codec, UpdateHeaderSchema, UpdateKind, type VerdictCode } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import type { RoundDescriptor } from '@tributary/contracts/round'
+import { shardOf } from '@tributary/learning/sharding'
+import { v7 as uuidv7 } from 'uuid'
+import { type AdmissionContext, admitUpdate } from '../attempt/admission.ts'
+import type { AttemptContext } from '../attempt/attempt-context.ts'
+import { SettledMemory } from '../attempt/settled-memory.ts'
+import { ShardAttempts } from '../attempt/shard-attempts.ts'
+import { ShardFolders } from '../attempt/shard-folders.ts'
+import { UploadSlots } from '../attempt/upload-slots.ts'
+import { LeaseTable } from '../central/lease-table.ts'
+import { DeviceDirectory, type KnownDevice } from '../devices/device-directory.ts'
+import { Presence } from '../devices/presence.ts'
+import { trainingWork } from '../grpc/assignments.ts'
+import { createNodeMetrics } from '../health/node-metrics.ts'
+import { loadTokenKey, WorkTokens } from '../identity/work-tokens.ts'
+import { Journal } from '../journal/journal.ts'
+import { createLogger } from '../journal/logger.ts'
+import { Budget } from '../log/budget.ts'
+import { ObjectCache } from '../storage/object-cache.ts'
+import { ManualClock, until } from './manual-clock.ts'
+import { MemoryObjectStore } from './memory-object-store.ts'
+import { sampleObjects, sha256Of } from './sample-round.ts'
+
+/** Fixed ids, so that the order of devices is known. */
+const deviceId = (number: number): string => `01900000-0000-7000-8000-${`${number}`.padStart(12, '0')}`
+
+/**
+ * The inside of a node with one shard and its lease, on a manual clock, with object storage in memory; everything else is the
+ * real thing. `restart` is what a crash leaves: the folder.
+ */
+export class TestShard {
+  readonly clock = new ManualClock()
+  readonly store = new MemoryObjectStore()
+  readonly events: ShardSummed[] = []
+  readonly notices: { device: string; kind: string }[] = []
+  readonly devices: KnownDevice[] = []
+  readonly #folder: string
+  readonly #node = uuidv7()
+  readonly #keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  attempts!: ShardAttempts
+  admission!: AdmissionContext
+  leases!: LeaseTable
+  presence!: Presence
+
+  private constructor(folder: string) {
+    this.#folder = folder
+    const { manifest, base } = sampleObjects()
+    this.store.objects.set(manifest.ref.objectKey, manifest.bytes)
+    this.store.objects.set(base.ref.objectKey, base.bytes)
+    for (let number = 1; number <= 4; number += 1) {
+      const device = deviceId(number)
+      const certificateSha256 = sha256Of(Buffer.from(device))
+      const label = `device-${number}`
+      this.devices.push({ device, label, kind: 'trainer', groups: [], certificateSha256, revoked: false, shard: 0 })
+    }
+  }
+
+  static async open(options: { uploadBytes?: number; spoolBytes?: number } = {}): Promise<TestShard> {
+    const shard = new TestShard(await mkdtemp(join(tmpdir(), 'tributary-shard-')))
+    await shard.#start(options)
+    return shard
+  }
+
+  device(number: number): KnownDevice {
+    return this.devices[number - 1] as KnownDevice
+  }
+
+  online(number: number, examples = 100): void {
+    const datasets = new Map([['digits', { examples, heldOut: false }]])
+    this.presence.checkedIn(this.device(number).device, { datasets, frameworks: new Set(['onnx']) })
+  }
+
+  lease(epoch = 1): void {
+    const leases = [{ shard: 0, epoch, leaseSeconds: 20, logKey: '' }]
+    this.leases.renew({ leases, otherShards: [] }, this.clock.monotonic())
+  }
+
+  /** Takes an attempt up and waits until devices can be served. */
+  async opened(descriptor: RoundDescriptor) {
+    await this.attempts.reconcile(descriptor)
+    return until(() => {
+      const attempt = this.attempts.find(descriptor, 0)
+      return attempt?.isCollecting && attempt
+    })
+  }
+
+  /** The header of an update of a device, with a token minted for it. */
+  async header(
+    descriptor: RoundDescriptor,
+    number: number,
+    body: Uint8Array,
+    fields: MessageInitShape<typeof UpdateHeaderSchema> = {},
+  ) {
+    const attempt = await until(() => this.attempts.find(descriptor, 0))
+    const { token = '' } = await trainingWork(this.admission.tokens, attempt, this.device(number))
+    return create(UpdateHeaderSchema, {
+      token,
+      kind: UpdateKind.DELTA,
+      codec: Codec.NONE,
+      baseSha256: descriptor.base.sha256,
+      totalBytes: BigInt(body.byteLength),
+      sha256: sha256Of(body),
+      offset: 0n,
+      examples: 3n,
+      trainSeconds: 1.5,
+      metrics: [{ name: 'loss_q20', value: 5n }],
+      ...fields,
+    })
+  }
+
+  /** Sends an update as a device would; the verdict's code, error code, tensor and receipt. */
+  async push(
+    descriptor: RoundDescriptor,
+    number: number,
+    body: Uint8Array,
+    fields: MessageInitShape<typeof UpdateHeaderSchema> = {},
+    sent: Iterable<Uint8Array> | AsyncIterable<Uint8Array> = [body],
+  ): Promise<{ code: VerdictCode; errorCode: string; tensor: string; receipt: string; receivedBytes: number }> {
+    const header = await this.header(descriptor, number, body, fields)
+    const { verdict, receivedBytes } = await admitUpdate(
+      this.admission,
+      this.device(number),
+      header,
+      async function* () {
+        yield* sent
+      },
+    )
+    const { code, errorCode, tensor, receipt } = verdict
+    return { code, errorCode, tensor, receipt, receivedBytes }
+  }
+
+  summed(): Promise<ShardSummed> {
+    return until(() => this.events.at(-1))
+  }
+
+  /** Forgets everything that is not on disk. */
+  async restart(options: { uploadBytes?: number; spoolBytes?: number } = {}): Promise<void> {
+    await this.attempts.close()
+    this.events.length = 0
+    await this.#start(options)
+    await this.attempts.replay(0, 1)
+    this.lease()
+    this.attempts.leased(0)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.attempts.close()
+    await rm(this.#folder, { recursive: true })
+  }
+
+  async #start({ uploadBytes = 1e9, spoolBytes = 1e9 }: { uploadBytes?: number; spoolBytes?: number }): Promise<void> {
+    const { clock, store } = this
+    const identity = {
+      id: this.#node,
+      key: this.#keys.privateKey,
+      certificate: undefined as unknown as X509Certificate,
+      pem: { certificate: '', key: '', authority: '' },
+    }
+    this.leases = new LeaseTable(clock.monotonic)
+    this.lease()
+    const directory = new DeviceDirectory(() => {})
+    directory.apply({
+      shardCount: 1,
+      directory: {
+        devices: this.devices.map(({ shard: _, ...device }, sequence) => ({ ...device, sequence: sequence + 1 })),
+        sequence: this.devices.length,
+        complete: true,
+      },
+    })
+    if (this.devices.some(({ device, shard }) => shardOf(device, 1) !== shard)) throw new Error('one shard')
+    this.presence = new Presence(
+      clock.monotonic,
+      () => true,
+      () => {},
+    )
+    const context: AttemptContext = {
+      clock,
+      identity,
+      leases: this.leases,
+      directory,
+      presence: this.presence,
+      cache: await ObjectCache.open(join(this.#folder, 'cache'), store, 1e9),
+      store,
+      spoolRoom: new Budget(spoolBytes),
+      publish: async (_, data) => void this.events.push(data as ShardSummed),
+      notify: (devices, { kind }) => {
+        for (const device of devices) this.notices.push({ device, kind })
+      },
+      journal: new Journal(createLogger('silent', this.#node), clock.now),
+      metrics: createNodeMetrics(),
+      onDiskFailure: error => {
+        throw error
+      },
+    }
+    const folders = await ShardFolders.open(join(this.#folder, 'shards'))
+    if (folders.epochOf(0) === undefined) await folders.begin(0, 1)
+    const settled = new SettledMemory()
+    this.attempts = new ShardAttempts(context, folders, settled)
+    this.admission = {
+      identity,
+      tokens: new WorkTokens(await loadTokenKey(this.#folder), clock.now),
+      leases: this.leases,
+      attempts: this.attempts,
+      settled,
+      slots: new UploadSlots(),
+      uploadBytes: new Budget(uploadBytes),
+      uploads: new Budget(8),
+      now: clock.now,
+    }
+  }
+}
