@@ -48,10 +48,7 @@ export async function unpackDebianPackages(recipe: DebianRecipe, context: Servic
     await download(recipe, join(temporary, 'packages'), join(root, '..', 'apt'), context)
     const unpacked = join(temporary, 'root')
     await mkdir(unpacked)
-    for (const file of await readdir(join(temporary, 'packages'))) {
-      if (file.endsWith('.deb'))
-        await runCommand('dpkg', ['-x', join(temporary, 'packages', file), unpacked], commandOptions(context))
-    }
+    await unpackAll(join(temporary, 'packages'), unpacked, context)
     await recipe.adapt?.(unpacked, root)
     await rename(unpacked, root)
   } finally {

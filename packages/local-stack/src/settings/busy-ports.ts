@@ -27,8 +27,9 @@ export async function findBusyPorts(
   const wanted = (Object.keys(portTable) as ServicePort[])
     .filter(key => !elsewhere.has(key))
     .map(key => ({ port: ports[key], service: portTable[key].service }))
-  ports.nodeGrpc.forEach((port, node) => wanted.push({ port, service: `gRPC of regional node ${node}` }))
-  ports.nodeMetrics.forEach((port, node) => wanted.push({ port, service: `metrics of regional node ${node}` }))
+  for (const [node, port] of ports.nodeGrpc.entries()) wanted.push({ port, service: `gRPC of regional node ${node}` })
+  for (const [node, port] of ports.nodeMetrics.entries())
+    wanted.push({ port, service: `metrics of regional node ${node}` })
   const tried = await Promise.all(wanted.map(async want => ({ ...want, reason: await whyNot(want.port) })))
   return tried.flatMap(({ port, service, reason }) => (reason === undefined ? [] : [{ port, service, reason }]))
 }

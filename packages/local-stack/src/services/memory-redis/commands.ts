@@ -33,8 +33,8 @@ const handlers = new Map<string, Handler>([
   ['HGET', (store, [key = '', field = '']) => store.hash(key, false).get(field) ?? null],
   ['HGETALL', (store, [key = '']) => [...store.hash(key, false)].flat()],
   ['HDEL', (store, [key = '', ...fields]) => fields.filter(field => store.hash(key, false).delete(field)).length],
-  ['FLUSHALL', store => (store.clear(), ok)],
-  ['FLUSHDB', store => (store.clear(), ok)],
+  ['FLUSHALL', clear],
+  ['FLUSHDB', clear],
   // What client libraries send when they connect.
   ['INFO', () => 'redis_version:7.0.0\r\nloading:0\r\n'],
   ['CLIENT', () => ok],
@@ -69,6 +69,11 @@ function set(store: Store, [key = '', value = '', ...options]: readonly string[]
   }
   if (condition === false) return null
   store.set(key, value, expiresAtMs)
+  return ok
+}
+
+function clear(store: Store): RespReply {
+  store.clear()
   return ok
 }
 

@@ -28,7 +28,7 @@ function escapeText(text: string): string {
     character => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[character] ?? '',
   )
   // XML 1.0 cannot hold control characters; S3 writes them as references all the same.
-  return escaped.replace(/[\u0000-\u001f\ufffe\uffff]/g, character => `&#x${character.charCodeAt(0).toString(16)};`)
+  return escaped.replace(/[\p{Cc}\ufffe\uffff]/gu, character => `&#x${character.charCodeAt(0).toString(16)};`)
 }
 
 export interface NamedPart {
@@ -53,7 +53,7 @@ export function parseCompleteUpload(body: string): NamedPart[] {
   if (inner === undefined) throw malformed()
   const parts = [...inner.matchAll(/<Part>([\s\S]*?)<\/Part>/g)].map(([, part = '']) => {
     const fields = new Map(
-      [...part.matchAll(/<([A-Za-z0-9]+)>([^<]*)<\/\1>/g)].map(([, name = '', value = '']) => [name, unescape(value)]),
+      [...part.matchAll(/<([A-Za-z0-9]+)>([^<]*)<\/\1>/g)].map(([, name = '', value = '']) => [name, plainText(value)]),
     )
     const number = fields.get('PartNumber') ?? ''
     const etag = fields.get('ETag')?.replaceAll('"', '')
@@ -65,7 +65,7 @@ export function parseCompleteUpload(body: string): NamedPart[] {
   return parts
 }
 
-function unescape(text: string): string {
+function plainText(text: string): string {
   return text
     .replaceAll('&quot;', '"')
     .replaceAll('&lt;', '<')

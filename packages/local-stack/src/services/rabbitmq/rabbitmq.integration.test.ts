@@ -32,7 +32,7 @@ test('RabbitMQ confirms to a quorum queue, keeps it over a restart, and leaves n
   const connection = await connect(again.url)
   const channel = await connection.createChannel()
   const message = await channel.get('orders', { noAck: true })
-  assert.equal(message && message.content.toString(), 'one')
+  assert.equal((message || undefined)?.content.toString(), 'one')
   await connection.close()
   const wrong = again.url.replace(/:[0-9a-f]{48}@/, ':wrong@')
   await assert.rejects(async () => await connect(wrong), /ACCESS_REFUSED|403/)
