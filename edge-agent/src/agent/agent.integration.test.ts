@@ -143,6 +143,17 @@ suite('an agent and a node', () => {
     assert.equal(node.pushes.length, 0)
   })
 
+  test('goes on training while a node that has just started does not know the attempt yet', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork({ localEpochs: 20, batchSize: 1 })
+    await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path, examples: 200 })
+    await node.until('training is on its way', () => node.checkIns.at(-1)?.running.length === 1)
+    node.settled = [{ attempt: attemptMessage(), outcome: 'unknown' }]
+    await node.until('an accepted update', () => accepted(node))
+    assert.equal(node.pushes.length, 1)
+  })
+
   test('leaves an older attempt for a newer one of the same task', async () => {
     await using folder = await temporaryFolder()
     await using node = await startNode()

@@ -12,6 +12,7 @@ import { DatasetReport } from './dataset-report.ts'
 import { JobSlot } from './job-slot.ts'
 import { type EvaluationFindings, runEvaluation } from './run-evaluation.ts'
 import { runTraining } from './run-training.ts'
+import { UnknownAttempts } from './unknown-attempts.ts'
 import { Wakeup } from './wakeup.ts'
 import { type EvaluationJob, readEvaluationWork, readTrainingWork, type TrainingJob } from './work.ts'
 
@@ -30,6 +31,7 @@ export class Agent {
   readonly #training: JobSlot<TrainingJob>
   readonly #evaluation: JobSlot<EvaluationJob>
   readonly #datasets: DatasetReport
+  readonly #unknown = new UnknownAttempts()
   #redirects = 0
 
   /** @param onStatus told whenever the device becomes idle or busy */
@@ -125,7 +127,7 @@ export class Agent {
 
   async #follow({ settled, training, evaluation }: Assignment): Promise<void> {
     const { log, maxModelBytes } = this.#context
-    for (const settlement of settled) await this.#settle(settlement)
+    await this.#settle(settled)
     try {
       if (training !== undefined) await this.#training.offer(readTrainingWork(training, maxModelBytes))
       if (evaluation !== undefined) await this.#evaluation.offer(readEvaluationWork(evaluation, maxModelBytes))
@@ -134,14 +136,25 @@ export class Agent {
     }
   }
 
-  // Nobody waits for this attempt any more: its training stops at once, and its update is not needed again.
-  async #settle({ attempt, outcome }: Settlement): Promise<void> {
-    const ref = AttemptRef.safeParse(attempt)
-    if (!ref.success) return
-    await this.#training.cancel(attemptKey(ref.data), `the attempt is ${outcome.slice(0, 20)}`)
-    if (this.#context.updates.get(ref.data) === undefined) return
-    await this.#context.updates.drop(ref.data)
-    this.#context.log.info({ attempt: ref.data, outcome: outcome.slice(0, 20) }, 'attempt settled')
+  // Nobody waits for these attempts any more: their training stops at once, and their updates are not needed again.
+  async #settle(settlements: readonly Settlement[]): Promise<void> {
+    const outcomes = new Map<string, string>()
+    for (const { attempt, outcome } of settlements) {
+      const ref = AttemptRef.safeParse(attempt)
+      if (ref.success) outcomes.set(attemptKey(ref.data), outcome.slice(0, 20))
+    }
+    const unknown = [...outcomes].filter(([, outcome]) => outcome === 'unknown').map(([key]) => key)
+    const forgotten = new Set(this.#unknown.given(new Set(unknown)))
+    for (const key of unknown) if (!forgotten.has(key)) outcomes.delete(key)
+
+    const { updates, log } = this.#context
+    for (const [key, outcome] of outcomes) await this.#training.cancel(key, `the attempt is ${outcome}`)
+    for (const { attempt } of updates.list()) {
+      const outcome = outcomes.get(attemptKey(attempt))
+      if (outcome === undefined) continue
+      await updates.drop(attempt)
+      log.info({ attempt, outcome }, 'attempt settled')
+    }
   }
 
   #changed(change: 'started' | 'ended'): void {

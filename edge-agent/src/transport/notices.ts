@@ -68,7 +68,11 @@ export class Notices {
     const { device } = identity
     const { promise: over, resolve, reject } = Promise.withResolvers<void>()
     over.catch(() => {})
-    const client = connect(url, {
+    const { hostname, port } = new URL(url)
+    const client = connect({
+      protocol: 'mqtts',
+      host: hostname,
+      port: Number(port || 8883),
       clientId: device,
       protocolVersion: 4,
       clean: true,
