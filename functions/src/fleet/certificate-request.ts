@@ -1,6 +1,6 @@
 import 'reflect-metadata'
-import { TributaryError } from '@tributary/contracts/errors'
 import * as x509 from '@peculiar/x509'
+import { TributaryError } from '@tributary/contracts/errors'
 
 const pem =
   /^\s*-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----[\sA-Za-z0-9+/=]+-----END (?:NEW )?CERTIFICATE REQUEST-----\s*$/

@@ -1,4 +1,4 @@
-import { Uuid } from '@tributary/contracts/ids'
+import { Slug, Uuid } from '@tributary/contracts/ids'
 import * as z from 'zod'
 import type { Context } from '../context.ts'
 import { decodeCursor, pageOf } from '../http/cursor.ts'
@@ -6,7 +6,7 @@ import type { Handler } from '../http/handler.ts'
 import { type DeviceRow, deviceColumns, deviceViewOf } from './device-view.ts'
 
 /** Labels come twice where a device was revoked and enrolled again. */
-const Position = z.tuple([z.string().max(63), Uuid])
+const Position = z.tuple([Slug, Uuid])
 
 /** Devices by label, revoked ones too. */
 export const listDevices =

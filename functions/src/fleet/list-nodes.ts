@@ -1,3 +1,4 @@
+import { Slug } from '@tributary/contracts/ids'
 import * as z from 'zod'
 import type { Context } from '../context.ts'
 import { decodeCursor, pageOf } from '../http/cursor.ts'
@@ -17,7 +18,7 @@ type Row = {
 export const listNodes =
   ({ database }: Pick<Context, 'database'>): Handler<'listNodes'> =>
   async ({ query: { cursor, limit } }) => {
-    const [region, name] = decodeCursor(cursor, z.tuple([z.string().max(63), z.string().max(63)])) ?? ['', '']
+    const [region, name] = decodeCursor(cursor, z.tuple([Slug, Slug])) ?? ['', '']
     const rows = await database.read(
       sql => sql<Row[]>`
         select n.id, n.region, n.name, n.endpoint, n.version, n.last_seen_at,
