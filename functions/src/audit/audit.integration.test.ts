@@ -23,7 +23,7 @@ suite('the audit chain', { timeout: 60_000 }, () => {
       () => new Database({ url: db.url, log: createLog('silent', 'a'), name: 'a' }),
     )
     await Promise.all(
-      Array.from({ length: 40 }, (_, n) =>
+      Array.from({ length: 40 }, async (_, n) =>
         pools[n % pools.length]?.transaction(async sql => {
           audit.append(sql, { actor: 'a', action: 'b', subject: 'c', detail: { n } })
           audit.append(sql, { actor: 'a', action: 'b', subject: 'c', detail: { n: n + 100, none: undefined } })

@@ -33,7 +33,7 @@ const protocolHeaders = ({ entry, extra }: TributaryError): Record<string, strin
       return { allow: Array.isArray(extra.allow) ? extra.allow.join(', ') : '' }
     case 429:
     case 503:
-      return { 'retry-after': String(extra.retryAfterSeconds ?? 1) }
+      return { 'retry-after': String(typeof extra.retryAfterSeconds === 'number' ? extra.retryAfterSeconds : 1) }
     default:
       return {}
   }
