@@ -1,5 +1,5 @@
-import * as z from 'zod'
 import { roles } from '@tributary/contracts/routes'
+import * as z from 'zod'
 
 const text = z.string().min(1)
 const flag = z.enum(['true', 'false']).transform(value => value === 'true')

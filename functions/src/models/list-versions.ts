@@ -1,5 +1,5 @@
-import * as z from 'zod'
 import { TributaryError } from '@tributary/contracts/errors'
+import * as z from 'zod'
 import type { Context } from '../context.ts'
 import { decodeCursor, pageOf } from '../http/cursor.ts'
 import type { Handler } from '../http/handler.ts'

@@ -1,6 +1,6 @@
 import { amqpNames } from '@tributary/contracts/amqp'
 import { type RegionCommands, regionCommands } from '@tributary/contracts/commands'
-import { makeMessage, type MessageData, type MessageType } from '@tributary/contracts/envelope'
+import { type MessageData, type MessageType, makeMessage } from '@tributary/contracts/envelope'
 import type { Clock } from '../adapters/clock.ts'
 import type { Ids } from '../adapters/ids.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'

@@ -1,5 +1,5 @@
-import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
 import { amqpLimits, amqpTopology } from '@tributary/contracts/amqp'
+import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
 import type { Log } from '../log.ts'
 
 const connectMillis = 5000
