@@ -3,7 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { before, suite, test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { CheckInResponseSchema, VerdictCode, VerdictSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
-import { decodeSafetensors } from '@tributary/tensors/safetensors/file'
+import { decodeSafetensors, encodeSafetensors } from '@tributary/tensors/safetensors/file'
+import type { Tensor } from '@tributary/tensors/tensor'
+import { bytesOf, typedView } from '@tributary/tensors/view'
 import { TestAuthority } from '../testing/certificates.ts'
 import {
   attempt,
@@ -64,7 +66,8 @@ suite('an agent and a node', () => {
     assert.deepEqual([reported?.name, reported?.examples, reported?.heldOut], ['stripes', 20n, false])
 
     node.training = undefined
-    await node.until('the update is held', () => node.checkIns.at(-1)?.holding.length === 1)
+    await node.until('the receipt is stored', () => agent.updates.get(attempt)?.receipt !== undefined)
+    assert.equal(node.checkIns.at(-1)?.holding.length, 1)
     const kept = agent.updates.get(attempt)
     assert.equal(kept?.receipt?.split('.').length, 3)
     assert.deepEqual(await readFile(agent.updates.bodyFile(attempt)), upload.body)
@@ -278,6 +281,31 @@ suite('an agent and a node', () => {
     // An untrained network is about as good as guessing: ln 10 an example.
     const loss = Number(metrics.get('loss_q20')) / 2 ** 20 / 20
     assert.ok(Math.abs(loss - Math.log(10)) < 0.7, `mean loss ${loss}`)
+  })
+
+  test('what it learns makes the model better: base plus delta knows every example', async () => {
+    await using trainingFolder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork({ localEpochs: 30 })
+    {
+      await using _trainer = await startAgent(identity, [node.endpoint], { folder: trainingFolder.path })
+      await node.until('an accepted update', () => accepted(node))
+    }
+    const deltas = decodeSafetensors([...node.uploads.values()][0]?.body as Buffer)
+    const learned = encodeSafetensors(
+      [...decodeSafetensors(bundle.weights).values()].map(tensor => {
+        const delta = typedView((deltas.get(`delta/${tensor.name}`) as Tensor).bytes, 'F32')
+        const sum = typedView(tensor.bytes, 'F32').map((value, i) => value + (delta[i] as number))
+        return { ...tensor, bytes: bytesOf(sum) }
+      }),
+    )
+    publishBundle(node, learned)
+    node.training = undefined
+    node.evaluation = evaluationWork(learned)
+    await using folder = await temporaryFolder()
+    await using _evaluator = await startAgent(identity, [node.endpoint], { folder: folder.path, heldOut: true })
+    await node.until('a report', () => node.reports.length === 1)
+    assert.equal(node.reports[0]?.metrics.find(({ name }) => name === 'correct')?.value, 20n)
   })
 
   test('held-out data is never trained on', async () => {

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
 import type { Manifest } from '@tributary/tensors/manifest'
 import { decodeSafetensors, encodeSafetensors } from '@tributary/tensors/safetensors/file'
+import { SafetensorsError } from '@tributary/tensors/safetensors/safetensors-error'
 import type { Tensor } from '@tributary/tensors/tensor'
+import fc from 'fast-check'
 import { sha256Of } from '../state/object-cache.ts'
 import { bundle } from '../testing/federation.ts'
 import { flatWeights, loadBundle, weightsFromFlat } from './model-bundle.ts'
+import { WorkError } from './work.ts'
 
 type Parts = { weights: Uint8Array; manifest: Uint8Array; graph: Uint8Array }
 
@@ -62,6 +66,28 @@ suite('a model bundle', () => {
   test('is refused when it asks for what the ONNX trainer would do wrongly', async () => {
     const frozen = manifestWith(copy => void Object.assign(copy.tensors[0] ?? {}, { policy: 'frozen' }))
     await assert.rejects(load({ manifest: frozen }), /F32 of policy frozen/)
+  })
+
+  test('with any byte changed is loaded whole or refused with a typed error', async () => {
+    const change = fc.record({
+      part: fc.constantFrom('manifest' as const, 'graph' as const, 'weights' as const),
+      // The interesting part of every file is its beginning.
+      at: fc.nat(1500),
+      to: fc.nat(255),
+    })
+    await fc.assert(
+      fc.asyncProperty(change, async ({ part, at, to }) => {
+        const bytes = Uint8Array.from(bundle[part])
+        bytes[at % bytes.length] = to
+        try {
+          assert.equal(flatWeights(await load({ [part]: bytes })).length, 199_210)
+        } catch (error) {
+          const typed = [WorkError, SafetensorsError, OnnxModelError].some(kind => error instanceof kind)
+          assert.ok(typed, String(error))
+        }
+      }),
+      { numRuns: 200 },
+    )
   })
 
   test('is refused when its graph is none', async () => {

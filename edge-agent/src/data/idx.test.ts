@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
+import fc from 'fast-check'
 import { temporaryFolder } from '../testing/federation.ts'
 import { DataError } from './data-error.ts'
 import { readIdxData, readIdxHeader } from './idx.ts'
@@ -26,6 +27,29 @@ const refusal = (code: string, message: RegExp) => (error: unknown) => {
 }
 
 suite('IDX files', () => {
+  test('any bytes are read exactly or refused', async () => {
+    const headers = fc.tuple(
+      fc.constantFrom(0, 0, 0, 1),
+      fc.constantFrom(8, 8, 13),
+      fc.nat(9),
+      fc.uint8Array({ maxLength: 40 }),
+    )
+    const nearly = headers.map(([zero, type, axes, rest]) =>
+      Uint8Array.of(zero, 0, type, axes, ...rest.map(byte => byte % 4)),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(nearly, fc.uint8Array({ maxLength: 64 })), async bytes => {
+        try {
+          const { header, data } = await read(bytes)
+          assert.equal(header.headerBytes + data.length, bytes.length)
+        } catch (error) {
+          assert.ok(error instanceof DataError, String(error))
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
   test('reads shape and elements', async () => {
     const { header, data } = await read(good)
     assert.deepEqual(header, { shape: [2, 2, 3], headerBytes: 16, dataBytes: 12 })

@@ -58,9 +58,9 @@ const makeBundle = () => {
 
 export const bundle = makeBundle()
 
-/** Puts the model on a node. */
-export const publishBundle = (node: TestNode): void => {
-  for (const bytes of Object.values(bundle)) node.objects.set(sha256(bytes), bytes)
+/** Puts the model, and other objects, on a node. */
+export const publishBundle = (node: TestNode, ...others: Uint8Array[]): void => {
+  for (const bytes of [...Object.values(bundle), ...others]) node.objects.set(sha256(bytes), bytes)
 }
 
 const trainer = {
@@ -91,12 +91,12 @@ export const trainingWork = (
   })
 
 /** Evaluation work as a node offers it. */
-export const evaluationWork = (): EvaluationWork =>
+export const evaluationWork = (weights: Uint8Array = bundle.weights): EvaluationWork =>
   create(EvaluationWorkSchema, {
     evaluation: '0190b5a0-0000-7000-8000-0000000000e1',
     token: `token|${device}`,
     dataset: 'stripes',
-    weights: infoOf(bundle.weights),
+    weights: infoOf(weights),
     manifest: infoOf(bundle.manifest),
     graph: infoOf(bundle.graph),
     trainer,
