@@ -1,11 +1,11 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { apiFunctions } from '@tributary/contracts/routes'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
+import { apiFunctions } from '@tributary/contracts/routes'
 import { type OwnedProcess, spawnOwned } from '../processes/owned-process.ts'
 import { type ApiTokens, apiTokenHashes } from './api-tokens.ts'
 import { functionEnvironment } from './environments.ts'
-import type { PlatformSetting } from './start-platform.ts'
+import type { PlatformSetting } from './platform-setting.ts'
 
 /** Serves the functions behind the API and Invoke endpoints, and migrates the database. */
 export const startControlPlane = async (
@@ -39,7 +39,7 @@ export const startControlPlane = async (
       PREWARM: [...apiFunctions, 'relay', 'events', 'merge'].join(','),
     },
     logFile: join(folders.logs, 'lambda-runner.log'),
-    ready: { line: /Lambda runner ready/ },
+    ready: { check: async check => (await fetch(`${lambdaUrl}/healthz`, { signal: check })).ok },
     graceSeconds: 5,
     restart: 'on-failure',
     watchdog,

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DeviceView } from '@tributary/contracts/fleet'
-import { ApiRefusedError, type ApiClient } from './api-client.ts'
+import { type ApiClient, ApiRefusedError } from './api-client.ts'
 import { enrol, type Identity, readIdentity } from './identity.ts'
 
 /** A device of the local federation. */

@@ -2,7 +2,7 @@ import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Pkcs10CertificateRequestGenerator, PemConverter, X509Certificate } from '@peculiar/x509'
+import { PemConverter, Pkcs10CertificateRequestGenerator, X509Certificate } from '@peculiar/x509'
 import type { Registered } from '@tributary/contracts/fleet'
 import { writePrivately } from '../services/credentials.ts'
 

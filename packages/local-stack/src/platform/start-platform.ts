@@ -1,30 +1,12 @@
 import { join } from 'node:path'
-import type { DeviceData } from '../demo/device-data.ts'
 import type { OwnedProcess } from '../processes/owned-process.ts'
-import type { Watchdog } from '../processes/watchdog.ts'
-import type { BackingServices } from '../services/start-services.ts'
-import type { Report } from '../services/service-report.ts'
-import type { StackFolders } from '../settings/folders.ts'
-import type { StackPorts } from '../settings/ports.ts'
-import type { StartOptions } from '../start/options.ts'
 import { ApiClient } from './api-client.ts'
 import { type ApiTokens, ensureApiTokens } from './api-tokens.ts'
 import { startControlPlane } from './control-plane.ts'
 import { agentEnvironment, nodeEnvironment, stateFolders } from './environments.ts'
 import { ensureDevices, ensureNode, ensureRegions, forEachParallel, planFleet, regionName } from './fleet.ts'
 import { spawnBundle } from './own-process.ts'
-
-export type PlatformSetting = {
-  readonly root: string
-  readonly options: StartOptions
-  readonly folders: StackFolders
-  readonly ports: StackPorts
-  readonly services: BackingServices
-  readonly data: DeviceData
-  readonly watchdog: Watchdog
-  readonly report: Report
-  readonly signal: AbortSignal
-}
+import type { PlatformSetting } from './platform-setting.ts'
 
 /** Every part of Tributary as processes of its own, ready to work. */
 export type Platform = AsyncDisposable & {
