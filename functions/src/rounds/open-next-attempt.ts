@@ -7,8 +7,8 @@ import { moveTask } from '../tasks/move-task.ts'
 import { lockTask, type TaskRow } from '../tasks/task-row.ts'
 import { announceAttempt } from './announce-attempt.ts'
 import { failTask } from './fail-task.ts'
-import { type AttemptPlan, planAttempt } from './plan-attempt.ts'
-import { readShardCapacities } from './shard-capacities.ts'
+import { type AttemptPlan, planAttempt, shortageOnline } from './plan-attempt.ts'
+import { countEligible, readLeasedShards } from './shard-capacities.ts'
 import { sumRuleOf } from './sum-rule.ts'
 import { systemActor } from './system-actor.ts'
 import { readVersionObjects } from './version-objects.ts'
@@ -31,7 +31,10 @@ export const openNextAttempt = async (context: Context, sql: Transaction, taskId
   if (last !== undefined && !last.settled) return
   const ref: AttemptRef = { task: task.id, round, attempt: (last?.attempt ?? 0) + 1 }
   const { cohort, regions } = task.settings
-  const plan = planAttempt(cohort.size, await readShardCapacities(sql, { regions, groups: cohort.groups }))
+  const shards = await readLeasedShards(sql, regions)
+  const shortage = shortageOnline(cohort.size, shards)
+  if (shortage !== null) return waitForDevices(context, sql, task, ref, shortage)
+  const plan = planAttempt(cohort.size, await countEligible(sql, shards, cohort.groups))
   if (plan.kind === 'wait') return waitForDevices(context, sql, task, ref, plan.detail)
   const descriptor = await describe(context, sql, task, ref, plan)
   if (descriptor === undefined) return

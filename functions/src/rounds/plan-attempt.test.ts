@@ -55,8 +55,8 @@ test('a shard without eligible devices plays no part', () => {
 })
 
 test('too few devices, online or eligible, and no lease are waits that say why', () => {
-  assert.equal(plan({ minimumToStart: 3 }, shard('a', 5, 2)), '5 eligible devices, 2 online; 3 are needed')
-  assert.equal(plan({ quorum: 6 }, shard('a', 5)), '5 eligible devices, 5 online; 6 are needed')
+  assert.equal(plan({ minimumToStart: 3 }, shard('a', 5, 2)), '2 devices are online, 3 are needed')
+  assert.equal(plan({ quorum: 6 }, shard('a', 5, 9)), '5 eligible devices are enrolled, 6 are needed')
   assert.match(plan({}) as string, /no regional node/)
 })
 

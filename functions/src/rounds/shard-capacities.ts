@@ -1,23 +1,31 @@
 import type { Transaction } from '../database/transaction.ts'
-import type { ShardCapacity } from './plan-attempt.ts'
+import type { LeasedShard, ShardCapacity } from './plan-attempt.ts'
 
-/** The shards with a live lease, and the trainers in them that a task may select. Empty regions or groups mean all. */
-export const readShardCapacities = (
+/** The shards of these regions (empty: all) that a node leases now. */
+export const readLeasedShards = (sql: Transaction, regions: readonly string[]): Promise<LeasedShard[]> =>
+  sql<LeasedShard[]>`
+    select s.region, s.shard, s.epoch, s.devices_online as online
+    from region_shard s join region r on r.region = s.region and s.shard < r.shard_count
+    where s.node is not null and s.lease_expires_at > now()
+      and (${regions.length === 0} or s.region = any(${[...regions]}::text[]))
+    order by s.region, s.shard`
+
+/**
+ * Counts the enrolled trainers of each shard that belong to one of the groups (empty: to any). Looks at every device of the
+ * regions, so it comes after whatever can say no without it.
+ */
+export const countEligible = async (
   sql: Transaction,
-  { regions, groups }: { regions: readonly string[]; groups: readonly string[] },
-): Promise<ShardCapacity[]> => sql<ShardCapacity[]>`
-  with trainer as (
+  shards: readonly LeasedShard[],
+  groups: readonly string[],
+): Promise<ShardCapacity[]> => {
+  const regions = [...new Set(shards.map(({ region }) => region))]
+  const rows = await sql<{ region: string; shard: number; eligible: number }[]>`
     select d.region, shard_of(d.shard_hash, r.shard_count) as shard, count(*)::integer as eligible
     from device d join region r on r.region = d.region
-    where d.kind = 'trainer' and d.revoked_at is null
-      and (${regions.length === 0} or d.region = any(${[...regions]}::text[]))
+    where d.region = any(${regions}::text[]) and d.kind = 'trainer' and d.revoked_at is null
       and (${groups.length === 0} or d.groups && ${[...groups]}::text[])
-    group by 1, 2
-  )
-  select s.region, s.shard, s.epoch, s.devices_online as online, coalesce(t.eligible, 0) as eligible
-  from region_shard s
-    join region r on r.region = s.region and s.shard < r.shard_count
-    left join trainer t on t.region = s.region and t.shard = s.shard
-  where s.node is not null and s.lease_expires_at > now()
-    and (${regions.length === 0} or s.region = any(${[...regions]}::text[]))
-  order by s.region, s.shard`
+    group by 1, 2`
+  const counts = new Map(rows.map(({ region, shard, eligible }) => [`${region}/${shard}`, eligible]))
+  return shards.map(shard => ({ ...shard, eligible: counts.get(`${shard.region}/${shard.shard}`) ?? 0 }))
+}

@@ -6,7 +6,6 @@ import { openNextAttempt } from '../rounds/open-next-attempt.ts'
 import { checkRegions, checkTask } from './check-task.ts'
 import { chooseVersion } from './choose-version.ts'
 import { moveTask } from './move-task.ts'
-import { storable } from './storable.ts'
 import { lockTask, type TaskRow } from './task-row.ts'
 import { drawSeed, seedText } from './task-seed.ts'
 import { taskView } from './task-view.ts'
@@ -20,7 +19,7 @@ export const createTask =
     await checkRegions(sql, body.regions)
     const id = context.ids.next()
     const seed = body.seed ?? drawSeed()
-    const settings: CreateTask = { ...body, name: storable(body.name), seed }
+    const settings: CreateTask = { ...body, seed }
     await sql`
       insert into task (id, name, state, model, start_version, current_version, rounds_wanted, settings, seed, created_by)
       values (${id}, ${settings.name}, 'draft', ${body.model.model}, ${version.id}, ${version.id}, ${body.rounds},
