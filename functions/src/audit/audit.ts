@@ -1,4 +1,5 @@
 import type { Clock } from '../adapters/clock.ts'
+import { advisoryLocks } from '../database/advisory-locks.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
 import { chainHash, genesisHash } from './chain.ts'
 
@@ -20,9 +21,6 @@ export type Audit = {
   append(sql: Transaction, entry: AuditEntry): void
 }
 
-/** Key of the advisory lock that orders the chain. */
-const chainLock = 7_227_001
-
 export const createAudit = (clock: Clock): Audit => {
   const pending = new WeakMap<Transaction, AuditEntry[]>()
   return {
@@ -42,7 +40,7 @@ export const createAudit = (clock: Clock): Audit => {
 const write = async (sql: Transaction, entries: readonly AuditEntry[], clock: Clock): Promise<void> => {
   // Two statements in one flight: the second one's snapshot must be taken after the lock is granted.
   const [, [last]] = await Promise.all([
-    sql`select pg_advisory_xact_lock(${chainLock})`,
+    sql`select pg_advisory_xact_lock(${advisoryLocks.auditChain})`,
     sql<{ sequence: number; hash: Buffer }[]>`
       select sequence, hash from audit_entry order by sequence desc limit 1`,
   ])

@@ -4,15 +4,14 @@ import type { Handler } from '../http/handler.ts'
 import { deviceViewOf, selectDevice } from './device-view.ts'
 
 /**
- * Revokes a device's certificate. Its row moves to the end of the directory, so that every node of the region hears of it
+ * Revokes a device's certificate. A trigger moves its row to the end of the directory, so that every node of the region hears of it
  * by `status`; the command makes it quick. Revoking again changes nothing.
  */
 export const revokeDevice =
   ({ audit, outbox }: Pick<Context, 'audit' | 'outbox'>): Handler<'revokeDevice'> =>
   async ({ params: { device }, actor }, sql) => {
     const revoked = await sql`
-      update device set revoked_at = now(), sequence = nextval('device_directory_sequence')
-      where id = ${device} and revoked_at is null`
+      update device set revoked_at = now() where id = ${device} and revoked_at is null`
     const row = await selectDevice(sql, device)
     if (row === undefined) throw new TributaryError('NOT_FOUND')
     if (revoked.count === 1) {

@@ -3,9 +3,8 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
+import { advisoryLocks } from '../database/advisory-locks.ts'
 
-/** Key of the advisory lock under which migrations run. */
-const migrationLock = 7_227_000
 const defaultFolder = fileURLToPath(new URL('../../migrations/', import.meta.url))
 
 export type Migration = { readonly name: string; readonly sql: string; readonly sha256: string }
@@ -36,7 +35,7 @@ export const migrate = async (options: { databaseUrl: string; folder?: string })
   const sql = postgres(options.databaseUrl, { max: 1, connect_timeout: 10, onnotice: () => undefined })
   try {
     // Held by the session: it ends with the connection, however this process ends.
-    await sql`select pg_advisory_lock(${migrationLock})`
+    await sql`select pg_advisory_lock(${advisoryLocks.migrations})`
     await sql`
       create table if not exists schema_migration (
         name text primary key, sha256 text not null, applied_at timestamptz not null default now())`

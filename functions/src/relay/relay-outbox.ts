@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { advisoryLocks } from '../database/advisory-locks.ts'
 import type { Database } from '../database/database.ts'
 import type { Log } from '../log.ts'
 import type { BrokerConnection } from './broker-connection.ts'
@@ -6,8 +7,6 @@ import { type OutboxRow, publishBatch } from './publish-batch.ts'
 
 export type RelayParts = { readonly database: Database; readonly broker: BrokerConnection; readonly log: Log }
 
-/** Key of the advisory lock that lets one relay publish at a time, so that messages leave in order. */
-const relayLock = 7_227_002
 const batchRows = 200
 const confirmMillis = 8000
 const longestPauseMillis = 2000
@@ -43,8 +42,8 @@ const sendBatch = async ({ database, broker }: RelayParts, signal: AbortSignal):
   // Connecting takes its time; no lock is held for it.
   await broker.channel()
   return database.transaction(async sql => {
-    // Waits: rows committed while another relay was finishing must not be left behind.
-    await sql`select pg_advisory_xact_lock(${relayLock})`
+    // One relay at a time, so that messages leave in order. Waits: rows committed while another relay was finishing must not be left behind.
+    await sql`select pg_advisory_xact_lock(${advisoryLocks.relay})`
     const rows = await sql<OutboxRow[]>`
       select id, message_id, exchange, routing_key, body from outbox
       where sent_at is null order by id limit ${batchRows} for update`
