@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { CommandError, runCommand } from '../processes/run-command.ts'
 import { lockCache } from '../settings/cache-lock.ts'
 import { findOnPath } from './find-on-path.ts'
 import type { ServiceContext } from './service-context.ts'
 
 export interface DebianRecipe {
+  /** For people: `RabbitMQ`. */
+  readonly service: string
   /** Names the folder in the cache; raise the number in it when the recipe changes. */
   readonly name: string
   readonly install: readonly string[]
@@ -42,7 +44,8 @@ export async function unpackDebianPackages(recipe: DebianRecipe, context: Servic
   await mkdir(join(root, '..'), { recursive: true })
   await using _lock = await lockCache(`${root}.lock`, 300, context.signal)
   if (await stat(root).catch(() => undefined)) return root
-  const temporary = `${root}.${randomUUID()}`
+  await removeLeftovers(root)
+  const temporary = `${root}.${randomUUID()}.partial`
   await mkdir(join(temporary, 'packages'), { recursive: true })
   try {
     await download(recipe, join(temporary, 'packages'), join(root, '..', 'apt'), context)
@@ -55,6 +58,15 @@ export async function unpackDebianPackages(recipe: DebianRecipe, context: Servic
     await rm(temporary, { recursive: true, force: true })
   }
   return root
+}
+
+/** What a start left that was killed while it unpacked; the lock is held, so nobody else does. */
+async function removeLeftovers(root: string): Promise<void> {
+  const folder = dirname(root)
+  const left = (await readdir(folder)).filter(
+    name => name.startsWith(`${basename(root)}.`) && name.endsWith('.partial'),
+  )
+  for (const name of left) await rm(join(folder, name), { recursive: true, force: true })
 }
 
 /** Two at a time: xz keeps one core busy. */
@@ -101,7 +113,7 @@ async function download(recipe: DebianRecipe, packages: string, apt: string, con
   const bytes = [...uris.matchAll(/^'\S+' \S+ (\d+)/gm)].reduce((sum, [, size]) => sum + Number(size), 0)
   context.report({
     kind: 'download',
-    service: recipe.name,
+    service: recipe.service,
     bytes,
     what: `${names.length} Debian packages for ${recipe.install.join(', ')}`,
   })

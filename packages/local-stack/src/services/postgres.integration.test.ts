@@ -30,6 +30,20 @@ test('Postgres starts again after it was killed without warning', async () => {
   const [pid] = first.processIds()
   assert.ok(pid)
   process.kill(pid, 'SIGKILL')
+  const deadline = Date.now() + 20_000
+  const answered = async () => {
+    const sql = postgres(first.url, { max: 1, connect_timeout: 1 })
+    return sql`select 1`
+      .then(
+        () => first.processIds()[0] !== pid,
+        () => false,
+      )
+      .finally(() => sql.end({ timeout: 1 }))
+  }
+  while (!(await answered())) assert.ok(Date.now() < deadline, 'it was not started again')
+  const [second] = first.processIds()
+  assert.ok(second)
+  process.kill(second, 'SIGKILL')
   await first[Symbol.asyncDispose]()
   await using again = await startPostgres(context)
   const sql = postgres(again.url, { max: 1 })

@@ -60,6 +60,7 @@ export async function startPostgres(context: ServiceContext): Promise<PostgresSe
     ready: { check: () => answers(`${adminUrl}/postgres`) },
     // Fast shutdown; SIGTERM would wait for every client to leave.
     stopSignal: 'SIGINT',
+    restart: 'on-failure',
     onUnexpectedExit: (_, message) => context.report({ kind: 'ended', service: 'Postgres', message }),
     ...run,
   })

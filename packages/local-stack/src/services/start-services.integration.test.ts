@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -65,4 +66,13 @@ test('a supervisor killed without warning leaves no service behind', { timeout: 
   assert.deepEqual(pids.filter(processAlive), [])
   assert.deepEqual(await findBusyPorts(ports), [])
   await rm(join(state, '..', '..'), { recursive: true })
+})
+
+test('a port that another program holds is named before anything starts', async () => {
+  await using context = await testContext()
+  const server = createServer().listen(context.ports.mqtt, '127.0.0.1')
+  await once(server, 'listening')
+  await assert.rejects(startBackingServices(context), new RegExp(`port ${context.ports.mqtt} \\(MQTT\\) is in use`))
+  assert.deepEqual(context.reports, [])
+  server.close()
 })

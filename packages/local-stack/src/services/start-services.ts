@@ -1,4 +1,5 @@
 import type { Watchdog } from '../processes/watchdog.ts'
+import { BusyPortsError, findBusyPorts, servicesElsewhere } from '../settings/busy-ports.ts'
 import type { StackEnvironment } from '../settings/config.ts'
 import type { StackFolders } from '../settings/folders.ts'
 import type { StackPorts } from '../settings/ports.ts'
@@ -45,10 +46,12 @@ export interface BackingServices extends AsyncDisposable {
 /**
  * Starts every backing service at the same time and reports the seconds each took. When one fails, the others are stopped.
  *
- * @throws NoBrokerError, ProcessStartError, or what else the first failing service threw
+ * @throws BusyPortsError for any port of the stack, NoBrokerError, ProcessStartError, or what else the first failing service threw
  */
 export async function startBackingServices(options: StartServicesOptions): Promise<BackingServices> {
   const { buckets = ['tributary'], ...given } = options
+  const busy = await findBusyPorts(given.ports, servicesElsewhere(given.environment))
+  if (busy.length > 0) throw new BusyPortsError(busy)
   const failing = new AbortController()
   const context: ServiceContext = {
     ...given,

@@ -1,4 +1,5 @@
 import { createServer } from 'node:net'
+import type { StackEnvironment } from './config.ts'
 import { portTable, type ServicePort, type StackPorts } from './ports.ts'
 
 export interface BusyPort {
@@ -32,6 +33,15 @@ export async function findBusyPorts(
     wanted.push({ port, service: `metrics of regional node ${node}` })
   const tried = await Promise.all(wanted.map(async want => ({ ...want, reason: await whyNot(want.port) })))
   return tried.flatMap(({ port, service, reason }) => (reason === undefined ? [] : [{ port, service, reason }]))
+}
+
+/** The services that the environment says run elsewhere, so that their ports are not ours. */
+export function servicesElsewhere({
+  amqpUrl,
+  redisUrl,
+}: Pick<StackEnvironment, 'amqpUrl' | 'redisUrl'>): Set<ServicePort> {
+  const rabbit: ServicePort[] = ['amqp', 'amqpManagement', 'amqpDistribution', 'epmd']
+  return new Set<ServicePort>([...(amqpUrl ? rabbit : []), ...(redisUrl ? (['redis'] as const) : [])])
 }
 
 function whyNot(port: number): Promise<BusyPort['reason'] | undefined> {

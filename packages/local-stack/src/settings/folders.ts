@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { lstat, mkdir, readlink, realpath, rm, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, lstat, mkdir, readlink, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { StackEnvironment } from './config.ts'
 
 /** Where a stack keeps what it unpacked (per user) and what it knows (per clone and port base). No path has a space. */
@@ -77,13 +77,23 @@ export async function prepareFolders(
     .slice(0, 16)
   const state = join(roots.state, id)
   // For root the folder is passable, because Postgres runs under another uid; what is secret in it has a mode of its own.
-  const mode = environment.uid === 0 ? 0o711 : 0o700
-  await mkdir(roots.cache, { recursive: true, mode: 0o755 })
-  await mkdir(state, { recursive: true, mode })
+  const root = environment.uid === 0
+  await mkdir(roots.cache, { recursive: true, mode: root ? 0o755 : 0o700 })
+  await mkdir(state, { recursive: true, mode: root ? 0o711 : 0o700 })
+  if (root) {
+    // The mask of the shell may have taken these rights away.
+    for (const folder of [dirname(roots.cache), roots.cache]) await addMode(folder, 0o755)
+    for (const folder of [roots.state, state]) await addMode(folder, 0o711)
+  }
   const logs = join(state, 'logs')
   await mkdir(logs, { recursive: true, mode: 0o700 })
   await pointTo(join(realClone, '.tributary'), stackName(portBase), state)
   return { cache: await realpath(roots.cache), state: await realpath(state), logs: await realpath(logs) }
+}
+
+async function addMode(folder: string, mode: number): Promise<void> {
+  const found = await stat(folder)
+  if (found.uid === 0 && (found.mode & mode) !== mode) await chmod(folder, (found.mode & 0o7777) | mode)
 }
 
 async function makePrivate(folder: string, uid: number): Promise<void> {

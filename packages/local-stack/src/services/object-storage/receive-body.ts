@@ -49,15 +49,16 @@ export async function receiveBody(request: IncomingMessage, options: ReceiveOpti
   const payload = chunked ? decodeAwsChunked(request, trailers) : (request as AsyncIterable<Buffer>)
   const file = join(options.folder, randomUUID())
   try {
-    const found = await writeAndHash(payload, file, length, promised?.name ?? options.defaultChecksum)
-    const { name } = found.checksum
+    const name = promised?.name ?? options.defaultChecksum
+    const signed = /^[0-9a-f]{64}$/.test(options.payloadHash)
+    const found = await writeAndHash(payload, file, length, name, signed || name === 'sha256')
     const value = promised?.value ?? trailers.get(`x-amz-checksum-${name}`)
     if (promised && value === undefined)
       throw new StorageError('InvalidRequest', `the trailer has no x-amz-checksum-${name}`)
     if (value !== undefined && value !== found.checksum.value) {
       throw new StorageError('BadDigest', `the ${name} of the body is ${found.checksum.value}, not ${value}`)
     }
-    if (/^[0-9a-f]{64}$/.test(options.payloadHash) && options.payloadHash !== found.sha256) {
+    if (signed && options.payloadHash !== found.sha256) {
       throw new StorageError('XAmzContentSHA256Mismatch', 'the SHA-256 of the body is not the signed one')
     }
     const md5 = headers['content-md5']
@@ -92,9 +93,15 @@ function promisedChecksum(headers: IncomingHttpHeaders): { name: ChecksumName; v
   return { name: trailing, value: undefined }
 }
 
-async function writeAndHash(payload: AsyncIterable<Buffer>, file: string, length: number, name: ChecksumName) {
+async function writeAndHash(
+  payload: AsyncIterable<Buffer>,
+  file: string,
+  length: number,
+  name: ChecksumName,
+  hashed: boolean,
+) {
   const md5 = createHash('md5')
-  const sha256 = createHash('sha256')
+  const sha256 = hashed ? createHash('sha256') : undefined
   const checksum = name === 'sha256' ? undefined : startChecksum(name)
   const handle = await open(file, 'wx', 0o600)
   let bytes = 0
@@ -104,7 +111,7 @@ async function writeAndHash(payload: AsyncIterable<Buffer>, file: string, length
       if (bytes > length)
         throw new StorageError('IncompleteBody', `the body is longer than the ${length} bytes told before`)
       md5.update(chunk)
-      sha256.update(chunk)
+      sha256?.update(chunk)
       checksum?.update(chunk)
       for (let at = 0; at < chunk.length; ) at += (await handle.write(chunk, at)).bytesWritten
     }
@@ -114,7 +121,7 @@ async function writeAndHash(payload: AsyncIterable<Buffer>, file: string, length
   } finally {
     await handle.close()
   }
-  const hash = sha256.digest()
-  const digest = checksum ? checksum.digest() : hash
-  return { md5: md5.digest('hex'), sha256: hash.toString('hex'), checksum: { name, value: digest.toString('base64') } }
+  const hash = sha256?.digest()
+  const digest = checksum ? checksum.digest() : (hash ?? Buffer.alloc(0))
+  return { md5: md5.digest('hex'), sha256: hash?.toString('hex'), checksum: { name, value: digest.toString('base64') } }
 }

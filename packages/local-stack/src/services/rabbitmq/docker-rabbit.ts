@@ -40,12 +40,21 @@ export async function startDockerRabbit(context: ServiceContext): Promise<Rabbit
     message: `docker runs ${image}; the first start pulls about 120 MB`,
   })
   const url = `amqp://${credentials.amqpUser}:${credentials.amqpPassword}@127.0.0.1:${ports.amqp}`
+  const container = `tributary-rabbitmq-${id}`
+  // One whose client was killed may still be there.
+  const options = {
+    ...dockerEnvironment(context),
+    deadlineSeconds: 30,
+    signal: context.signal,
+    watchdog: context.watchdog,
+  }
+  await runCommand('docker', ['rm', '--force', container], options).catch(() => undefined)
   const owned = await spawnOwned({
     name: 'RabbitMQ',
     command: 'docker',
     args: [
-      ...['run', '--rm', '--name', `tributary-rabbitmq-${id}`, '--hostname', 'tributary'],
-      ...['--env-file', variables, '--volume', `tributary-rabbitmq-${id}:/var/lib/rabbitmq`],
+      ...['run', '--rm', '--name', container, '--hostname', 'tributary'],
+      ...['--env-file', variables, '--volume', `${container}:/var/lib/rabbitmq`],
       ...['--publish', `127.0.0.1:${ports.amqp}:5672`, '--publish', `127.0.0.1:${ports.amqpManagement}:15672`],
       image,
     ],

@@ -16,6 +16,7 @@ export interface RabbitInstallation {
 }
 
 const recipe: DebianRecipe = {
+  service: 'RabbitMQ',
   name: 'rabbitmq-1',
   install: ['rabbitmq-server'],
   keep: /^(rabbitmq-server|erlang-.*|libssl\d.*|libtinfo\d+|libncurses.*|libstdc\+\+6|libgcc-s1|zlib1g|libsystemd0|libcap2|libgcrypt20|libgpg-error0|liblz4-1|liblzma5|libzstd1)(t64)?$/,

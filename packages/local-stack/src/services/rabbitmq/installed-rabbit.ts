@@ -62,6 +62,7 @@ function common(name: string, context: ServiceContext) {
     name,
     logFile: join(context.folders.logs, `${name.toLowerCase()}.log`),
     cwd: '/',
+    restart: 'on-failure' as const,
     watchdog: context.watchdog,
     signal: context.signal,
     onUnexpectedExit: (_: unknown, message: string) => context.report({ kind: 'ended', service: name, message }),

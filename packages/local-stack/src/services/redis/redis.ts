@@ -16,9 +16,10 @@ export interface RedisService extends RunningService {
 }
 
 const recipe: DebianRecipe = {
+  service: 'Redis',
   name: 'redis-1',
   install: ['redis-server'],
-  keep: /^(redis-.*|libatomic1|libjemalloc2|liblzf1|liblua.*|libssl\d.*|libstdc\+\+6|libgcc-s1|libsystemd0|libcap2|libgcrypt20|libgpg-error0|liblz4-1|liblzma5|libzstd1)(t64)?$/,
+  keep: /^(redis-.*|lua-.*|libatomic1|libjemalloc2|liblzf1|liblua.*|libssl\d.*|libstdc\+\+6|libgcc-s1|libsystemd0|libcap2|libgcrypt20|libgpg-error0|liblz4-1|liblzma5|libzstd1)(t64)?$/,
 }
 
 interface RedisBinary {
@@ -78,6 +79,7 @@ dir ${folders.state}
     cwd: '/',
     logFile: join(folders.logs, 'redis.log'),
     ready: { check: async () => (await portAnswers(ports.redis)) && redisAnswers(url) },
+    restart: 'on-failure',
     watchdog: context.watchdog,
     signal: context.signal,
     onUnexpectedExit: (_, message) => context.report({ kind: 'ended', service: 'Redis', message }),
