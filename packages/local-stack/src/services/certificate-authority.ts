@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { createHash, randomBytes, webcrypto } from 'node:crypto'
+import { randomBytes, webcrypto } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as x509 from '@peculiar/x509'
@@ -56,11 +56,6 @@ export async function openCertificateAuthority(state: string): Promise<Certifica
     serverCertificate: name => leaf(folder, name, issuer, serverRequest(name)),
     clientCertificate: (name, commonName, role) => leaf(folder, name, issuer, clientRequest(commonName, role)),
   }
-}
-
-/** As the revocation list and TLS sockets know it: lower-case hexadecimal SHA-256 of the DER. */
-export function certificateFingerprint(der: Uint8Array): string {
-  return createHash('sha256').update(der).digest('hex')
 }
 
 interface Issuer {

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { generate } from 'mqtt-packet'
 import { packetLimit } from './packet-limit.ts'
 
-const publish = (bytes: number) =>
-  generate({ cmd: 'publish', topic: 't', payload: Buffer.alloc(bytes), qos: 0, dup: false, retain: false })
+/** A PUBLISH of QoS 0 to the topic `t` [MQTT-3.3]. */
+function publish(bytes: number): Buffer {
+  const length: number[] = []
+  for (let left = bytes + 3; length.length === 0 || left > 0; left = Math.floor(left / 128)) {
+    length.push((left % 128) + (left >= 128 ? 128 : 0))
+  }
+  return Buffer.concat([Buffer.from([0x30, ...length, 0, 1, 0x74]), Buffer.alloc(bytes)])
+}
 
 /** The error that the limit ends with when these bytes come in pieces cut at `cuts`. */
 async function fed(bytes: Buffer, cuts: number[], limit: number): Promise<Error | undefined> {
