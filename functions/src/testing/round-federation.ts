@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { type MessageData, type MessageType, makeMessage } from '@tributary/contracts/envelope'
 import { type CentralEvents, centralEvents } from '@tributary/contracts/events'
 import type { AttemptRef } from '@tributary/contracts/ids'
-import type { NodeStatusAnswer, NodeStatusRequest } from '@tributary/contracts/node-status'
+import { NodeStatusAnswer, type NodeStatusRequest } from '@tributary/contracts/node-status'
 import type { Participation } from '@tributary/contracts/participation'
 import type { MetricSums, RoundDescriptor } from '@tributary/contracts/round'
 import type { RouteName } from '@tributary/contracts/routes'
-import { CreateTask, type TaskDetail, type TaskView } from '@tributary/contracts/tasks'
+import { CreateTask, TaskDetail, type TaskView } from '@tributary/contracts/tasks'
 import { v7 } from 'uuid'
 import { systemClock } from '../adapters/clock.ts'
 import { uuidV7Ids } from '../adapters/ids.ts'
@@ -166,30 +166,32 @@ export class RoundFederation {
   ): Promise<NodeStatusAnswer> {
     const online = (kind: TestDevice['kind']) =>
       this.devices.filter(device => device.region === node.region && device.kind === kind).length
-    const answer = (await reportNodeStatus(context)(
-      this.request<'reportNodeStatus'>({
-        params: { node: node.id },
-        query: undefined,
-        body: {
-          nodeVersion: '0.1.0',
-          endpoint: 'localhost:7000',
-          boot: v7(),
-          draining: false,
-          shards: [...node.epochs].map(([shard, epoch]) => ({
-            shard,
-            epoch,
-            devicesOnline: online('trainer'),
-            evaluatorsOnline: online('evaluator'),
-          })),
-          progress: [],
-          holding: [],
-          holdingEvaluations: [],
-          directorySequence: 0,
-          load: { rssBytes: 1, connections: 1 },
-          ...fields,
-        },
-      }),
-    )) as NodeStatusAnswer
+    const answer = NodeStatusAnswer.parse(
+      await reportNodeStatus(context)(
+        this.request<'reportNodeStatus'>({
+          params: { node: node.id },
+          query: undefined,
+          body: {
+            nodeVersion: '0.1.0',
+            endpoint: 'localhost:7000',
+            boot: v7(),
+            draining: false,
+            shards: [...node.epochs].map(([shard, epoch]) => ({
+              shard,
+              epoch,
+              devicesOnline: online('trainer'),
+              evaluatorsOnline: online('evaluator'),
+            })),
+            progress: [],
+            holding: [],
+            holdingEvaluations: [],
+            directorySequence: 0,
+            load: { rssBytes: 1, connections: 1 },
+            ...fields,
+          },
+        }),
+      ),
+    )
     node.epochs = new Map(answer.leases.map(({ shard, epoch }) => [shard, epoch]))
     return answer
   }
@@ -232,7 +234,7 @@ export class RoundFederation {
 
   async getTask(task: string): Promise<TaskDetail> {
     const request = this.request<'getTask'>({ params: { task }, query: undefined, body: undefined })
-    return (await getTask(this.context)(request)) as TaskDetail
+    return TaskDetail.parse(await getTask(this.context)(request))
   }
 
   event<Type extends MessageType<CentralEvents>>(type: Type, data: MessageData<CentralEvents, Type>): string {
