@@ -121,6 +121,19 @@ test('more or fewer bytes than declared, or other bytes, are refused and may be 
   assert.equal((await shard.push(descriptor, 1, body)).code, ACCEPTED)
 })
 
+test('when a resumed upload comes out wrong it begins anew: the kept part may be at fault', async () => {
+  await using opened = await open()
+  const { shard, descriptor } = opened
+  const broken = (async function* () {
+    yield Buffer.alloc(40)
+    throw new Error('connection lost')
+  })()
+  await assert.rejects(shard.push(descriptor, 1, body, {}, broken))
+  const resumed = await shard.push(descriptor, 1, body, { offset: 40n }, [body.subarray(40)])
+  assert.deepEqual([resumed.code, resumed.receivedBytes], [RETRY_AFTER, 0])
+  assert.equal((await shard.push(descriptor, 1, body)).code, ACCEPTED)
+})
+
 test('a token of another device, of another certificate, or expired, is refused', async () => {
   await using opened = await open()
   const { shard, descriptor } = opened

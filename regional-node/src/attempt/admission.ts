@@ -206,6 +206,8 @@ const receive = async (
       return null
     }
     await spool.remove(device)
+    // Part of the body is of an earlier call: what the disk kept of it may be what is wrong, not the device.
+    if (header.offset > 0n) return refused(verdicts.retryAfter(1, 'The bytes that were kept are damaged: begin anew.'))
     const verdict = verdicts.invalid(code)
     attempt.noteFault(device, { code, detail: verdict.detail })
     return refused(verdict)

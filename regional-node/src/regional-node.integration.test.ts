@@ -1,0 +1,439 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { Client, credentials, status as grpcStatus } from '@grpc/grpc-js'
+import { amqpNames } from '@tributary/contracts/amqp'
+import { regionCommands } from '@tributary/contracts/commands'
+import { makeMessage, parseMessage } from '@tributary/contracts/envelope'
+import { centralEvents } from '@tributary/contracts/events'
+import { VerdictCode } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { Participation } from '@tributary/contracts/participation'
+import type { EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
+import { deviceTopics } from '@tributary/contracts/topics'
+import {
+  openCertificateAuthority,
+  type CertificateAuthority,
+} from '@tributary/local-stack/services/certificate-authority'
+import { startMqtt } from '@tributary/local-stack/services/mqtt/mqtt'
+import { startObjectStorage } from '@tributary/local-stack/services/object-storage/object-storage'
+import { startRabbit } from '@tributary/local-stack/services/rabbitmq/rabbitmq'
+import { testContext } from '@tributary/local-stack/services/testing'
+import { encodeUpdate } from '@tributary/learning/update/update-body'
+import { Manifest } from '@tributary/tensors/manifest'
+import { encodeSafetensors } from '@tributary/tensors/safetensors/file'
+import { bytesOf } from '@tributary/tensors/view'
+import { type Channel, type ChannelModel, connect } from 'amqplib'
+import { connectAsync } from 'mqtt'
+import { v7 as uuidv7 } from 'uuid'
+import { until } from './testing/manual-clock.ts'
+import { NodeProcess } from './testing/node-process.ts'
+import { sampleDescriptor, sha256Of } from './testing/sample-round.ts'
+import { nodeCertificate } from './testing/test-certificates.ts'
+import { TestCentral } from './testing/test-central.ts'
+import { refusalOf, TestDevice } from './testing/test-device.ts'
+
+const { ACCEPTED, ALREADY } = VerdictCode
+/** Values of the one tensor: an update of 1.2 MB, five messages of gRPC. */
+const values = 300_000
+const manifest = Manifest.parse({
+  format: 'tributary.manifest/1',
+  tensors: [{ name: 'w', dtype: 'F32', shape: [values], policy: 'average' }],
+  inputs: [],
+  outputs: [],
+  loss: 'softmax-cross-entropy',
+  labelKind: 'class-index',
+})
+const deltas = (device: number) =>
+  Float32Array.from({ length: values }, (_, i) => ((i % 1000) - 500) / 2 ** (10 + device))
+const updateOf = (device: number) => encodeUpdate(manifest, new Map([['w', bytesOf(deltas(device))]]))
+
+const services = new AsyncDisposableStack()
+let authority: CertificateAuthority
+let central: TestCentral
+let environment: Record<string, string>
+let storage: S3Client
+let broker: ChannelModel
+let channel: Channel
+let mqttUrl: string
+const nodeId = uuidv7()
+const objects = new Map<string, Buffer>()
+
+const put = async (Key: string, Body: Buffer) => {
+  await storage.send(new PutObjectCommand({ Bucket: 'tributary', Key, Body }))
+  return { objectKey: Key, sha256: sha256Of(Body), bytes: Body.byteLength }
+}
+const getObject = async (Key: string): Promise<Buffer> => {
+  const { Body } = await storage.send(new GetObjectCommand({ Bucket: 'tributary', Key }))
+  return Buffer.from((await Body?.transformToByteArray()) ?? [])
+}
+const command = (type: keyof typeof regionCommands, data: never) => {
+  const origin = { id: uuidv7(), source: 'central', time: new Date() }
+  const content = Buffer.from(JSON.stringify(makeMessage(regionCommands, type, data, origin)))
+  channel.publish(amqpNames.commands, amqpNames.regionKey('north'), content, { persistent: true })
+}
+const nextMessage = async (queue: string) => {
+  const end = performance.now() + 20_000
+  while (performance.now() < end) {
+    const message = await channel.get(queue, { noAck: true })
+    if (message !== false) return message
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  throw new Error(`nothing comes in ${queue}`)
+}
+const nextEvent = async (type: keyof typeof centralEvents, task: string) => {
+  for (;;) {
+    const parsed = parseMessage(centralEvents, (await nextMessage(amqpNames.centralEvents)).content)
+    assert.ok(parsed.ok)
+    const data = parsed.message.data as { task?: string; evaluation?: string }
+    if (parsed.message.type === type && (data.task ?? data.evaluation) === task) return data as never
+  }
+}
+
+before(
+  async () => {
+    const context = services.use(await testContext())
+    authority = await openCertificateAuthority(context.folders.state)
+    const [s3, rabbit, mqtt] = await Promise.all([
+      startObjectStorage(['tributary'], context),
+      startRabbit(context),
+      startMqtt(authority, context),
+    ])
+    for (const service of [s3, rabbit, mqtt]) services.use(service)
+    mqttUrl = mqtt.url
+    central = services.use(await TestCentral.listen(authority.certificatePem))
+    const certificate = await nodeCertificate(authority, nodeId)
+    const aws = {
+      AWS_REGION: 'local',
+      AWS_ACCESS_KEY_ID: context.credentials.awsAccessKeyId,
+      AWS_SECRET_ACCESS_KEY: context.credentials.awsSecretAccessKey,
+      AWS_ENDPOINT_URL_S3: s3.url,
+    }
+    environment = {
+      PATH: process.env['PATH'] ?? '',
+      NODE_CERT_FILE: certificate.certificateFile,
+      NODE_KEY_FILE: certificate.keyFile,
+      AUTHORITY_CERT_FILE: authority.certificateFile,
+      CENTRAL_URL: central.url,
+      AMQP_URL: rabbit.url,
+      MQTT_URL: mqtt.url,
+      BUCKET: 'tributary',
+      OBJECT_STORAGE_PATH_STYLE: 'true',
+      ...aws,
+      GRPC_LISTEN: '127.0.0.1:0',
+      HTTP_LISTEN: '127.0.0.1:0',
+      LOG_LEVEL: 'debug',
+    }
+    storage = new S3Client({
+      region: 'local',
+      endpoint: s3.url,
+      forcePathStyle: true,
+      credentials: { accessKeyId: aws.AWS_ACCESS_KEY_ID, secretAccessKey: aws.AWS_SECRET_ACCESS_KEY },
+    })
+    services.defer(() => storage.destroy())
+    broker = await connect(rabbit.url)
+    services.defer(() => broker.close())
+    channel = await broker.createChannel()
+    objects.set('manifest', Buffer.from(JSON.stringify(manifest)))
+    const base = encodeSafetensors([
+      { name: 'w', dtype: 'F32', shape: [values], bytes: bytesOf(new Float32Array(values)) },
+    ])
+    objects.set('base', Buffer.from(base))
+  },
+  { timeout: 120_000 },
+)
+after(() => services.disposeAsync())
+
+/** A node in its own process with devices that are registered, and an attempt for all of them. */
+const federation = async (trainers: number) => {
+  await using opening = new AsyncDisposableStack()
+  const dataDir = await mkdtemp(join(tmpdir(), 'tributary-node-'))
+  opening.defer(() => rm(dataDir, { recursive: true }))
+  const devices = await Promise.all(
+    Array.from({ length: trainers }, (_, i) => TestDevice.enrol(authority, { sequence: i + 1 })),
+  )
+  const evaluator = opening.use(await TestDevice.enrol(authority, { sequence: trainers + 1, kind: 'evaluator' }))
+  for (const device of devices) opening.use(device)
+  Object.assign(central, {
+    devices: [...devices, evaluator].map(({ entry }) => entry),
+    attempts: [],
+    epoch: 0,
+    settled: [],
+  })
+  const base = await put('models/m/base.safetensors', objects.get('base') as Buffer)
+  const description = await put('models/m/manifest.json', objects.get('manifest') as Buffer)
+  const sample = sampleDescriptor(Date.now(), { goal: trainers, select: trainers })
+  const descriptor: RoundDescriptor = {
+    ...sample,
+    base: { ...sample.base, ...base },
+    manifest: description,
+    sum: { ...sample.sum, maxUpdates: 4 },
+  }
+  const nodes = opening.use(new AsyncDisposableStack())
+  const start = async () => {
+    const node = nodes.use(await NodeProcess.start({ ...environment, DATA_DIR: dataDir }))
+    for (const device of [...devices, evaluator]) device.connect(node.grpcPort)
+    return node
+  }
+  const node = await start()
+  const opened = opening.move()
+  return { node, start, devices, evaluator, descriptor, dataDir, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+/** Checks in until the node counts the device as online. */
+const appear = async (device: TestDevice) => {
+  const { result } = await device.checkIn()
+  assert.equal(result.case, 'assignment')
+}
+const healthz = async (node: NodeProcess) => {
+  const response = await fetch(`http://127.0.0.1:${node.httpPort}/healthz`)
+  return { status: response.status, body: (await response.json()) as { healthy: boolean } }
+}
+const healthy = async (node: NodeProcess) => {
+  const end = performance.now() + 20_000
+  while ((await healthz(node)).status !== 200) {
+    assert.ok(performance.now() < end, node.output.join('\n'))
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+/** The sum by its definition: e = 25, every delta a multiple of 2^-13, weight 10, so nothing is rounded. */
+const expectedSum = (devices: readonly number[]): Buffer => {
+  const sums = new BigInt64Array(values)
+  for (const device of devices) {
+    for (const [i, delta] of deltas(device).entries()) sums[i] = (sums[i] ?? 0n) + BigInt(delta * 10 * 2 ** 25)
+  }
+  const bytes = bytesOf(sums)
+  return Buffer.from(encodeSafetensors([{ name: 'sum/w', dtype: 'I64', shape: [values], bytes }]))
+}
+
+test('a node killed in the middle of a round keeps receipts and uploads, and the sum is the exact one', {
+  timeout: 120_000,
+}, async () => {
+  await using field = await federation(3)
+  const { devices, descriptor } = field
+  const [one, two, three] = devices as [TestDevice, TestDevice, TestDevice]
+  await healthy(field.node)
+  for (const device of devices) await appear(device)
+  central.attempts = [descriptor]
+  command('round.opened', descriptor as never)
+
+  const works = await Promise.all(devices.map(device => device.work('training')))
+  const [work1, work2, work3] = works as [(typeof works)[0], (typeof works)[0], (typeof works)[0]]
+  assert.ok((await one.pull(work1.token, work1.base?.sha256 ?? '')).equals(objects.get('base') as Buffer))
+  assert.equal(
+    (await one.pull(work1.token, work1.base?.sha256 ?? '', 1_000_000)).byteLength,
+    (objects.get('base')?.byteLength ?? 0) - 1_000_000,
+  )
+  await assert.rejects(one.pull(work1.token, 'f'.repeat(64)), error => refusalOf(error) === 'OBJECT_UNKNOWN')
+
+  const first = await one.push(work1, updateOf(1))
+  const second = await two.push(work2, updateOf(2))
+  assert.deepEqual([first.verdict?.code, second.verdict?.code], [ACCEPTED, ACCEPTED])
+  const body3 = updateOf(3)
+  const cut = three.push(work3, body3, { stopAt: 600_000 })
+  cut.catch(() => {})
+  const spooled = async () => (await three.updateStatus(work3.token, sha256Of(body3))).receivedBytes
+  while ((await spooled()) < 600_000n) await new Promise(resolve => setTimeout(resolve, 10))
+
+  await field.node.end('SIGKILL')
+  await assert.rejects(cut)
+  const again = await field.start()
+  await healthy(again)
+  assert.equal(central.epoch, 1, 'the node listed its log, so the epoch is the same')
+
+  const repeated = await one.push(work1, updateOf(1))
+  assert.deepEqual([repeated.verdict?.code, repeated.verdict?.receipt], [ALREADY, first.verdict?.receipt])
+  const known = await two.updateStatus(work2.token, sha256Of(updateOf(2)))
+  assert.deepEqual([known.verdict?.code, known.verdict?.receipt], [ALREADY, second.verdict?.receipt])
+  assert.equal(await spooled(), 600_000n)
+  const third = await three.push(work3, body3, { offset: 600_000 })
+  assert.equal(third.verdict?.code, ACCEPTED)
+
+  const event = centralEvents['shard.summed'].parse(await nextEvent('shard.summed', descriptor.task))
+  assert.deepEqual([event.accepted, event.weight, event.epoch, event.node], [3, '30', 1, nodeId])
+  assert.deepEqual(event.metrics, { examples: '30', loss_q20: '21' })
+  const expected = expectedSum([1, 2, 3])
+  assert.equal(event.sum?.sha256, sha256Of(expected))
+  assert.ok((await getObject(event.sum?.objectKey ?? '')).equals(expected))
+  const list = (await getObject(event.participation.objectKey)).toString().trimEnd().split('\n')
+  const rows = list.map(line => Participation.parse(JSON.parse(line)))
+  assert.deepEqual(
+    rows.map(({ device }) => device),
+    devices.map(({ entry }) => entry.device).sort(),
+  )
+  assert.ok(rows.every(({ verdict }) => verdict === 'accepted'))
+
+  // Killed once more after the sum: the event comes again, the sum is not made anew.
+  await again.end('SIGKILL')
+  const last = await field.start()
+  const repeatedEvent = centralEvents['shard.summed'].parse(await nextEvent('shard.summed', descriptor.task))
+  assert.deepEqual(repeatedEvent, event)
+  central.attempts = []
+  command('round.settled', { task: descriptor.task, round: 1, attempt: 1, outcome: 'committed' } as never)
+  const ref = { task: descriptor.task, round: 1, attempt: 1 }
+  for (;;) {
+    const { result } = await one.checkIn({ holding: [ref] })
+    const [settled] = result.case === 'assignment' ? result.value.settled : []
+    if (settled === undefined) continue
+    assert.equal(settled.outcome, 'committed')
+    break
+  }
+  assert.equal(await last.end('SIGTERM'), 0)
+  assert.equal(central.statuses.at(-1)?.draining, true)
+  assert.deepEqual(central.faults, [])
+  assert.equal((await stat(join(field.dataDir, 'token.key'))).mode & 0o777, 0o600)
+})
+
+test('a device hears of work by MQTT at once, and its last will takes it away', { timeout: 60_000 }, async () => {
+  await using field = await federation(1)
+  const [device] = field.devices as [TestDevice]
+  await healthy(field.node)
+  const id = device.entry.device
+  const status = deviceTopics.up(id, 'status')
+  const session = await connectAsync(mqttUrl, {
+    clientId: id,
+    cert: await readFile(device.files.certificateFile),
+    key: await readFile(device.files.keyFile),
+    ca: await readFile(authority.certificateFile),
+    will: { topic: status, payload: Buffer.from('{"state":"offline"}'), qos: 1, retain: true },
+  })
+  await session.subscribeAsync(deviceTopics.allDown(id), { qos: 1 })
+  await session.publishAsync(status, '{"state":"idle"}', { qos: 1, retain: true })
+  await appear(device)
+  const notice = new Promise<[string, Buffer]>(resolve =>
+    session.once('message', (topic, payload) => resolve([topic, payload])),
+  )
+  central.attempts = [field.descriptor]
+  command('round.opened', field.descriptor as never)
+  const [topic, payload] = await notice
+  assert.equal(topic, deviceTopics.down(id, 'work'))
+  const { task, round, attempt } = field.descriptor
+  assert.deepEqual(JSON.parse(`${payload}`), { kind: 'work', attempt: { task, round, attempt } })
+  const online = () => central.statuses.at(-1)?.shards[0]?.devicesOnline
+  await until(() => online() === 1)
+  session.stream.destroy()
+  session.end(true)
+  await until(() => online() === 0)
+  assert.equal(await field.node.end('stdin'), 0)
+})
+
+test('evaluators report once each, and their sums go to central', { timeout: 60_000 }, async () => {
+  await using field = await federation(1)
+  const { evaluator, descriptor } = field
+  await healthy(field.node)
+  await appear(evaluator)
+  const evaluation: EvaluationDescriptor = {
+    evaluation: uuidv7(),
+    task: descriptor.task,
+    round: 1,
+    weights: descriptor.base,
+    manifest: descriptor.manifest,
+    graph: null,
+    trainer: descriptor.trainer,
+    dataset: 'digits',
+    deadline: descriptor.deadline,
+    shards: [{ region: 'north', shard: 0, epoch: central.epoch }],
+  }
+  central.evaluations = [evaluation]
+  command('evaluation.opened', evaluation as never)
+  const work = await evaluator.work('evaluation')
+  assert.equal(work.evaluation, evaluation.evaluation)
+  assert.ok((await evaluator.pull(work.token, work.weights?.sha256 ?? '')).equals(objects.get('base') as Buffer))
+  const report = {
+    token: work.token,
+    evaluation: work.evaluation,
+    examples: 100n,
+    metrics: [
+      { name: 'correct', value: 93n },
+      { name: 'loss_q20', value: 12_345n },
+    ],
+  }
+  assert.equal((await evaluator.reportEvaluation(report)).verdict?.code, ACCEPTED)
+  assert.equal((await evaluator.reportEvaluation(report)).verdict?.code, ALREADY)
+  const event = centralEvents['evaluation.summed'].parse(await nextEvent('evaluation.summed', evaluation.evaluation))
+  assert.deepEqual(event.metrics, { correct: '93', examples: '100', loss_q20: '12345' })
+  assert.equal(event.evaluators, 1)
+  central.evaluations = []
+})
+
+test('who has no right certificate is refused, and says why', { timeout: 60_000 }, async () => {
+  await using field = await federation(1)
+  const { node, devices } = field
+  await healthy(node)
+  const ca = await readFile(authority.certificateFile)
+  const anonymous = new Client(`localhost:${node.grpcPort}`, credentials.createSsl(ca))
+  await assert.rejects(
+    new Promise((_, reject) =>
+      anonymous.waitForReady(Date.now() + 2000, error => reject(error ?? new Error('let in'))),
+    ),
+    /Failed to connect/,
+  )
+  anonymous.close()
+  using stranger = await TestDevice.enrol(authority, { sequence: 99 })
+  stranger.connect(node.grpcPort)
+  await assert.rejects(stranger.checkIn(), error => refusalOf(error) === 'FORBIDDEN')
+  // Registered a moment ago: the node asks central before it refuses.
+  central.devices = [...central.devices, { ...stranger.entry, sequence: central.devices.length + 1 }]
+  await appear(stranger)
+  const [device] = devices as [TestDevice]
+  await appear(device)
+  command('device.revoked', { device: device.entry.device } as never)
+  for (;;) {
+    const failure: unknown = await device.checkIn().then(
+      () => null,
+      error => error,
+    )
+    if (failure === null) continue
+    assert.equal(refusalOf(failure), 'CERTIFICATE_REVOKED')
+    assert.equal((failure as { code: number }).code, grpcStatus.PERMISSION_DENIED)
+    break
+  }
+  assert.equal(
+    (await device.checkIn({ protocolMin: 2, protocolMax: 3 }).catch(refusalOf)) as never,
+    'CERTIFICATE_REVOKED',
+  )
+  const { result } = await stranger.checkIn({ protocolMin: 2, protocolMax: 3 })
+  assert.deepEqual([result.case, result.case === 'upgrade' && result.value.protocolMax], ['upgrade', 1])
+})
+
+test('commands that are none are dead-lettered with the reason, and the node goes on', {
+  timeout: 60_000,
+}, async () => {
+  await using field = await federation(1)
+  await healthy(field.node)
+  await channel.purgeQueue(amqpNames.deadLetterQueue)
+  for (const content of ['not json', '{"type":"round.exploded"}', '{"type":"task.cancelled","data":{}}']) {
+    channel.publish(amqpNames.commands, amqpNames.regionKey('north'), Buffer.from(content))
+    const letter = await nextMessage(amqpNames.deadLetterQueue)
+    assert.equal(letter.content.toString(), content)
+    assert.match(`${letter.properties.headers?.['tributary-reason']}`, /not JSON|unknown type|data/)
+  }
+  await healthy(field.node)
+  const metrics = await (await fetch(`http://127.0.0.1:${field.node.httpPort}/metrics`)).text()
+  assert.match(metrics, /^tributary_commands_total\{type="poison"\} 3$/m)
+  assert.match(metrics, /^tributary_shards_leased 1$/m)
+  await until(() => central.logs.some(({ message }) => message.includes('a command was refused')))
+})
+
+test('while central is away the lease runs out and the node says so; afterwards it goes on with its epoch', {
+  timeout: 60_000,
+}, async () => {
+  await using field = await federation(1)
+  await healthy(field.node)
+  const [device] = field.devices as [TestDevice]
+  await appear(device)
+  central.attempts = [field.descriptor]
+  command('round.opened', field.descriptor as never)
+  const work = await device.work('training')
+  central.isDown = true
+  while ((await healthz(field.node)).status === 200) await new Promise(resolve => setTimeout(resolve, 100))
+  const stopped = await device.push(work, updateOf(1))
+  assert.equal(stopped.verdict?.code, VerdictCode.RETRY_AFTER)
+  central.isDown = false
+  await healthy(field.node)
+  assert.equal((await device.push(work, updateOf(1))).verdict?.code, ACCEPTED)
+  const event = centralEvents['shard.summed'].parse(await nextEvent('shard.summed', field.descriptor.task))
+  assert.deepEqual([event.epoch, event.accepted], [1, 1])
+})

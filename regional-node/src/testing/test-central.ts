@@ -1,0 +1,113 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { AttemptRef } from '@tributary/contracts/ids'
+import {
+  type DirectoryDevice,
+  type LogEntry,
+  NodeLogsRequest,
+  type NodeStatusAnswer,
+  NodeStatusRequest,
+} from '@tributary/contracts/node-status'
+import type { AttemptOutcome, EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
+import { SignedRequestClaims, signedRequestType } from '@tributary/contracts/signed-request'
+import { decodeProtectedHeader, jwtVerify } from 'jose'
+
+/**
+ * The two routes of central that a node calls, with one shard for one node. Requests are checked as central does: signature by
+ * the certificate in the header, which the authority must have issued, over method, path and body.
+ */
+export class TestCentral {
+  readonly statuses: NodeStatusRequest[] = []
+  readonly logs: LogEntry[] = []
+  readonly faults: string[] = []
+  devices: DirectoryDevice[] = []
+  attempts: RoundDescriptor[] = []
+  evaluations: EvaluationDescriptor[] = []
+  settled: (AttemptRef & { outcome: AttemptOutcome })[] = []
+  epoch = 0
+  /** Answers 503 while true. */
+  isDown = false
+  readonly #server: Server
+  readonly #authority: X509Certificate
+
+  private constructor(server: Server, authority: string) {
+    this.#server = server
+    this.#authority = new X509Certificate(authority)
+  }
+
+  static async listen(authority: string): Promise<TestCentral> {
+    const server = createServer()
+    const central = new TestCentral(server, authority)
+    server.on('request', async (request, response) => {
+      try {
+        const parts: Buffer[] = []
+        for await (const part of request) parts.push(part as Buffer)
+        const body = Buffer.concat(parts)
+        if (central.isDown) return response.writeHead(503).end('down')
+        const { method = '', url = '', headers } = request
+        await central.#verify(method, url, `${headers.authorization}`.replace('Bearer ', ''), body)
+        const json: unknown = JSON.parse(body.toString())
+        if (url.endsWith('/status')) {
+          return response.end(JSON.stringify(central.#status(NodeStatusRequest.parse(json))))
+        }
+        central.logs.push(...NodeLogsRequest.parse(json).entries)
+        return response.writeHead(204).end()
+      } catch (error) {
+        central.faults.push(`${error}`)
+        return response.writeHead(401).end(`${error}`)
+      }
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    return central
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise(resolve => this.#server.close(resolve))
+  }
+
+  async #verify(method: string, path: string, token: string, body: Buffer): Promise<void> {
+    const { x5c } = decodeProtectedHeader(token)
+    const leaf = new X509Certificate(Buffer.from(x5c?.[0] ?? '', 'base64'))
+    if (!leaf.verify(this.#authority.publicKey)) throw new Error('not of the authority')
+    const { payload } = await jwtVerify(token, leaf.publicKey, { algorithms: ['ES256'], typ: signedRequestType })
+    const claims = SignedRequestClaims.parse(payload)
+    const bh = createHash('sha256').update(body).digest('base64url')
+    if (claims.htm !== method || claims.htu !== path || claims.bh !== bh) throw new Error('signed for another request')
+    if (!leaf.subject.includes(`CN=${claims.sub}`) || !path.includes(claims.sub)) throw new Error('another node')
+  }
+
+  #status(request: NodeStatusRequest): NodeStatusAnswer {
+    this.statuses.push(request)
+    // Whoever lists the current epoch keeps it; otherwise it is raised.
+    const keeps = request.shards.some(({ shard, epoch }) => shard === 0 && epoch === this.epoch)
+    if (!keeps && !request.draining) this.epoch += 1
+    const { epoch } = this
+    const isOver = (ref: AttemptRef) =>
+      !this.attempts.some(({ task, round }) => task === ref.task && round === ref.round)
+    return {
+      time: new Date().toISOString(),
+      region: 'north',
+      shardCount: 1,
+      leases: request.draining ? [] : [{ shard: 0, epoch, leaseSeconds: 20, logKey: '' }],
+      otherShards: [],
+      attempts: this.attempts.map(attempt => ({
+        ...attempt,
+        shards: attempt.shards.map(plan => ({ ...plan, epoch })),
+      })),
+      evaluations: this.evaluations,
+      settled: this.settled.filter(ref => request.holding.some(({ task }) => task === ref.task) && isOver(ref)),
+      settledEvaluations: [],
+      directory: {
+        devices: this.devices.filter(({ sequence }) => sequence > request.directorySequence),
+        sequence: this.devices.length,
+        complete: true,
+      },
+    }
+  }
+}
