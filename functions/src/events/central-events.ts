@@ -1,7 +1,7 @@
 import { type Message, parseMessage } from '@tributary/contracts/envelope'
+import { TributaryError } from '@tributary/contracts/errors'
 import { type CentralEvents, centralEvents } from '@tributary/contracts/events'
 import type { Context } from '../context.ts'
-import { isTransientError } from '../database/connection-error.ts'
 import type { Transaction } from '../database/transaction.ts'
 import { takeOnce } from './inbox.ts'
 import { onEvaluationSummed } from './on-evaluation-summed.ts'
@@ -39,7 +39,8 @@ const take = async (context: Context, bytes: Uint8Array): Promise<void> => {
     })
   } catch (error) {
     if (!isLasting(error)) throw error
-    await park(error instanceof UnusableEventError ? error.message : `the effect failed: ${(error as Error).message}`)
+    if (!(error instanceof UnusableEventError)) context.log.error({ error, messageId: message.id }, 'an event failed')
+    await park(error instanceof UnusableEventError ? error.message : `the effect failed: ${String(error)}`)
   }
 }
 
@@ -54,9 +55,13 @@ const route = (context: Context, sql: Transaction, message: Message<CentralEvent
   }
 }
 
-/** Whether the same message would fail again: it is refused, or breaks a rule of the schema (SQLSTATE 22 and 23). */
+/**
+ * Whether the same message would fail again: it is refused, it breaks a rule of the schema (SQLSTATE classes 22 and 23), or
+ * we have a defect. What the database may do better next time (it is away, a statement took too long) is thrown.
+ */
 const isLasting = (error: unknown): boolean => {
-  if (error instanceof UnusableEventError) return true
+  if (error instanceof TributaryError) return error.code !== 'UNAVAILABLE'
   const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' && /^2[23]...$/.test(code) && !isTransientError(error)
+  const isSqlState = typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)
+  return !isSqlState || /^2[23]/.test(code)
 }

@@ -1,5 +1,5 @@
-import type { AttemptRef } from '@tributary/contracts/ids'
-import { attemptKey } from '@tributary/contracts/ids'
+import { TributaryError } from '@tributary/contracts/errors'
+import { type AttemptRef, attemptKey } from '@tributary/contracts/ids'
 import type { Context } from '../context.ts'
 import type { Sql, Transaction } from '../database/transaction.ts'
 import { closeEvaluation } from '../evaluation/close-evaluation.ts'
@@ -32,9 +32,14 @@ export const runDueWork = async (context: Context, signal?: AbortSignal): Promis
   const items = await context.database.read(findDueWork)
   for (const item of items) {
     signal?.throwIfAborted()
-    if (item.kind === 'relay')
-      await context.wakeRelay().catch(error => context.log.warn({ error }, 'relay not started'))
-    else await context.database.transaction(sql => runItem(context, sql, item))
+    try {
+      if (item.kind === 'relay') await context.wakeRelay()
+      else await context.database.transaction(sql => runItem(context, sql, item))
+    } catch (error) {
+      // One task with a defect must not hold up the others; without a database there is nothing to go on with.
+      if (error instanceof TributaryError && error.code === 'UNAVAILABLE') throw error
+      context.log.error({ error, item }, 'due work failed; the next call tries again')
+    }
   }
   return items.length
 }

@@ -1,5 +1,4 @@
-import type { AttemptRef } from '@tributary/contracts/ids'
-import { attemptKey } from '@tributary/contracts/ids'
+import { type AttemptRef, attemptKey } from '@tributary/contracts/ids'
 import { ATTEMPT_MOVES, type AttemptEvent, SETTLED_ATTEMPT_STATES } from '@tributary/learning/attempt-state'
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'

@@ -251,3 +251,28 @@ test('an evaluation whose evaluators never report closes at its deadline with n 
   const answer = await federation.status(federation.nodeOf('north'), held)
   assert.deepEqual(answer.settledEvaluations, held.holdingEvaluations)
 })
+
+test('a task with a defect holds up neither the due work of others nor the events behind its own', async () => {
+  const federation = await begin({ north: { trainers: 2 } })
+  const broken = await federation.createTask({ attempts: 2 })
+  const [first] = await descriptors(federation)
+  const event = await federation.summed(first as RoundDescriptor, { ...nothing, empty: 2 })
+  const sound = await federation.createTask()
+  const [, second] = await descriptors(federation)
+  // Its next attempt would have to describe a version that cannot be described.
+  await db.sql`insert into model_version (id, model, number, state, weights_key, weights_sha256, weights_bytes, manifest_key,
+      manifest_sha256, manifest_bytes, created_by)
+    select ${broken.id}, model, 9, 'uploading', '', '', 0, '', '', 0, '' from model_version`
+  await db.sql`update task set current_version = ${broken.id} where id = ${broken.id}`
+  await federation.deliver(event, await federation.summed(second as RoundDescriptor, some))
+  await federation.runMerges()
+  assert.equal((await federation.getTask(sound.id)).state, 'completed')
+  const [parked] = await db.sql<{ reason: string }[]>`select reason from parked_message`
+  assert.match(parked?.reason ?? '', /^the effect failed: Error: model version .* is not ready$/)
+
+  const late = await federation.createTask({ attempts: 1 })
+  await passDeadline()
+  await runDueWork(federation.context)
+  assert.equal((await federation.getTask(late.id)).state, 'failed')
+  assert.equal((await federation.getTask(broken.id)).state, 'running')
+})
