@@ -1,9 +1,11 @@
+import { randomInt } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { startWatchdog } from '../processes/watchdog.ts'
+import { findBusyPorts } from '../settings/busy-ports.ts'
 import { readStackEnvironment } from '../settings/config.ts'
 import { prepareFolders } from '../settings/folders.ts'
+import { asHolder, createLock, lives, readLock, releaseLock, removeStaleLock } from '../settings/pid-lock.ts'
 import { type StackPorts, stackPorts } from '../settings/ports.ts'
 import { readOrCreateCredentials } from './credentials.ts'
 import type { ServiceContext } from './service-context.ts'
@@ -17,10 +19,11 @@ export async function testContext(): Promise<ServiceContext & AsyncDisposable & 
   await mkdir(join(folder, 'clone'))
   const folders = await prepareFolders(join(folder, 'clone'), undefined, environment)
   const watchdog = await startWatchdog()
+  const claimed = await claimPorts()
   const ending = new AbortController()
   const reports: ServiceReport[] = []
   return {
-    ports: await freePorts(),
+    ports: claimed.ports,
     folders,
     environment,
     credentials: await readOrCreateCredentials(folders.state),
@@ -31,30 +34,29 @@ export async function testContext(): Promise<ServiceContext & AsyncDisposable & 
     async [Symbol.asyncDispose]() {
       ending.abort()
       await watchdog[Symbol.asyncDispose]()
+      await claimed[Symbol.asyncDispose]()
       await rm(folder, { recursive: true, force: true })
     },
   }
 }
 
-/** Ports that nothing listens on at this moment, one per service and two for one node. */
-export async function freePorts(): Promise<StackPorts> {
-  const defaults = stackPorts({ regions: 1 })
-  const entries = Object.entries(defaults) as [keyof StackPorts, number | number[]][]
-  const found = await Promise.all(
-    entries.map(async ([key, value]) => [key, Array.isArray(value) ? [await freePort()] : await freePort()]),
-  )
-  return Object.fromEntries(found) as StackPorts
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
-      )
-    })
-  })
+/**
+ * A block of ports for one context, outside the range from which the system takes ports for outgoing connections, and claimed
+ * by a lock file, so that test files that run side by side never get the same.
+ */
+async function claimPorts(): Promise<AsyncDisposable & { ports: StackPorts }> {
+  const own = await asHolder()
+  for (;;) {
+    const portBase = 10_000 + 100 * randomInt(220)
+    const file = `/var/tmp/tributary-test-ports-${portBase}`
+    if (!(await createLock(file, own))) {
+      const found = await readLock(file)
+      // A lock of another user cannot be removed; the next block will do.
+      if (!found || !(await lives(found.holder))) await removeStaleLock(file, found).catch(() => undefined)
+      continue
+    }
+    const ports = stackPorts({ portBase, regions: 1 })
+    if ((await findBusyPorts(ports)).length === 0) return { ports, [Symbol.asyncDispose]: () => releaseLock(file) }
+    await releaseLock(file)
+  }
 }
