@@ -1,9 +1,9 @@
 import type { MessageData } from '@tributary/contracts/envelope'
 import type { CentralEvents } from '@tributary/contracts/events'
 import type { Context } from '../context.ts'
+import { storable } from '../database/storable.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
 import { decideAttempt } from '../rounds/decide-attempt.ts'
-import { storable } from '../tasks/storable.ts'
 import { lockShardOfAttempt } from './shard-of-attempt.ts'
 
 /** A shard cannot play its part (disk full, base not readable): the attempt goes on without it if the quorum holds. */

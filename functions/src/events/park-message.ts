@@ -1,7 +1,7 @@
 import { amqpLimits } from '@tributary/contracts/amqp'
 import type { Context } from '../context.ts'
+import { storable } from '../database/storable.ts'
 import type { Transaction } from '../database/transaction.ts'
-import { storable } from '../tasks/storable.ts'
 
 /**
  * Keeps a delivery that cannot be used, with the reason. Lambda's RabbitMQ source gives a whole batch back when one

@@ -1,9 +1,9 @@
 import { TributaryError } from '@tributary/contracts/errors'
 import type { Context } from '../context.ts'
+import { storable } from '../database/storable.ts'
 import { asJson } from '../database/transaction.ts'
 import { takeOnce } from '../events/inbox.ts'
 import type { Handler } from '../http/handler.ts'
-import { storable } from '../tasks/storable.ts'
 
 /** Keeps a batch of a node's log entries, once. @throws TributaryError NOT_FOUND */
 export const reportNodeLogs =
