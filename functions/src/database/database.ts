@@ -47,14 +47,23 @@ export class Database implements AsyncDisposable {
   async transaction<T>(work: (sql: Transaction) => Promise<T>): Promise<T> {
     const { value, after } = await this.#retrying(async pool => {
       let after = new Map<string, () => Promise<unknown>>()
-      const value = await pool.begin(async sql => {
+      const lost = Promise.withResolvers<never>()
+      const begun = pool.begin(async sql => {
         const { transaction, pending } = withHooks(sql)
         after = pending.after
-        const value = await work(transaction)
-        for (const effect of pending.before) await effect()
-        // postgres.js awaits the members of an array; the object keeps it whole.
-        return { value }
+        try {
+          const value = await work(transaction)
+          for (const effect of pending.before) await effect()
+          // postgres.js awaits the members of an array; the object keeps it whole.
+          return { value }
+        } catch (error) {
+          if (!isConnectionError(error)) throw error
+          // Told here and not to postgres.js 3.4: its `rollback` to a socket that is gone throws where nobody can catch it.
+          lost.reject(error)
+          return new Promise<never>(() => undefined)
+        }
       })
+      const value = await Promise.race([begun, lost.promise])
       return { value: (value as { value: T }).value, after }
     })
     await Promise.all(
