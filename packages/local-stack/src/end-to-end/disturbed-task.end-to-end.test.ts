@@ -137,7 +137,7 @@ test('the API refuses what it must, with a problem document and a code of the ca
     ['wrong method', request('DELETE', '/v1/tasks', { token: operator }), 405, 'METHOD_NOT_ALLOWED'],
     [
       'no idempotency key',
-      request('POST', '/v1/tasks', { token: operator, body: '{}' }),
+      request('POST', '/v1/models', { token: operator, body: '{"name":"x"}' }),
       400,
       'IDEMPOTENCY_KEY_REQUIRED',
     ],

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import { apiFunctions } from '@tributary/contracts/routes'
+import * as z from 'zod'
 import { type OwnedProcess, spawnOwned } from '../processes/owned-process.ts'
 import { type ApiTokens, apiTokenHashes } from './api-tokens.ts'
 import { functionEnvironment } from './environments.ts'
@@ -55,6 +56,8 @@ export const startControlPlane = async (
   return runner
 }
 
+const FunctionFault = z.object({ errorMessage: z.string() })
+
 /** As a deployment does it: by the function that is there for it. */
 const migrateDatabase = async (
   endpoint: string,
@@ -63,11 +66,11 @@ const migrateDatabase = async (
   const client = new LambdaClient({ endpoint, region, credentials: { accessKeyId, secretAccessKey }, maxAttempts: 5 })
   try {
     const answer = await client.send(new InvokeCommand({ FunctionName: 'migrate' }))
-    if (answer.FunctionError !== undefined) {
-      throw new Error(
-        `the database could not be migrated: ${answer.Payload?.transformToString() ?? answer.FunctionError}`,
-      )
-    }
+    if (answer.FunctionError === undefined) return
+    const { errorMessage } = FunctionFault.catch({ errorMessage: answer.FunctionError }).parse(
+      JSON.parse(answer.Payload?.transformToString() ?? '{}'),
+    )
+    throw new Error(`the database could not be migrated: ${errorMessage}. To begin anew: npm start -- --fresh`)
   } finally {
     client.destroy()
   }

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ensureDeviceData } from '../demo/device-data.ts'
 import { downloadResults } from '../demo/results.ts'
@@ -11,6 +10,7 @@ import { startBackingServices } from '../services/start-services.ts'
 import type { ServiceReport } from '../services/service-report.ts'
 import { readStackEnvironment } from '../settings/config.ts'
 import { prepareFolders } from '../settings/folders.ts'
+import { forgetState } from '../settings/forget-state.ts'
 import { stackPorts } from '../settings/ports.ts'
 import { lockState } from '../settings/state-lock.ts'
 import { ensureBuilds } from '../platform/builds.ts'
@@ -51,7 +51,7 @@ export const runStack = async (options: StartOptions, terminal: Terminal, signal
   const folders = await prepareFolders(root, options.portBase, environment)
   const watchdog = stack.use(await startWatchdog())
   stack.use(await lockState(folders.state, watchdog.pid))
-  if (options.fresh) await forget(folders.state)
+  if (options.fresh) await forgetState(folders)
   const ports = stackPorts({ portBase: options.portBase, regions: options.regions })
   const report = tell(terminal)
 
@@ -106,15 +106,6 @@ export const runStack = async (options: StartOptions, terminal: Terminal, signal
   await stack.disposeAsync()
   if (options.json) terminal.line(JSON.stringify(summary))
   return isCompleted ? exitCodes.completed : exitCodes.notCompleted
-}
-
-/** Everything but the lock, which is ours. */
-const forget = async (state: string): Promise<void> => {
-  const { readdir } = await import('node:fs/promises')
-  const entries = await readdir(state)
-  await Promise.all(
-    entries.filter(name => name !== 'lock').map(name => rm(join(state, name), { recursive: true, force: true })),
-  )
 }
 
 const timed = async <Result>(
