@@ -12,9 +12,9 @@ const maxListBytes = 512 * 1024 * 1024
 const batchRows = 500
 
 /**
- * Takes the participation lists of an attempt's shards from object storage into the database: one transaction a list,
- * rows in batches, so that memory does not follow the number of devices. Taking a list in again changes nothing. A list
- * that is not what its shard declared is left out and logged: it is a report, and the sum does not depend on it.
+ * Takes the participation lists of an attempt's shards from object storage into the database, in batches, so that memory
+ * does not follow the number of devices. Taking a list in again changes nothing. A list that is not what its shard declared
+ * is left out and logged: it is a report, and the sum does not depend on it.
  */
 export const importParticipation = async (
   context: Context,
@@ -23,9 +23,9 @@ export const importParticipation = async (
   signal: AbortSignal,
 ): Promise<void> => {
   for (const { region, shard, participation } of shards) {
-    if (participation === null) continue
+    if (participation === null || participation.bytes === 0) continue
     try {
-      await context.database.transaction(sql => importList(context, sql, ref, region, participation, signal))
+      await importList(context, ref, region, participation, signal)
     } catch (error) {
       const left = error instanceof ParticipationListError || error instanceof TributaryError
       if (!left || (error instanceof TributaryError && error.code === 'UNAVAILABLE')) throw error
@@ -35,36 +35,29 @@ export const importParticipation = async (
 }
 
 const importList = async (
-  { store }: Pick<Context, 'store'>,
-  sql: Transaction,
+  { store, database }: Pick<Context, 'store' | 'database'>,
   ref: AttemptRef,
   region: string,
   list: ObjectRef,
   signal: AbortSignal,
 ): Promise<void> => {
   if (list.bytes > maxListBytes) throw new ParticipationListError(`${list.bytes} bytes, at most ${maxListBytes}`)
-  if (list.bytes === 0) return
+  // Read twice: nothing is taken from a list before all of it is known to be the declared one, and no transaction waits
+  // for the network.
+  const open = () => store.read(list.objectKey, { range: { start: 0, end: list.bytes }, signal })
   const hash = createHash('sha256')
-  const bytes = await store.read(list.objectKey, { range: { start: 0, end: list.bytes }, signal })
-  let batch: Participation[] = []
-  for await (const line of participationLines(hashed(bytes, hash))) {
-    batch.push(storable(line))
-    if (batch.length < batchRows) continue
-    await insertRows(sql, ref, region, batch)
-    batch = []
-  }
-  await insertRows(sql, ref, region, batch)
-  // Rolls the rows back.
+  for await (const chunk of await open()) hash.update(chunk)
   if (hash.digest('hex') !== list.sha256) {
     throw new TributaryError('CHECKSUM_MISMATCH', { detail: `object ${list.objectKey} has not the declared sha256` })
   }
-}
-
-async function* hashed(chunks: AsyncIterable<Uint8Array>, hash: { update(bytes: Uint8Array): unknown }) {
-  for await (const chunk of chunks) {
-    hash.update(chunk)
-    yield chunk
+  let batch: Participation[] = []
+  for await (const line of participationLines(await open())) {
+    batch.push(storable(line))
+    if (batch.length < batchRows) continue
+    await database.transaction(sql => insertRows(sql, ref, region, batch))
+    batch = []
   }
+  await database.transaction(sql => insertRows(sql, ref, region, batch))
 }
 
 const insertRows = async (

@@ -6,7 +6,7 @@ import type { RoundDescriptor } from '@tributary/contracts/round'
 import type { Manifest } from '@tributary/tensors/manifest'
 import { layoutSafetensors } from '@tributary/tensors/safetensors/layout'
 import { exampleSum, exampleWeights } from '../testing/example-model.ts'
-import { RoundFederation } from '../testing/round-federation.ts'
+import { RoundFederation, type ShardResult } from '../testing/round-federation.ts'
 import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
 import { startTestStore, type TestStore } from '../testing/test-store.ts'
 import { mergeModel } from './merge-model.ts'
@@ -25,7 +25,7 @@ after(async () => {
 const some = { sum: exampleSum([30, 180, -20], 7n), weight: 100, accepted: 2 }
 
 /** A federation of one region whose attempt is closed: the merge is all that is missing. */
-const closed = async (result = some, attempts = 1) => {
+const closed = async (result: ShardResult = some, attempts = 1) => {
   const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
   await federation.comeUp()
   const task = await federation.createTask({ attempts })
@@ -131,6 +131,19 @@ test('a result that the dtype of the tensor cannot hold is refused, and no objec
     { code: 'RESULT_NOT_FINITE', tensor: 'a' },
   )
   assert.equal(await objects.store.head('half/next'), null)
+})
+
+test('a long participation list is taken in whole, and only once', async () => {
+  const lines = Array.from({ length: 1201 }, (_, index) => ({
+    device: `01890000-0000-7000-8000-${String(index).padStart(12, '0')}`,
+    label: `device-${index}`,
+    verdict: 'accepted' as const,
+    examples: index,
+  }))
+  const { federation, ref } = await closed({ ...some, lines })
+  await Promise.all([federation.merge(ref), federation.merge(ref)])
+  const [row] = await db.sql`select count(*)::integer as rows, sum(examples)::integer as examples from participation`
+  assert.deepEqual(row, { rows: 1201, examples: (1200 * 1201) / 2 })
 })
 
 test('a participation list that is not what its shard declared is left out, and the round counts', async () => {
