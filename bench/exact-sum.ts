@@ -4,8 +4,8 @@
  */
 import { addQuantised } from '@tributary/learning/exact-sum/add-quantised'
 import { addSums } from '@tributary/learning/exact-sum/add-sums'
-import { addStep, meanDelta } from '@tributary/learning/exact-sum/mean'
 import { sumExponent } from '@tributary/learning/exact-sum/exponent'
+import { addStep, meanDelta } from '@tributary/learning/exact-sum/mean'
 import { SeededRandom } from '@tributary/learning/seeded/random'
 import { deriveSeed } from '@tributary/learning/seeded/seed'
 import { UpdateCheck } from '@tributary/learning/update/check-update'

@@ -28,8 +28,8 @@ for (const [name, bytes, stepsPerRun] of [
     TrainingSession.open(
       await compileTraining(model, { loss: 'softmax-cross-entropy', optimizer: 'sgd', form }, ortRunner),
     )
-  await using loop = await compile('loop')
-  await using step = await compile('step')
+  using loop = await compile('loop')
+  using step = await compile('step')
   const data = loadMnist('train', batchSize * stepsPerRun)
   const rows = Int32Array.from(data.labels, (_, row) => row)
   let weights: Weights = [...startValues(model).values()]

@@ -1,7 +1,7 @@
 /** Generated code is committed; this generates it anew and fails on a difference. */
 import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '..')

@@ -56,7 +56,7 @@ const run = async (step: Step): Promise<Outcome> => {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
-      PATH: `${join(root, 'node_modules', '.bin')}:${process.env['PATH'] ?? ''}`,
+      PATH: `${join(root, 'node_modules', '.bin')}:${process.env.PATH ?? ''}`,
       TEST_COUNTS_FILE: countsFile,
       FORCE_COLOR: '0',
     },

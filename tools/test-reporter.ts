@@ -51,7 +51,7 @@ export default async function* reportTests(source: AsyncIterable<TestEvent>): As
       yield data.message
     }
   }
-  const file = process.env['TEST_COUNTS_FILE']
+  const file = process.env.TEST_COUNTS_FILE
   if (file !== undefined) await writeFile(file, JSON.stringify(counts))
   yield `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`
 }

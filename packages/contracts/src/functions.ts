@@ -1,4 +1,4 @@
-import { apiFunctions } from './routes.ts'
+import type { apiFunctions } from './routes.ts'
 
 /** What invokes a function. */
 export type FunctionTrigger =

@@ -1,7 +1,7 @@
 // `npm test`: installs what is missing, then runs every check on the Node that belongs to it.
 import { join } from 'node:path'
-import { ensureInstalled, exitCodes, findNode, root } from './install.js'
 import { handOver } from './hand-over.js'
+import { ensureInstalled, exitCodes, findNode, root } from './install.js'
 
 const failed = ensureInstalled()
 const node = failed === 0 ? findNode() : null

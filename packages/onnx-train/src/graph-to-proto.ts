@@ -1,8 +1,8 @@
 import { create } from '@bufbuild/protobuf'
 import {
   type AttributeProto,
-  AttributeProto_AttributeType as AttributeType,
   AttributeProtoSchema,
+  AttributeProto_AttributeType as AttributeType,
   type GraphProto,
   GraphProtoSchema,
   type ModelProto,

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import fc from 'fast-check'
 import {
-  AttributeProto_AttributeType,
   type AttributeProto,
+  AttributeProto_AttributeType,
   AttributeProtoSchema,
   FunctionProtoSchema,
   GraphProtoSchema,

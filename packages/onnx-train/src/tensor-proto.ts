@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { TensorProto_DataLocation, TensorProto_DataType, type TensorProto, TensorProtoSchema } from './gen/onnx_pb.ts'
+import { type TensorProto, TensorProto_DataLocation, TensorProto_DataType, TensorProtoSchema } from './gen/onnx_pb.ts'
 import { OnnxModelError, shorten } from './onnx-model-error.ts'
 import { bytesPerElement, type DType, elementCount, type Tensor, tensorBytes, tensorFromBytes } from './tensor.ts'
 

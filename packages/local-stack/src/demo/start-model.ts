@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { mcmahan2nn, mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
 import { extractWeights } from '@tributary/onnx-train/extract-weights'
+import { mcmahan2nn, mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
 import { readModel } from '@tributary/onnx-train/read-model'
 import { withoutWeights } from '@tributary/onnx-train/without-weights'
 import { writeModel } from '@tributary/onnx-train/write-model'

@@ -67,7 +67,7 @@ print(json.dumps({
 
 test('Python reads the released version, and the ONNX file scores the same', async context => {
   if (!(await hasPython())) {
-    assert.ok(process.env['CI'] === undefined, 'CI has no python3 with venv')
+    assert.ok(process.env.CI === undefined, 'CI has no python3 with venv')
     context.skip('there is no python3 with venv')
     return
   }

@@ -64,7 +64,8 @@ async function answer(
 function refusal(error: unknown, requestId: string, onFailure: (message: string) => void): HttpAnswer {
   const code: ErrorCode = error instanceof ThrottledError ? 'UNAVAILABLE' : 'INTERNAL'
   const known = error instanceof TributaryError ? error : new TributaryError(code, { cause: error })
-  if (known.entry.http >= 500) onFailure(`request ${requestId}: ${String(known.cause ?? known.message)}`)
+  if (known.entry.http >= 500)
+    onFailure(`request ${requestId}: ${known.cause instanceof Error ? known.cause.message : known.message}`)
   return {
     status: known.entry.http,
     headers: [

@@ -42,7 +42,8 @@ function basicProperties(properties: MessageProperties, bodySize: number) {
 /** `Jan 1, 1970, 12:33:41 AM` */
 const time = new Intl.DateTimeFormat('en-US', { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' })
 
-const text = (value: unknown): string | null => (value === undefined || value === null ? null : String(value))
+const text = (value: unknown): string | null =>
+  value === undefined || value === null ? null : `${value as string | number | boolean}`
 
 /** Texts arrive as bytes, everything else as it is. */
 const header = (value: unknown): unknown =>

@@ -68,9 +68,9 @@ export function runCommand(command: string, args: readonly string[], options: Co
   child.stdin.end(options.input ?? '')
   child.once('error', error => {
     failure = error.message
-    settle(null)
+    void settle(null)
   })
-  child.once('close', code => settle(code))
+  child.once('close', code => void settle(code))
   const settle = async (code: number | null) => {
     clearTimeout(timer)
     options.signal?.removeEventListener('abort', interrupted)

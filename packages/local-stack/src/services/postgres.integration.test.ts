@@ -38,7 +38,7 @@ test('Postgres starts again after it was killed without warning', async () => {
         () => first.processIds()[0] !== pid,
         () => false,
       )
-      .finally(() => sql.end({ timeout: 1 }))
+      .finally(() => void sql.end({ timeout: 1 }))
   }
   while (!(await answered())) assert.ok(Date.now() < deadline, 'it was not started again')
   const [second] = first.processIds()

@@ -121,7 +121,10 @@ async function previousServerEnded(data: string): Promise<void> {
   const deadline = Date.now() + 15_000
   for (;;) {
     const pid = Number((await readFile(file, 'utf8').catch(() => '')).split('\n')[0])
-    if (!pid || !processAlive(pid) || !(await isPostgresOf(pid, data))) return void (await rm(file, { force: true }))
+    if (!pid || !processAlive(pid) || !(await isPostgresOf(pid, data))) {
+      await rm(file, { force: true })
+      return
+    }
     if (Date.now() > deadline) throw new Error(`another Postgres (process ${pid}) still uses ${data}; end it first`)
     await delay(100)
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
 import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { BusyPortsError, findBusyPorts } from './busy-ports.ts'
 import { maxRegions, portTable, stackPorts } from './ports.ts'

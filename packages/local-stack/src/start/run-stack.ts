@@ -3,17 +3,17 @@ import { ensureDeviceData } from '../demo/device-data.ts'
 import { downloadResults } from '../demo/results.ts'
 import { createDemoTask, followTask } from '../demo/run-task.ts'
 import { ensureStartModel } from '../demo/start-model.ts'
+import { ensureBuilds } from '../platform/builds.ts'
 import { startPlatform } from '../platform/start-platform.ts'
-import { startWatchdog } from '../processes/watchdog.ts'
 import { aborted } from '../processes/end-with-parent.ts'
-import { startBackingServices } from '../services/start-services.ts'
+import { startWatchdog } from '../processes/watchdog.ts'
 import type { ServiceReport } from '../services/service-report.ts'
+import { startBackingServices } from '../services/start-services.ts'
 import { readStackEnvironment } from '../settings/config.ts'
 import { prepareFolders } from '../settings/folders.ts'
 import { forgetState } from '../settings/forget-state.ts'
 import { stackPorts } from '../settings/ports.ts'
 import { lockState } from '../settings/state-lock.ts'
-import { ensureBuilds } from '../platform/builds.ts'
 import { exitCodes } from './exit-codes.ts'
 import type { StartOptions } from './options.ts'
 import { summarise } from './summary.ts'
@@ -27,14 +27,15 @@ const tell =
   (report: ServiceReport): void => {
     switch (report.kind) {
       case 'started':
-        return terminal.started(report.service, report.seconds, report.detail)
+        terminal.started(report.service, report.seconds, report.detail)
+        break
       case 'download':
-        return terminal.line(
-          `  ${report.service}: downloading ${report.what}, ${(report.bytes / megabyte).toFixed(0)} MB`,
-        )
+        terminal.line(`  ${report.service}: downloading ${report.what}, ${(report.bytes / megabyte).toFixed(0)} MB`)
+        break
       case 'note':
       case 'ended':
-        return terminal.line(`  ${report.service}: ${report.message}`)
+        terminal.line(`  ${report.service}: ${report.message}`)
+        break
     }
   }
 
@@ -121,10 +122,9 @@ const timed = async <Result>(
 }
 
 /** As Promise.all, but waits for the others before it throws: nothing may start after the stack was disposed. */
-const settleAll = async <Parts extends readonly unknown[]>(
-  parts: readonly [...{ [Index in keyof Parts]: Promise<Parts[Index]> }],
-): Promise<Parts> => {
-  const settled = await Promise.allSettled(parts)
-  for (const part of settled) if (part.status === 'rejected') throw part.reason
-  return settled.map(part => (part as PromiseFulfilledResult<unknown>).value) as unknown as Parts
+const settleAll = async <Parts extends readonly Promise<unknown>[]>(
+  parts: readonly [...Parts],
+): Promise<{ -readonly [Index in keyof Parts]: Awaited<Parts[Index]> }> => {
+  await Promise.allSettled(parts)
+  return Promise.all(parts)
 }

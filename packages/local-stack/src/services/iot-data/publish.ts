@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { MqttClient } from 'mqtt'
 import { splitUrl } from '../aws-signature/canonical-request.ts'
-import { mayPublish, mayRetain, maxPayloadBytes } from '../mqtt/topic-rights.ts'
 import { type AwsCredentials, SignatureError, verifySignature } from '../aws-signature/verify-signature.ts'
+import { maxPayloadBytes, mayPublish, mayRetain } from '../mqtt/topic-rights.ts'
 
 const serviceIdentity = { id: 'iot-data-plane', role: 'service', fingerprint: '' } as const
 const maxSlashes = 7

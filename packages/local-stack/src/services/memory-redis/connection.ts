@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { sameText } from '../aws-signature/verify-signature.ts'
 import { runCommand } from './commands.ts'
-import { type RespReply, RespReader, writeReply } from './resp.ts'
+import { RespReader, type RespReply, writeReply } from './resp.ts'
 import type { Store } from './store.ts'
 
 const maxQueued = 10_000

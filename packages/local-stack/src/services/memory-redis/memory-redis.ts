@@ -1,5 +1,5 @@
 import { spawnNodeEntry } from '../node-entry.ts'
-import type { RedisService } from '../redis/redis.ts'
+import type { RedisService } from '../redis/redis-service.ts'
 import type { ServiceContext } from '../service-context.ts'
 
 /** A cache that speaks Redis's protocol, for machines where no redis-server can be had: strings, counters, hashes, expiry. */

@@ -8,7 +8,7 @@ import {
   type Subscription,
 } from 'aedes'
 import type { MqttIdentity } from './identity.ts'
-import { mayPublish, mayRetain, maySubscribe, maxPayloadBytes } from './topic-rights.ts'
+import { maxPayloadBytes, mayPublish, mayRetain, maySubscribe } from './topic-rights.ts'
 
 export interface MqttBroker extends AsyncDisposable {
   /** Serves one connection whose certificate was verified. */

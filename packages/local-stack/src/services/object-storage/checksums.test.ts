@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startChecksum, type ChecksumName } from './checksums.ts'
+import { type ChecksumName, startChecksum } from './checksums.ts'
 
 // Check values of the catalogue of parametrised CRC algorithms and of FIPS 180, for the nine bytes `123456789`.
 const catalogue: [ChecksumName, string][] = [

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { open, rm } from 'node:fs/promises'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { decodeAwsChunked } from './aws-chunked.ts'
 import { type Checksum, type ChecksumName, checksumName, checksumNames, startChecksum } from './checksums.ts'

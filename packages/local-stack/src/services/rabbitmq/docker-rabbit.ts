@@ -6,7 +6,7 @@ import { writePrivately } from '../credentials.ts'
 import { findOnPath } from '../find-on-path.ts'
 import type { ServiceContext } from '../service-context.ts'
 import { rabbitAnswers } from './rabbit-ready.ts'
-import type { RabbitService } from './rabbitmq.ts'
+import type { RabbitService } from './rabbit-service.ts'
 
 const image = 'rabbitmq:4-management'
 

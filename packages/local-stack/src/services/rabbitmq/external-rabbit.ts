@@ -1,6 +1,6 @@
 import type { ServiceContext } from '../service-context.ts'
 import { rabbitAnswers } from './rabbit-ready.ts'
-import type { RabbitService } from './rabbitmq.ts'
+import type { RabbitService } from './rabbit-service.ts'
 
 /** @throws Error when the broker named in the environment does not answer */
 export async function useExternalRabbit(url: string, { environment }: ServiceContext): Promise<RabbitService> {

@@ -1,12 +1,12 @@
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { lookup } from 'node:dns/promises'
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type OwnedProcess, spawnOwned } from '../../processes/owned-process.ts'
 import { writePrivately } from '../credentials.ts'
 import type { ServiceContext } from '../service-context.ts'
 import type { RabbitInstallation } from './installation.ts'
 import { rabbitAnswers } from './rabbit-ready.ts'
-import type { RabbitService } from './rabbitmq.ts'
+import type { RabbitService } from './rabbit-service.ts'
 
 /** Starts epmd and RabbitMQ from an installation's own scripts, everything on loopback and in the state folder. */
 export async function startInstalledRabbit(

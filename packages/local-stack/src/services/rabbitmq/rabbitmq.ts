@@ -1,19 +1,10 @@
-import type { RunningService } from '../running-service.ts'
 import type { ServiceContext } from '../service-context.ts'
 import { dockerAnswers, startDockerRabbit } from './docker-rabbit.ts'
 import { useExternalRabbit } from './external-rabbit.ts'
 import { debianInstallation, systemInstallation } from './installation.ts'
 import { startInstalledRabbit } from './installed-rabbit.ts'
 import { NoBrokerError } from './no-broker-error.ts'
-
-export interface RabbitService extends RunningService {
-  /** `amqp://user:password@127.0.0.1:port`, virtual host `/`. */
-  readonly url: string
-  /** Management API and pages; undefined for a broker elsewhere that has none. */
-  readonly managementUrl: string | undefined
-  readonly user: string
-  readonly password: string
-}
+import type { RabbitService } from './rabbit-service.ts'
 
 /**
  * A real RabbitMQ: the one whose address is in the environment, else one that is installed here, else Debian's packages

@@ -6,14 +6,9 @@ import { portAnswers } from '../../processes/ready.ts'
 import { writePrivately } from '../credentials.ts'
 import { type DebianRecipe, hasDebianPackages, unpackDebianPackages, unpackedBefore } from '../debian-packages.ts'
 import { findOnPath } from '../find-on-path.ts'
-import type { RunningService } from '../running-service.ts'
-import type { ServiceContext } from '../service-context.ts'
 import { startMemoryRedis } from '../memory-redis/memory-redis.ts'
-
-export interface RedisService extends RunningService {
-  /** `redis://:password@127.0.0.1:port` */
-  readonly url: string
-}
+import type { ServiceContext } from '../service-context.ts'
+import type { RedisService } from './redis-service.ts'
 
 const recipe: DebianRecipe = {
   service: 'Redis',

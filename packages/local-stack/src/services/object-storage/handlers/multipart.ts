@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises'
 import { checksumName } from '../checksums.ts'
 import { maxPartNumber } from '../multipart-uploads.ts'
-import { receiveBody } from '../receive-body.ts'
 import { readText } from '../read-text.ts'
+import { receiveBody } from '../receive-body.ts'
 import { StorageError } from '../storage-error.ts'
 import {
   checksumHeaders,

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { receiveBody } from '../receive-body.ts'
 import type { ObjectRecord } from '../object-record.ts'
+import { receiveBody } from '../receive-body.ts'
 import { StorageError } from '../storage-error.ts'
 import { checksumHeaders, type ObjectRequest, storedHeaders, writeCondition } from '../storage-request.ts'
 
