@@ -13,15 +13,15 @@ import { VerdictCode } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { Participation } from '@tributary/contracts/participation'
 import type { EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
 import { deviceTopics } from '@tributary/contracts/topics'
+import { encodeUpdate } from '@tributary/learning/update/update-body'
 import {
-  openCertificateAuthority,
   type CertificateAuthority,
+  openCertificateAuthority,
 } from '@tributary/local-stack/services/certificate-authority'
 import { startMqtt } from '@tributary/local-stack/services/mqtt/mqtt'
 import { startObjectStorage } from '@tributary/local-stack/services/object-storage/object-storage'
 import { startRabbit } from '@tributary/local-stack/services/rabbitmq/rabbitmq'
 import { testContext } from '@tributary/local-stack/services/testing'
-import { encodeUpdate } from '@tributary/learning/update/update-body'
 import { Manifest } from '@tributary/tensors/manifest'
 import { encodeSafetensors } from '@tributary/tensors/safetensors/file'
 import { bytesOf } from '@tributary/tensors/view'
@@ -31,8 +31,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { until } from './testing/manual-clock.ts'
 import { NodeProcess } from './testing/node-process.ts'
 import { sampleDescriptor, sha256Of } from './testing/sample-round.ts'
-import { nodeCertificate } from './testing/test-certificates.ts'
 import { TestCentral } from './testing/test-central.ts'
+import { nodeCertificate } from './testing/test-certificates.ts'
 import { refusalOf, TestDevice } from './testing/test-device.ts'
 
 const { ACCEPTED, ALREADY } = VerdictCode
@@ -228,6 +228,9 @@ test('a node killed in the middle of a round keeps receipts and uploads, and the
   )
   await assert.rejects(one.pull(work1.token, 'f'.repeat(64)), error => refusalOf(error) === 'OBJECT_UNKNOWN')
 
+  // A verdict does not wait for the rest of a body that is not wanted.
+  const unwanted = await one.push({ ...work1, token: 'x.y.z' }, updateOf(1), { stopAt: 1_000_000 })
+  assert.equal(unwanted.verdict?.code, VerdictCode.UNAUTHORISED)
   const first = await one.push(work1, updateOf(1))
   const second = await two.push(work2, updateOf(2))
   assert.deepEqual([first.verdict?.code, second.verdict?.code], [ACCEPTED, ACCEPTED])

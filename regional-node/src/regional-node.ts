@@ -15,6 +15,7 @@ import { LeaseTable } from './central/lease-table.ts'
 import { shipJournal } from './central/log-shipper.ts'
 import { StatusLoop } from './central/status-loop.ts'
 import { systemClock } from './clock.ts'
+import { closeWithin } from './close-within.ts'
 import type { Config } from './config.ts'
 import { DeviceDirectory } from './devices/device-directory.ts'
 import { Presence } from './devices/presence.ts'
@@ -56,6 +57,10 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   await makeFolder(config.dataDir)
   const tokens = new WorkTokens(await loadTokenKey(config.dataDir), clock.now)
   await using opened = new AsyncDisposableStack()
+  const closedAtEnd = <Resource extends AsyncDisposable>(what: string, resource: Resource): Resource => {
+    opened.defer(() => closeWithin(what, logger, async () => resource[Symbol.asyncDispose]()))
+    return resource
+  }
   const store = opened.use(new S3ObjectStore(config.bucket, { pathStyle: config.pathStyle }))
   const cache = await ObjectCache.open(join(config.dataDir, 'cache'), store, config.cacheBytes)
   const folders = await ShardFolders.open(join(config.dataDir, 'shards'))
@@ -156,7 +161,8 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   const region = Promise.withResolvers<string>()
   region.promise.catch(() => {})
   const commands = handleCommand({ attempts, evaluations, directory, askCentral: () => status.soon() })
-  const broker = opened.use(
+  const broker = closedAtEnd(
+    'broker',
     new BrokerConnection(config.amqpUrl, `regional-node ${identity.id}`, logger, async connection => {
       const events = await connection.createConfirmChannel()
       const inbound = await connection.createChannel()
@@ -171,7 +177,8 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
       await consumeCommands(inbound, events, queue, commands, { journal, metrics, onCancelled: reopen })
     }),
   )
-  const channel = opened.use(
+  const channel = closedAtEnd(
+    'device channel',
     new DeviceChannel(
       config.mqttUrl,
       identity,
@@ -182,7 +189,8 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
       { metrics, logger },
     ),
   )
-  const health = opened.use(
+  const health = closedAtEnd(
+    'health server',
     await HealthServer.listen(
       config.httpListen,
       {
@@ -224,9 +232,9 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   // Leases are given back only when no upload runs any more: a receipt must not be given for what is another's.
   leases.release()
   if (!(await status.finish())) logger.warn('central was not told that the node drains')
-  await server.close(AbortSignal.any([deadline, AbortSignal.timeout(1000)]))
+  await closeWithin('gRPC server', logger, () => server.close(AbortSignal.any([deadline, AbortSignal.timeout(1000)])))
   region.reject(new Error('the node stops'))
   shipping.abort()
-  await shipped
+  await closeWithin('log shipper', logger, () => shipped)
   if (disk.signal.aborted) throw disk.signal.reason
 }

@@ -52,8 +52,8 @@ export class BrokerConnection {
         // Without a listener an error event ends the process.
         connection.on('error', (error: unknown) => this.#logger.warn({ err: error }, 'the broker connection broke'))
         try {
-          if (signal.aborted) throw signal.reason
           await this.#openSession(connection)
+          signal.throwIfAborted()
         } catch (error) {
           await connection.close().catch(() => {})
           throw error

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import { Codec, UpdateKind, VerdictCode, type UpdateHeaderSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { Codec, type UpdateHeaderSchema, UpdateKind, VerdictCode } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { Receipt } from '@tributary/contracts/work-token'
 import { decodeJwt } from 'jose'
 import { sampleDescriptor, sampleUpdate, sha256Of } from '../testing/sample-round.ts'
@@ -158,11 +158,22 @@ test('an epoch that is over and a shard of another node are named', async () => 
   assert.deepEqual([verdict.code, verdict.endpoint], [WRONG_SHARD, 'other:9'])
 })
 
-test('beyond the budgets of bytes under way and of disk a device is asked to wait', async () => {
-  for (const options of [{ uploadBytes: body.byteLength - 1 }, { spoolBytes: body.byteLength - 1 }]) {
-    await using opened = await open(options)
-    assert.equal((await opened.shard.push(opened.descriptor, 1, body)).code, RETRY_AFTER)
-  }
+test('beyond the budget of disk a device is asked to wait', async () => {
+  await using opened = await open({ spoolBytes: body.byteLength - 1 })
+  assert.equal((await opened.shard.push(opened.descriptor, 1, body)).code, RETRY_AFTER)
+})
+
+test('beyond the budget of bytes under way a device is asked to wait; one that is larger than all of it runs alone', async () => {
+  await using opened = await open({ uploadBytes: body.byteLength - 1 })
+  const { shard, descriptor } = opened
+  const answers: VerdictCode[] = []
+  const slow = (async function* () {
+    answers.push((await shard.push(descriptor, 2, body)).code)
+    yield body
+  })()
+  answers.push((await shard.push(descriptor, 1, body, {}, slow)).code)
+  answers.push((await shard.push(descriptor, 2, body)).code)
+  assert.deepEqual(answers, [RETRY_AFTER, ACCEPTED, ACCEPTED])
 })
 
 test('a node that drains takes no upload', async () => {

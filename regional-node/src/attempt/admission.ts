@@ -1,4 +1,4 @@
-import { Codec, UpdateKind, type UpdateHeader, type Verdict } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { Codec, type UpdateHeader, UpdateKind, type Verdict } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { Sha256 } from '@tributary/contracts/ids'
 import type { WorkToken } from '@tributary/contracts/work-token'
 import { InvalidUpdateError } from '@tributary/learning/update/invalid-update-error'
@@ -144,7 +144,8 @@ const upload = async (
 ): Promise<Admitted> => {
   const total = Number(header.totalBytes)
   using slot = context.uploads.take(1)
-  using bytes = slot && context.uploadBytes.take(total)
+  // One update that is larger than the whole budget runs alone.
+  using bytes = slot && context.uploadBytes.take(Math.min(total, context.uploadBytes.most))
   const { spool } = attempt
   const received = await spool.received(device.device, header.sha256)
   if (bytes === null) return refused(verdicts.retryAfter(busyMillis, 'Too many uploads run. Wait.'), received)

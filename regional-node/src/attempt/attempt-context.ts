@@ -1,5 +1,5 @@
-import type { CentralEvents } from '@tributary/contracts/events'
 import type { MessageData, MessageType } from '@tributary/contracts/envelope'
+import type { CentralEvents } from '@tributary/contracts/events'
 import type { DeviceNotice } from '@tributary/contracts/topics'
 import type { LeaseTable } from '../central/lease-table.ts'
 import type { Clock } from '../clock.ts'

@@ -267,7 +267,7 @@ export class ShardAttempt {
       if (chosen.length > 0) this.#select(chosen)
     }
     const awaited = [...selected.keys()].filter(device => this.state.awaits(device))
-    void Promise.all(awaited.map(device => this.#committing.get(device))).then(
+    void Promise.all(awaited.map(device => this.#committing.get(device) ?? Promise.resolve())).then(
       () => notify(awaited, { kind: 'work', attempt: this.ref }),
       () => {},
     )

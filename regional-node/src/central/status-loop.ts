@@ -74,9 +74,9 @@ export class StatusLoop {
     this.#timer?.[Symbol.dispose]()
     await this.#running
     this.#timer?.[Symbol.dispose]()
-    const told = await this.#call()
+    await this.#call()
     this.stop()
-    return told
+    return this.#failures === 0
   }
 
   stop(): void {

@@ -8,8 +8,8 @@ import {
 } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { protocolRange } from '@tributary/contracts/grpc-service'
 import { AttemptRef, Slug } from '@tributary/contracts/ids'
-import type { Capabilities, Dataset } from '../devices/presence.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
+import type { Capabilities, Dataset } from '../devices/presence.ts'
 import { evaluationWork, trainingWork } from './assignments.ts'
 import type { NodeServices } from './node-services.ts'
 

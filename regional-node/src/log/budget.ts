@@ -11,6 +11,10 @@ export class Budget {
     return this.#used
   }
 
+  get most(): number {
+    return this.#most
+  }
+
   /** Takes `amount`, or returns null where it does not fit. What is taken is given back once, however often disposed. */
   take(amount: number): Disposable | null {
     if (this.#used + amount > this.#most) return null

@@ -48,7 +48,8 @@ export class DeviceChannel {
       this.#client.subscribe(deviceTopics.allUp, { qos: 1 }, error => {
         if (error) {
           logger.warn({ err: error }, 'presence of devices cannot be subscribed')
-          this.#client.reconnect()
+          // Where the broker refused, a new session is tried; where the session is gone, it comes by itself.
+          if (this.#client.connected && !this.#client.disconnecting) this.#client.stream.destroy()
         } else tries = 0
       })
     })

@@ -36,7 +36,10 @@ export class ObjectCache {
     const found: { name: string; size: number; mtimeMs: number }[] = []
     for (const name of await readdir(folder)) {
       if (!Sha256.safeParse(name).success) await rm(join(folder, name), { force: true })
-      else found.push({ name, ...(await stat(join(folder, name))) })
+      else {
+        const { size, mtimeMs } = await stat(join(folder, name))
+        found.push({ name, size, mtimeMs })
+      }
     }
     for (const { name, size } of found.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
       cache.#kept.set(name, { bytes: size, pins: 0, usedAt: cache.#tick(), checked: false })

@@ -46,7 +46,10 @@ export class NodeProcess {
     const exited = once(this.#child, 'exit')
     if (how === 'stdin') this.#child.stdin?.end()
     else this.#child.kill(how)
-    const [code] = await exited
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 30_000)
+    const [code, signal] = await exited
+    clearTimeout(timer)
+    if (how !== 'SIGKILL' && signal !== null) throw new Error(`the node did not end:\n${this.output.join('\n')}`)
     return code as number | null
   }
 

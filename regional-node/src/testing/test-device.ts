@@ -16,8 +16,8 @@ import {
   UpdateKind,
   UpdateStatusRequestSchema,
 } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { type GrpcMethod, federatedLearningMethods as methods } from '@tributary/contracts/grpc-service'
 import { errorMetadata } from '@tributary/contracts/grpc-status'
-import { federatedLearningMethods as methods, type GrpcMethod } from '@tributary/contracts/grpc-service'
 import type { DirectoryDevice } from '@tributary/contracts/node-status'
 import type { CertificateAuthority, CertificateFiles } from '@tributary/local-stack/services/certificate-authority'
 import { v7 as uuidv7 } from 'uuid'
