@@ -112,7 +112,7 @@ before(
       AWS_ENDPOINT_URL_S3: s3.url,
     }
     environment = {
-      PATH: process.env['PATH'] ?? '',
+      PATH: process.env.PATH ?? '',
       NODE_CERT_FILE: certificate.certificateFile,
       NODE_KEY_FILE: certificate.keyFile,
       AUTHORITY_CERT_FILE: authority.certificateFile,
