@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { AttemptRef } from '@tributary/contracts/ids'
 import {
@@ -39,25 +39,7 @@ export class TestCentral {
   static async listen(authority: string): Promise<TestCentral> {
     const server = createServer()
     const central = new TestCentral(server, authority)
-    server.on('request', async (request, response) => {
-      try {
-        const parts: Buffer[] = []
-        for await (const part of request) parts.push(part as Buffer)
-        const body = Buffer.concat(parts)
-        if (central.isDown) return response.writeHead(503).end('down')
-        const { method = '', url = '', headers } = request
-        await central.#verify(method, url, `${headers.authorization}`.replace('Bearer ', ''), body)
-        const json: unknown = JSON.parse(body.toString())
-        if (url.endsWith('/status')) {
-          return response.end(JSON.stringify(central.#status(NodeStatusRequest.parse(json))))
-        }
-        central.logs.push(...NodeLogsRequest.parse(json).entries)
-        return response.writeHead(204).end()
-      } catch (error) {
-        central.faults.push(`${error}`)
-        return response.writeHead(401).end(`${error}`)
-      }
-    })
+    server.on('request', (request, response) => void central.#answer(request, response))
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
     return central
   }
@@ -69,6 +51,30 @@ export class TestCentral {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections()
     await new Promise(resolve => this.#server.close(resolve))
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const parts: Buffer[] = []
+      for await (const part of request) parts.push(part as Buffer)
+      const body = Buffer.concat(parts)
+      if (this.isDown) {
+        response.writeHead(503).end('down')
+        return
+      }
+      const { method = '', url = '', headers } = request
+      await this.#verify(method, url, `${headers.authorization}`.replace('Bearer ', ''), body)
+      const json: unknown = JSON.parse(body.toString())
+      if (url.endsWith('/status')) {
+        response.end(JSON.stringify(this.#status(NodeStatusRequest.parse(json))))
+        return
+      }
+      this.logs.push(...NodeLogsRequest.parse(json).entries)
+      response.writeHead(204).end()
+    } catch (error) {
+      this.faults.push(`${error}`)
+      response.writeHead(401).end(`${error}`)
+    }
   }
 
   async #verify(method: string, path: string, token: string, body: Buffer): Promise<void> {
