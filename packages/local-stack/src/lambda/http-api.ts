@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { inspect } from 'node:util'
 import { type ErrorCode, TributaryError } from '@tributary/contracts/errors'
 import { problemOf } from '@tributary/contracts/problem'
 import type { FunctionPool } from './function-pool.ts'
@@ -64,8 +65,7 @@ async function answer(
 function refusal(error: unknown, requestId: string, onFailure: (message: string) => void): HttpAnswer {
   const code: ErrorCode = error instanceof ThrottledError ? 'UNAVAILABLE' : 'INTERNAL'
   const known = error instanceof TributaryError ? error : new TributaryError(code, { cause: error })
-  if (known.entry.http >= 500)
-    onFailure(`request ${requestId}: ${known.cause instanceof Error ? known.cause.message : known.message}`)
+  if (known.entry.http >= 500) onFailure(`request ${requestId}: ${inspect(known.cause ?? known.message)}`)
   return {
     status: known.entry.http,
     headers: [
