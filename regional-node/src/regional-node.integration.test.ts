@@ -268,6 +268,8 @@ test('a node killed in the middle of a round keeps receipts and uploads, and the
   )
   assert.ok(rows.every(({ verdict }) => verdict === 'accepted'))
 
+  const { task } = descriptor
+  await until(() => central.logs.some(entry => entry.message.includes('3 of 3 accepted') && entry.task === task))
   // Killed once more after the sum: the event comes again, the sum is not made anew.
   await again.end('SIGKILL')
   const last = await field.start()

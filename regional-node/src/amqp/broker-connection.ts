@@ -62,7 +62,7 @@ export class BrokerConnection {
         this.#logger.info('connected to the broker')
         tries = 0
         await closed
-        this.#logger.warn('the broker connection is closed')
+        if (!signal.aborted) this.#logger.warn('the broker connection is closed')
       } catch (error) {
         if (!signal.aborted) this.#logger.warn({ err: error, tries }, 'no connection to the broker')
       } finally {

@@ -340,6 +340,13 @@ export class ShardAttempt {
         const where = { folder: this.#folder, node: identity.id, store, signal }
         const event = await storeShardResult(this.state, this.#prepared?.sum ?? null, list, where)
         await this.#append({ kind: 'summed', event })
+        const { accepted, empty, invalid } = this.state
+        const { selected } = event
+        this.#context.journal.report('info', `shard closed (${reason}): ${accepted} of ${selected} accepted`, {
+          ...this.ref,
+          shard: this.state.plan.shard,
+          fields: { reason, accepted, selected, empty, invalid, weight: event.weight },
+        })
         break
       } catch (error) {
         signal.throwIfAborted()
