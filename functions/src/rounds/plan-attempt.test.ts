@@ -60,7 +60,29 @@ test('too few devices, online or eligible, and no lease are waits that say why',
   assert.match(plan({}) as string, /no regional node/)
 })
 
-test('no plan asks a shard for more than it has, or for fewer than its goal, and goals add up to the goal', () => {
+test('as many devices are asked as the exact sum has room for, also where a larger total would give a shard less', () => {
+  // Hamilton's method: 9 over 3, 5, 10, 1, 2 gives the fourth shard its one device, 11 gives it none.
+  const counts = [3, 5, 10, 1, 2]
+  const asked = planAttempt(
+    CohortSize.parse({ goal: 9, overSelection: 1.2 }),
+    counts.map((count, index) => shard(`r${index}`, count)),
+  )
+  assert.ok(asked.kind === 'open')
+  assert.equal(asked.select, 11)
+  assert.deepEqual(
+    asked.shards.map(({ goal, select }) => [goal, select]),
+    // Twelve are left over the goal: 2, 3, 6, 0, 1. Two more go 0.33, 0.5, 1, 0, 0.17.
+    [
+      [1, 1],
+      [2, 3],
+      [4, 5],
+      [1, 1],
+      [1, 1],
+    ],
+  )
+})
+
+test('no plan asks a shard for more than it has, or for fewer than its goal, and both add up', () => {
   const sizes = fc.record({
     goal: fc.option(fc.integer({ min: 1, max: 200 })),
     fraction: fc.double({ min: 0.001, max: 1, noNaN: true }),
@@ -77,9 +99,8 @@ test('no plan asks a shard for more than it has, or for fewer than its goal, and
       const within = result.shards.every(
         ({ region, goal, select }) => goal <= select && select <= (eligible[Number(region.slice(1))] as number),
       )
-      return (
-        within && result.shards.reduce((sum, { goal }) => sum + goal, 0) === result.goal && result.goal <= result.select
-      )
+      const total = (of: 'goal' | 'select') => result.shards.reduce((sum, plan) => sum + plan[of], 0)
+      return within && total('goal') === result.goal && total('select') === result.select
     }),
   )
 })

@@ -47,13 +47,19 @@ export const planAttempt = (size: CohortSize, capacities: readonly ShardCapacity
   }
   const goal = Math.min(eligible, size.goal ?? Math.max(size.quorum, ceilOfShare(size.fraction, eligible)))
   const select = overSelection(goal, size.overSelection, eligible)
-  const weights = capacities.map(shard => shard.eligible)
-  const goals = apportion(goal, weights)
-  const selects = apportion(select, weights)
+  const goals = apportion(
+    goal,
+    capacities.map(shard => shard.eligible),
+  )
+  // What is asked beyond the goal is divided by itself: largest remainders of two totals may give a shard less of the larger
+  // one, and its goal on top would ask more devices than the exact sum has room for.
+  const extras = apportion(
+    select - goal,
+    capacities.map((shard, index) => shard.eligible - (goals[index] as number)),
+  )
   const shards = capacities.map(({ region, shard, epoch }, index) => {
     const shardGoal = goals[index] as number
-    // Largest remainders of two totals may differ by one device in the wrong direction.
-    return { region, shard, epoch, goal: shardGoal, select: Math.max(shardGoal, selects[index] as number) }
+    return { region, shard, epoch, goal: shardGoal, select: shardGoal + (extras[index] as number) }
   })
   return { kind: 'open', goal, select, shards: shards.filter(shard => shard.select > 0) }
 }
