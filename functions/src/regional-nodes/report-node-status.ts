@@ -6,6 +6,9 @@ import { readAnswer } from './read-answer.ts'
 import { recordProgress } from './record-progress.ts'
 import { renewLeases } from './renew-leases.ts'
 
+/** A node waits 4 s for its answer; without one its leases run out, so much due work must not cost it that. */
+const dueWorkMillis = 1500
+
 /**
  * A node's heartbeat: leases, progress and presence in, everything that the node must know out. What it makes due (a task
  * that waited for its devices, say) is done before the answer is read.
@@ -21,6 +24,7 @@ export const reportNodeStatus =
       return caller
     })
     // The leases are renewed; the node must hear of it even if other work fails here.
-    await runDueWork(context, signal).catch(error => log.error({ error }, 'due work failed; the next call tries again'))
+    const time = AbortSignal.any([signal, AbortSignal.timeout(dueWorkMillis)])
+    await runDueWork(context, time).catch(error => log.error({ error }, 'due work failed; the next call tries again'))
     return context.database.transaction(sql => readAnswer(sql, caller, body))
   }

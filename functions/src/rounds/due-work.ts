@@ -31,7 +31,7 @@ type DueItem =
 export const runDueWork = async (context: Context, signal?: AbortSignal): Promise<number> => {
   const items = await context.database.read(findDueWork)
   for (const item of items) {
-    signal?.throwIfAborted()
+    if (signal?.aborted) break
     try {
       if (item.kind === 'relay') await context.wakeRelay()
       else await context.database.transaction(sql => runItem(context, sql, item))
@@ -44,11 +44,12 @@ export const runDueWork = async (context: Context, signal?: AbortSignal): Promis
   return items.length
 }
 
+// Tasks that wait are drawn: in a fixed order those at the front, which may wait for long, would keep others from their turn.
 const findDueWork = (sql: Sql): Promise<DueItem[]> => sql<DueItem[]>`
   (select 'open' as kind, t.id as task, null::integer as round, null::integer as attempt, null::uuid as evaluation
     from task t where t.state in ('queued', 'running')
       and not exists (select from round_attempt a where a.task = t.id and a.state in ('open', 'collecting', 'closing'))
-    order by t.waiting_since limit ${mostItems})
+    order by random() limit ${mostItems})
   union all
   (select 'deadline', task, round, attempt, null from round_attempt
     where state in ('open', 'collecting') and deadline < now() - make_interval(secs => ${shardGraceSeconds}) limit ${mostItems})

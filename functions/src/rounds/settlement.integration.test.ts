@@ -276,3 +276,26 @@ test('a task with a defect holds up neither the due work of others nor the event
   assert.equal((await federation.getTask(late.id)).state, 'failed')
   assert.equal((await federation.getTask(broken.id)).state, 'running')
 })
+
+test('tasks that wait for devices in vain do not keep another one from its turn', async () => {
+  const federation = await begin({ north: { trainers: 1 }, south: { trainers: 2 } })
+  const inNorth = { regions: ['north'], cohort: { dataset: 'mnist', size: { minimumToStart: 2 } } }
+  for (let index = 0; index < 60; index += 1) await federation.createTask({ name: `waits ${index}`, ...inNorth })
+  await db.sql`update region_shard set devices_online = 0 where region = 'south'`
+  const task = await federation.createTask({ name: 'waits last', regions: ['south'] })
+  assert.equal(task.state, 'queued')
+  // Of 61 tasks 50 are looked at; the chance that this one is left out forty times is below 1e-29.
+  for (let call = 0; call < 40 && (await federation.getTask(task.id)).state === 'queued'; call += 1)
+    await federation.status(federation.nodeOf('south'))
+  assert.equal((await federation.getTask(task.id)).state, 'running')
+})
+
+test('due work stops when its time is over, and the next call does it', async () => {
+  const federation = await begin({ north: { trainers: 2 } })
+  const task = await federation.createTask({ attempts: 1 })
+  await passDeadline()
+  assert.equal(await runDueWork(federation.context, AbortSignal.abort()), 1)
+  assert.equal((await federation.getTask(task.id)).state, 'running')
+  assert.equal(await runDueWork(federation.context), 1)
+  assert.equal((await federation.getTask(task.id)).state, 'failed')
+})
