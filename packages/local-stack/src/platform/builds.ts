@@ -1,21 +1,23 @@
 import { createHash } from 'node:crypto'
-import { access, glob, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { access, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runCommand } from '../processes/run-command.ts'
 import { lockCache } from '../settings/cache-lock.ts'
 
 /** Deployables that run as bundles, on one machine as in the cloud. */
 const deployables = ['functions', 'regional-node', 'edge-agent'] as const
-const sources = `{${['packages/*', ...deployables].join(',')}}/{src,build.ts,package.json}`
+const folders = `{${['packages/*', ...deployables].join(',')}}`
+const sources = [
+  `${folders}/{build.ts,package.json}`,
+  `${folders}/src/**/*.{ts,json,wasm}`,
+  // The build lays them beside the bundle that applies them.
+  'functions/migrations/*.sql',
+]
 
-/** sha256 over every source file and the lockfile: the same sources, the same bundles. */
+/** sha256 over all that a bundle is made of, and the lockfile: the same sources, the same bundles. */
 const sourcesHash = async (root: string): Promise<string> => {
   const files: string[] = ['package-lock.json']
-  for await (const file of glob([`${sources}`, `{packages/*,${deployables.join(',')}}/src/**/*.{ts,json,wasm}`], {
-    cwd: root,
-  })) {
-    if (!file.endsWith('.test.ts') && /\.\w+$/.test(file)) files.push(file)
-  }
+  for await (const file of glob(sources, { cwd: root })) if (!file.endsWith('.test.ts')) files.push(file)
   const hash = createHash('sha256')
   for (const file of files.sort())
     hash
@@ -46,16 +48,19 @@ export const ensureBuilds = async (root: string, signal: AbortSignal): Promise<b
       ),
     ).then(found => found.every(Boolean)))
   if (isBuilt) return false
-  await Promise.all(
-    deployables.map(name =>
-      runCommand(process.execPath, ['build.ts'], {
-        cwd: join(root, name),
-        env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
-        deadlineSeconds: 120,
-        signal,
-      }),
-    ),
+  // What is there fits no sources any more until all is built, also not those of the build before.
+  await rm(stampFile, { force: true })
+  const builds = deployables.map(name =>
+    runCommand(process.execPath, ['build.ts'], {
+      cwd: join(root, name),
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+      deadlineSeconds: 120,
+      signal,
+    }),
   )
+  // The lock is held until none of them writes any more.
+  await Promise.allSettled(builds)
+  await Promise.all(builds)
   await writeFile(stampFile, wanted)
   return true
 }
