@@ -85,7 +85,7 @@ export const ensureInstalled = () => {
   if (isInstalled(stamp)) return exitCodes.completed
   return withLock(() => {
     if (isInstalled(stamp)) return exitCodes.completed
-    process.stderr.write('Installing packages: about 260 MB to download, 1 GB on disk; about a minute.\n')
+    process.stderr.write('Installing packages: about 380 MB to download, 1 GB on disk; takes a minute or two.\n')
     const started = Date.now()
     if (runNpm(['ci', '--loglevel=error']) !== 0) {
       process.stderr.write('npm ci failed (see above). Mend that, then run the same command again.\n')
