@@ -11,21 +11,24 @@ import { ParticipationListError, participationLines } from './participation-line
 const maxListBytes = 512 * 1024 * 1024
 const batchRows = 500
 
+type Progress = { readonly signal: AbortSignal; readonly onProgress: () => Promise<void> }
+
 /**
  * Takes the participation lists of an attempt's shards from object storage into the database, in batches, so that memory
  * does not follow the number of devices. Taking a list in again changes nothing. A list that is not what its shard declared
  * is left out and logged: it is a report, and the sum does not depend on it.
+ * @param onProgress called after each batch
  */
 export const importParticipation = async (
   context: Context,
   ref: AttemptRef,
   shards: readonly SummedShard[],
-  signal: AbortSignal,
+  progress: Progress,
 ): Promise<void> => {
   for (const { region, shard, participation } of shards) {
     if (participation === null || participation.bytes === 0) continue
     try {
-      await importList(context, ref, region, participation, signal)
+      await importList(context, ref, region, participation, progress)
     } catch (error) {
       const left = error instanceof ParticipationListError || error instanceof TributaryError
       if (!left || (error instanceof TributaryError && error.code === 'UNAVAILABLE')) throw error
@@ -39,7 +42,7 @@ const importList = async (
   ref: AttemptRef,
   region: string,
   list: ObjectRef,
-  signal: AbortSignal,
+  { signal, onProgress }: Progress,
 ): Promise<void> => {
   if (list.bytes > maxListBytes) throw new ParticipationListError(`${list.bytes} bytes, at most ${maxListBytes}`)
   // Read twice: nothing is taken from a list before all of it is known to be the declared one, and no transaction waits
@@ -56,8 +59,10 @@ const importList = async (
     if (batch.length < batchRows) continue
     await database.transaction(sql => insertRows(sql, ref, region, batch))
     batch = []
+    await onProgress()
   }
   await database.transaction(sql => insertRows(sql, ref, region, batch))
+  await onProgress()
 }
 
 const insertRows = async (

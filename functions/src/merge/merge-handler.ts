@@ -28,10 +28,11 @@ export const mergeHandler =
     const ref = AttemptRef.parse(payload)
     const input = await context.database.read(sql => readMergeInput(sql, ref))
     if (input === undefined || (input.state !== 'closing' && input.state !== 'abandoned')) return 'nothing'
-    await importParticipation(context, ref, input.shards, signal)
+    const beat = heartbeat(context, ref)
+    await importParticipation(context, ref, input.shards, { signal, onProgress: beat })
     if (input.state === 'abandoned') return 'nothing'
     try {
-      return await mergeAttempt(context, ref, input, signal)
+      return await mergeAttempt(context, ref, input, { signal, onProgress: beat })
     } catch (error) {
       if (!isLastingMergeError(error)) throw error
       context.log.error({ error, ...ref }, 'the attempt cannot be merged')
@@ -43,13 +44,12 @@ const mergeAttempt = async (
   context: Context,
   ref: AttemptRef,
   input: MergeInput,
-  signal: AbortSignal,
+  progress: { signal: AbortSignal; onProgress: () => Promise<void> },
 ): Promise<MergeOutcome> => {
   const started = performance.now()
-  const beat = heartbeat(context, ref)
-  const manifest = await readManifest(context, input.descriptor.manifest, signal)
+  const manifest = await readManifest(context, input.descriptor.manifest, progress.signal)
   const objectKey = `models/${input.model}/tasks/${ref.task}/${ref.round}-${ref.attempt}.safetensors`
-  const written = await mergeModel(context.store, manifest, input, objectKey, { signal, onProgress: beat })
+  const written = await mergeModel(context.store, manifest, input, objectKey, progress)
   const version = await context.database.transaction(sql => commitMerge(context, sql, ref, { ...written, objectKey }))
   if (version === null) return 'nothing'
   const millis = Math.round(performance.now() - started)

@@ -9,6 +9,8 @@ import { exampleSum, exampleWeights } from '../testing/example-model.ts'
 import { RoundFederation, type ShardResult } from '../testing/round-federation.ts'
 import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
 import { startTestStore, type TestStore } from '../testing/test-store.ts'
+import { importParticipation } from './import-participation.ts'
+import { readMergeInput } from './merge-input.ts'
 import { mergeModel } from './merge-model.ts'
 
 let db: TestDatabase
@@ -144,6 +146,22 @@ test('a long participation list is taken in whole, and only once', async () => {
   await Promise.all([federation.merge(ref), federation.merge(ref)])
   const [row] = await db.sql`select count(*)::integer as rows, sum(examples)::integer as examples from participation`
   assert.deepEqual(row, { rows: 1201, examples: (1200 * 1201) / 2 })
+})
+
+test('taking in long participation lists shows that the merge lives', async () => {
+  const lines = Array.from({ length: 1201 }, (_, index) => ({
+    device: `01890000-0000-7000-8000-${String(index).padStart(12, '0')}`,
+    label: `device-${index}`,
+    verdict: 'accepted' as const,
+  }))
+  const { federation, ref } = await closed({ ...some, lines })
+  const input = await db.database.read(sql => readMergeInput(sql, ref))
+  assert.ok(input)
+  const taken: number[] = []
+  const onProgress = async () => void taken.push((await db.sql`select 1 from participation`).length)
+  const signal = AbortSignal.timeout(30_000)
+  await importParticipation(federation.context, ref, input.shards, { signal, onProgress })
+  assert.deepEqual(taken, [500, 1000, 1201])
 })
 
 test('a participation list that is not what its shard declared is left out, and the round counts', async () => {
