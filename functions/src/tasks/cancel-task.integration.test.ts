@@ -54,8 +54,27 @@ test('nodes of a cancelled task hear that its attempt is settled, and its late s
   assert.deepEqual(answer.settled, [{ ...ref, outcome: 'cancelled' }])
   assert.deepEqual(answer.attempts, [])
   await federation.deliver(late)
-  assert.deepEqual(federation.merges, [])
+  await federation.runMerges()
+  assert.equal((await db.sql`select 1 from model_version`).length, 1)
   assert.equal((await federation.getTask(task.id)).history[0]?.accepted, 0)
+})
+
+test('who took part in the shards that had reported is kept when the task is cancelled', async () => {
+  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 1 }, south: { trainers: 1 } })
+  await federation.comeUp()
+  const task = await federation.createTask()
+  const device = federation.devices[0] as { id: string }
+  const lines = [{ device: device.id, label: 'north-0', verdict: 'invalid' as const, code: 'NOT_FINITE' }]
+  await federation.deliver(
+    await federation.summed(await openedIn(federation), { sum: null, weight: 0, accepted: 0, lines }),
+  )
+  await federation.cancelTask(task.id)
+  await federation.runMerges()
+  assert.deepEqual(
+    [...(await db.sql`select label, code from participation`)],
+    [{ label: 'north-0', code: 'NOT_FINITE' }],
+  )
+  assert.equal((await federation.getTask(task.id)).state, 'cancelled')
 })
 
 test('a task cancelled while it merges keeps its version', async () => {

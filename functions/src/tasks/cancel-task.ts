@@ -1,4 +1,5 @@
 import { TributaryError } from '@tributary/contracts/errors'
+import { attemptKey } from '@tributary/contracts/ids'
 import type { Context } from '../context.ts'
 import type { Handler } from '../http/handler.ts'
 import { announceTask } from '../rounds/announce-task.ts'
@@ -28,6 +29,8 @@ export const cancelTask =
     if (live !== undefined) {
       await moveAttempt(context, sql, live, 'abandon', { actor, reason })
       await announceTask(context, sql, task.id, 'task.cancelled', { task: task.id })
+      // Commits nothing any more, but takes in who took part in the shards that had reported.
+      sql.afterCommit(`merge ${attemptKey(live)}`, () => context.startMerge(live))
     }
     return taskView((await lockTask(sql, task.id)) as TaskRow)
   }
