@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { after, before, suite, test } from 'node:test'
 import { TributaryError } from '@tributary/contracts/errors'
+import { startTcpProxy } from '../testing/tcp-proxy.ts'
 import { startTestStore, type TestStore } from '../testing/test-store.ts'
 import type { ObjectStore } from './object-store.ts'
+import { S3ObjectStore } from './s3-object-store.ts'
 import { partBytes } from './s3-object-writer.ts'
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
@@ -28,6 +30,20 @@ suite('the object store', { timeout: 60_000 }, () => {
     for await (const chunk of await store.read('a/whole.bin')) chunks.push(chunk)
     assert.deepEqual(Buffer.concat(chunks), bytes)
     assert.equal((await store.readRange('a/whole.bin', { start: 5, end: 5 })).length, 0)
+  })
+
+  test('does not wait for a connection that has fallen silent', { timeout: 4000 }, async () => {
+    const endpoint = process.env.AWS_ENDPOINT_URL_S3
+    await using proxy = await startTcpProxy(Number(new URL(endpoint ?? '').port))
+    process.env.AWS_ENDPOINT_URL_S3 = `http://127.0.0.1:${proxy.port}`
+    const behind = new S3ObjectStore({ bucket: 'test', pathStyle: true, stallMillis: 300 })
+    // The SDK reads the environment with its first request.
+    await behind.put('a/silent.bin', Uint8Array.of(1, 2, 3)).finally(() => {
+      process.env.AWS_ENDPOINT_URL_S3 = endpoint
+    })
+    assert.ok(proxy.connections() > 0)
+    proxy.silence()
+    assert.deepEqual([...(await behind.readAll('a/silent.bin', 3))], [1, 2, 3])
   })
 
   test('knows what is not there and refuses what is too large', async () => {

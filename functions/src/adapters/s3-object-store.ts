@@ -13,14 +13,19 @@ import type { Upload } from '@tributary/contracts/models'
 import type { ByteRange, ObjectHead, ObjectStore, ObjectWriter, WrittenObject } from './object-store.ts'
 import { S3ObjectWriter } from './s3-object-writer.ts'
 
+const connectMillis = 3000
+
 /** Amazon S3 or an endpoint of its protocol (AWS_ENDPOINT_URL_S3). */
 export class S3ObjectStore implements ObjectStore {
   readonly #client: S3Client
   readonly #presigner: S3Client
   readonly #bucket: string
 
-  constructor(options: { bucket: string; pathStyle: boolean }) {
-    const common = { forcePathStyle: options.pathStyle, maxAttempts: 4 }
+  /** @param options.stallMillis a request on which nothing moves for so long is tried again on another connection */
+  constructor(options: { bucket: string; pathStyle: boolean; stallMillis?: number }) {
+    const { pathStyle, stallMillis = 8000 } = options
+    const requestHandler = { connectionTimeout: connectMillis, socketTimeout: stallMillis }
+    const common = { forcePathStyle: pathStyle, maxAttempts: 4, requestHandler }
     this.#client = new S3Client(common)
     // Otherwise the presigned URL demands a CRC that no plain uploader sends.
     this.#presigner = new S3Client({ ...common, requestChecksumCalculation: 'WHEN_REQUIRED' })
