@@ -32,7 +32,9 @@ export class ApiRefusedError extends Error {
   }
 }
 
-const attempts = 5
+/** Ten seconds in all: a control plane that failed is back by then. */
+const attempts = 9
+const longestPauseMillis = 2000
 const callTimeoutMillis = 20_000
 const isTransient = (status: number): boolean => status === 429 || status === 502 || status === 503
 
@@ -53,14 +55,15 @@ export class ApiClient {
   async call<Name extends RouteName>(name: Name, options: CallOptions<Name> = {}): Promise<AnswerOf<Name>> {
     const idempotencyKey = randomUUID()
     for (let attempt = 1; ; attempt += 1) {
-      const refused = await this.#try(name, options, idempotencyKey)
-      if (refused.ok) return refused.answer
-      if (attempt >= attempts || !isTransient(refused.error.status)) throw refused.error
-      await delay(
-        100 * 2 ** attempt * (0.5 + Math.random()),
-        undefined,
-        options.signal ? { signal: options.signal } : {},
-      )
+      const tried = await this.#try(name, options, idempotencyKey).catch((error: unknown) => {
+        // `fetch` says so where the connection is refused or lost; every mutation has its key, so it may have come through.
+        if (error instanceof TypeError) return { ok: false, isTransient: true, error } as const
+        throw error
+      })
+      if (tried.ok) return tried.answer
+      if (attempt >= attempts || !tried.isTransient) throw tried.error
+      const millis = Math.min(longestPauseMillis, 100 * 2 ** attempt) * (0.5 + Math.random())
+      await delay(millis, undefined, options.signal ? { signal: options.signal } : {})
     }
   }
 
@@ -68,7 +71,7 @@ export class ApiClient {
     name: Name,
     options: CallOptions<Name>,
     idempotencyKey: string,
-  ): Promise<{ ok: true; answer: AnswerOf<Name> } | { ok: false; error: ApiRefusedError }> {
+  ): Promise<{ ok: true; answer: AnswerOf<Name> } | { ok: false; isTransient: boolean; error: ApiRefusedError }> {
     const route = routes[name]
     const path = route.path.replace(/\{(\w+)\}/g, (_, key: string) => encodeURIComponent(options.params?.[key] ?? ''))
     const url = new URL(path, this.#url)
@@ -87,7 +90,8 @@ export class ApiClient {
     const text = await answer.text()
     if (!answer.ok) {
       const problem = Problem.safeParse(parseJson(text))
-      return { ok: false, error: new ApiRefusedError(name, answer.status, problem.success ? problem.data : undefined) }
+      const error = new ApiRefusedError(name, answer.status, problem.success ? problem.data : undefined)
+      return { ok: false, isTransient: isTransient(answer.status), error }
     }
     return { ok: true, answer: route.answer.parse(text === '' ? undefined : parseJson(text)) as AnswerOf<Name> }
   }
