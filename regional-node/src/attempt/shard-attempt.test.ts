@@ -43,7 +43,7 @@ test('at the goal the shard stores the exact weighted sum and the participation 
   assert.equal((await shard.push(descriptor, 2, second, { examples: 5n })).code, ACCEPTED)
   assert.equal((await shard.push(descriptor, 1, first, { examples: 3n })).code, ACCEPTED)
   const event = await shard.summed()
-  assert.deepEqual([event.accepted, event.selected, event.weight], [2, 2, '8'])
+  assert.deepEqual([event.accepted, event.empty, event.selected, event.weight], [2, 0, 2, '8'])
   assert.deepEqual(event.metrics, { examples: '8', loss_q20: '10' })
   const key = `sums/${descriptor.task}/1-1/north-0-1`
   assert.equal(event.sum?.objectKey, `${key}.safetensors`)
@@ -119,7 +119,7 @@ test('the deadline is a timer: the shard closes without a new arrival, with what
   assert.equal((await shard.push(descriptor, 3, first)).code, LATE)
 })
 
-test('with nothing accepted the shard says so: no sum, weight 0', async () => {
+test('with nothing accepted the shard says so: no sum, weight 0, and how many had no examples', async () => {
   await using shard = await TestShard.open()
   const descriptor = sampleDescriptor(shard.clock.now())
   shard.online(1)
@@ -130,7 +130,7 @@ test('with nothing accepted the shard says so: no sum, weight 0', async () => {
   const refused = await shard.push(descriptor, 2, sampleUpdate([Number.NaN, 0, 0], [0, 0]))
   assert.deepEqual([refused.code, refused.errorCode, refused.tensor], [INVALID, 'NOT_FINITE', 'w'])
   const event = await shard.summed()
-  assert.deepEqual([event.sum, event.weight, event.accepted], [null, '0', 0])
+  assert.deepEqual([event.sum, event.weight, event.accepted, event.empty], [null, '0', 0, 1])
   const list = listOf(shard.store.objects.get(event.participation.objectKey))
   assert.deepEqual(
     list.map(({ verdict, code }) => [verdict, code]),

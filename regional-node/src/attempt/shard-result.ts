@@ -46,7 +46,7 @@ const storeResult = async (
  * @param sum null where no update of weight above zero was accepted
  */
 export const storeShardResult = async (
-  { descriptor, plan, reports, selected, accepted }: ShardState,
+  { descriptor, plan, reports, selected, accepted, empty }: ShardState,
   sum: ShardSum | null,
   participation: string,
   { folder, node, store, signal }: { folder: string; node: string; store: ObjectStore; signal: AbortSignal },
@@ -85,6 +85,7 @@ export const storeShardResult = async (
     weight: `${stored === null ? 0n : (sum?.totals.weight ?? 0n)}`,
     accepted,
     selected: selected.size,
+    empty,
     metrics: sumMetrics(metrics),
   }
 }
