@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 
 /** A regional node as its own process. */
 export class NodeProcess {
@@ -18,7 +19,7 @@ export class NodeProcess {
 
   /** Starts it and waits, 20 s at most, until it is up. */
   static async start(environment: Record<string, string>): Promise<NodeProcess> {
-    const main = new URL('../main.ts', import.meta.url).pathname
+    const main = fileURLToPath(new URL('../main.ts', import.meta.url))
     const child = spawn(process.execPath, [main], { env: environment, stdio: ['pipe', 'pipe', 'pipe'] })
     const output: string[] = []
     createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', line => output.push(line))
