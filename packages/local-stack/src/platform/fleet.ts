@@ -21,16 +21,29 @@ export const planFleet = (devices: number, regions: number): readonly FleetDevic
 
 const parallel = 8
 
-/** Runs an action for each item, at most eight at once. */
+/**
+ * Runs an action for each item, at most eight at once. After a failure no other is begun, and those under way have ended when
+ * it throws: what they started is known to whoever stops it.
+ */
 export const forEachParallel = async <Item>(
   items: readonly Item[],
   action: (item: Item, index: number) => Promise<void>,
 ): Promise<void> => {
   let next = 0
+  let hasFailed = false
   const lane = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) await action(items[index] as Item, index)
+    for (let index = next++; index < items.length && !hasFailed; index = next++) {
+      try {
+        await action(items[index] as Item, index)
+      } catch (error) {
+        hasFailed = true
+        throw error
+      }
+    }
   }
-  await Promise.all(Array.from({ length: Math.min(parallel, items.length) }, lane))
+  const lanes = Array.from({ length: Math.min(parallel, items.length) }, lane)
+  await Promise.allSettled(lanes)
+  await Promise.all(lanes)
 }
 
 /** Registers the regions that are not there yet. */
