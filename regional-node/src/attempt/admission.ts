@@ -1,4 +1,10 @@
-import { Codec, type UpdateHeader, UpdateKind, type Verdict } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import {
+  Codec,
+  type UpdateHeader,
+  UpdateKind,
+  type Verdict,
+  VerdictCode,
+} from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { Sha256 } from '@tributary/contracts/ids'
 import type { WorkToken } from '@tributary/contracts/work-token'
 import { InvalidUpdateError } from '@tributary/learning/update/invalid-update-error'
@@ -58,7 +64,10 @@ export const admitUpdate = async (
   const token = await readTrainingToken(context.tokens, header.token, device)
   if (token === null) return refused(verdicts.unauthorised())
   const place = await findAttempt(context, token, header.sha256)
-  if ('verdict' in place) return refused(place.verdict)
+  if ('verdict' in place) {
+    if (place.verdict.code === VerdictCode.LATE) context.attempts.find(token, token.shard)?.noteLate(device.device)
+    return refused(place.verdict)
+  }
   const { attempt } = place
   const fault = headerFault(header, token)
   if (fault !== null) {

@@ -6,13 +6,21 @@ export type Fault = { readonly code: string; readonly detail: string }
 
 /**
  * Who took part and how it ended: one JSON object a line, ordered by device id.
+ * @param late devices that began to send after the shard had closed
  * @param uploading devices of which a part of an update is there: they were too late
  * @param faults last refusal of devices that did not report in the end
  */
 export const participationLines = (
   { selected, reports }: ShardState,
-  uploading: (device: string) => boolean,
-  faults: ReadonlyMap<string, Fault>,
+  {
+    late,
+    uploading,
+    faults,
+  }: {
+    late: ReadonlySet<string>
+    uploading: (device: string) => boolean
+    faults: ReadonlyMap<string, Fault>
+  },
 ): string => {
   const rows = [...selected].map(([device, label]): Participation => {
     const report = reports.get(device)
@@ -25,6 +33,7 @@ export const participationLines = (
       const { code, detail, bytes, sha256 } = report
       return { device, label, verdict: 'invalid', code, detail: detail.slice(0, 500), bytes, sha256 }
     }
+    if (late.has(device)) return { device, label, verdict: 'late' }
     const fault = faults.get(device)
     if (fault !== undefined) return { device, label, verdict: 'invalid', ...fault }
     return { device, label, verdict: uploading(device) ? 'late' : 'no-show' }

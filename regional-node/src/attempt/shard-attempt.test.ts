@@ -119,6 +119,29 @@ test('the deadline is a timer: the shard closes without a new arrival, with what
   assert.equal((await shard.push(descriptor, 3, first)).code, LATE)
 })
 
+test('who sends after the close is listed as late until the list is written, not as a no-show', async () => {
+  await using shard = await TestShard.open()
+  const descriptor = sampleDescriptor(shard.clock.now(), { goal: 1, select: 3 })
+  for (const number of [1, 2, 3]) shard.online(number)
+  const stored = Promise.withResolvers<void>()
+  const write = shard.store.write.bind(shard.store)
+  shard.store.write = async (file, object) => {
+    if (object.objectKey.endsWith('.safetensors')) await stored.promise
+    return write(file, object)
+  }
+  await shard.opened(descriptor)
+  await shard.push(descriptor, 1, first)
+  assert.equal((await shard.push(descriptor, 2, second)).code, LATE)
+  stored.resolve()
+  const event = await shard.summed()
+  assert.equal((await shard.push(descriptor, 3, second)).code, LATE)
+  const list = listOf(shard.store.objects.get(event.participation.objectKey))
+  assert.deepEqual(
+    list.map(({ verdict }) => verdict),
+    ['accepted', 'late', 'no-show'],
+  )
+})
+
 test('with nothing accepted the shard says so: no sum, weight 0, and how many had no examples', async () => {
   await using shard = await TestShard.open()
   const descriptor = sampleDescriptor(shard.clock.now())

@@ -39,6 +39,7 @@ export class ShardAttempt {
   readonly #log: WriteAheadLog
   readonly #stop = new AbortController()
   readonly #faults = new Map<string, Fault>()
+  readonly #late = new Set<string>()
   /** Appends that are not durable yet, by device. */
   readonly #committing = new Map<string, Promise<void>>()
   readonly #adding = new Set<Promise<void>>()
@@ -186,6 +187,11 @@ export class ShardAttempt {
       device,
       code: fault.code,
     })
+  }
+
+  /** Remembers a selected device that sent only after the shard had closed, for the participation list. */
+  noteLate(device: string): void {
+    if (this.state.closing !== undefined && this.state.awaits(device)) this.#late.add(device)
   }
 
   /** Ends the work and keeps what is on disk, for a restart. */
@@ -336,7 +342,12 @@ export class ShardAttempt {
     for (let tries = 0; ; tries += 1) {
       await this.#leaseHeld(signal)
       try {
-        const list = participationLines(this.state, device => this.spool.has(device), this.#faults)
+        const list = () =>
+          participationLines(this.state, {
+            late: this.#late,
+            uploading: device => this.spool.has(device),
+            faults: this.#faults,
+          })
         const where = { folder: this.#folder, node: identity.id, store, signal }
         const event = await storeShardResult(this.state, this.#prepared?.sum ?? null, list, where)
         await this.#append({ kind: 'summed', event })

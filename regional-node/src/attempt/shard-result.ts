@@ -42,13 +42,14 @@ const storeResult = async (
 
 /**
  * Stores what a closed shard contributes, the sum and the participation list, and returns the event that tells central.
- * May be done again: the same log gives the same bytes under the same keys.
+ * May be done again: the same log gives the same sum under the same keys.
  * @param sum null where no update of weight above zero was accepted
+ * @param participation the list's lines, asked for at the last moment: who is late shows until then
  */
 export const storeShardResult = async (
   { descriptor, plan, reports, selected, accepted, empty }: ShardState,
   sum: ShardSum | null,
-  participation: string,
+  participation: () => string,
   { folder, node, store, signal }: { folder: string; node: string; store: ObjectStore; signal: AbortSignal },
 ): Promise<ShardSummed> => {
   const { task, round, attempt } = descriptor
@@ -61,7 +62,7 @@ export const storeShardResult = async (
     sum === null || accepted === 0
       ? null
       : await storeResult(join(folder, 'sum.safetensors'), `${key}.safetensors`, sum.chunks(), store, signal)
-  const list = [Buffer.from(participation)]
+  const list = [Buffer.from(participation())]
   const listed = await storeResult(
     join(folder, 'participation.jsonl'),
     `${key}.participation.jsonl`,
