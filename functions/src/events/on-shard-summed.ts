@@ -22,7 +22,7 @@ export const onShardSummed = async (context: Context, sql: Transaction, event: S
     update attempt_shard set state = 'summed', object_key = ${sum?.objectKey ?? null}, sha256 = ${sum?.sha256 ?? null},
       bytes = ${sum?.bytes ?? null}, participation_key = ${participation.objectKey},
       participation_sha256 = ${participation.sha256}, participation_bytes = ${participation.bytes},
-      weight = ${event.weight}, accepted = ${event.accepted}, selected = ${event.selected}, empty = ${event.empty ?? null},
+      weight = ${event.weight}, accepted = ${event.accepted}, selected = ${event.selected}, empty = ${event.empty},
       metrics = ${sql.json(asJson(event.metrics))}
     where task = ${task} and round = ${round} and attempt = ${attempt} and region = ${region} and shard = ${shard}`
   await decideAttempt(context, sql, known.task, { task, round, attempt })

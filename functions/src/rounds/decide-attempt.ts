@@ -25,10 +25,10 @@ export const decideAttempt = async (
     select state, deadline + make_interval(secs => ${shardGraceSeconds}) <= now() as overdue from round_attempt
     where task = ${ref.task} and round = ${ref.round} and attempt = ${ref.attempt} for update`
   if (attempt === undefined || (attempt.state !== 'open' && attempt.state !== 'collecting')) return
-  const [shards] = await sql<{ missing: number; accepted: number; empty: number | null; weight: string }[]>`
+  const [shards] = await sql<{ missing: number; accepted: number; empty: number; weight: string }[]>`
     select count(*) filter (where state in ('open', 'collecting'))::integer as missing,
       coalesce(sum(accepted) filter (where state = 'summed'), 0)::integer as accepted,
-      sum(empty) filter (where state = 'summed')::integer as empty,
+      coalesce(sum(empty) filter (where state = 'summed'), 0)::integer as empty,
       coalesce(sum(weight) filter (where state = 'summed'), 0)::text as weight
     from attempt_shard where task = ${ref.task} and round = ${ref.round} and attempt = ${ref.attempt}`
   if (shards === undefined || (shards.missing > 0 && !attempt.overdue)) return

@@ -15,8 +15,3 @@ test('a round of empty updates is told from one that too few answered', () => {
   assert.equal(judgeAttempt(tally, 1)?.code, 'QUORUM_MISSED')
   assert.equal(judgeAttempt({ ...tally, accepted: 1, weight: 9n, empty: 5 }, 2)?.code, 'QUORUM_MISSED')
 })
-
-test('where no shard counts empty updates, weight zero of complete shards is taken for them', () => {
-  assert.equal(judgeAttempt({ ...tally, empty: null }, 1)?.code, 'ZERO_TOTAL_WEIGHT')
-  assert.equal(judgeAttempt({ ...tally, empty: null, missing: 1 }, 1)?.code, 'QUORUM_MISSED')
-})

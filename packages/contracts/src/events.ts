@@ -20,7 +20,7 @@ export const ShardSummed = shardOfAttempt.extend({
   accepted: z.int().nonnegative(),
   selected: z.int().nonnegative(),
   /** Devices that reported no examples: listed, weight 0. Tells a round without data from one that nobody answered. */
-  empty: z.int().nonnegative().optional(),
+  empty: z.int().nonnegative(),
   /** Training metrics, summed over accepted updates. */
   metrics: MetricSums,
 })
