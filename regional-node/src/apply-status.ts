@@ -13,10 +13,14 @@ export type StatusTargets = {
   readonly directory: DeviceDirectory
 }
 
-/** Takes over central's answer: leases, then what is settled, then what is open. The level of which commands are the edges. */
+/**
+ * Takes over central's answer: leases, then what is settled, then what is open. The level of which commands are the edges.
+ * True where a lease is new: the request was made without the shard, so central does not know yet who is online there.
+ */
 export const applyStatus =
   ({ leases, folders, attempts, evaluations, directory }: StatusTargets) =>
-  async (answer: NodeStatusAnswer, sentAt: number): Promise<void> => {
+  async (answer: NodeStatusAnswer, sentAt: number): Promise<boolean> => {
+    let isNew = false
     directory.apply(answer)
     for (const { shard, epoch } of answer.leases) {
       if (folders.epochOf(shard) === epoch) continue
@@ -24,6 +28,7 @@ export const applyStatus =
       await attempts.voidShard(shard)
       await evaluations.voidShard(shard)
       await folders.begin(shard, epoch)
+      isNew = true
     }
     leases.renew(answer, sentAt)
     for (const { shard } of answer.leases) {
@@ -35,4 +40,5 @@ export const applyStatus =
     for (const id of answer.settledEvaluations) await evaluations.settle(id)
     for (const descriptor of answer.attempts) await attempts.reconcile(descriptor)
     for (const descriptor of answer.evaluations) await evaluations.reconcile(descriptor)
+    return isNew
   }

@@ -73,9 +73,10 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     device => directory.get(device) !== undefined,
     device => {
       const shard = directory.get(device)?.shard
-      if (shard !== undefined) evaluations.presenceChanged(shard)
+      if (shard === undefined) return
+      evaluations.presenceChanged(shard)
       // Central counts who is online before it opens a round.
-      status.soon()
+      if (leases.epochOf(shard) !== undefined) status.soon()
     },
   )
   const publisher = new EventPublisher(identity.id, metrics, logger)
@@ -91,6 +92,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     spoolRoom,
     publish: (type, data, signal) => publisher.publish(type, data, signal),
     notify: (devices, notice) => channel.notify(devices, notice),
+    statusChanged: () => status.soon(),
     journal,
     metrics,
     onDiskFailure: error => {
@@ -135,6 +137,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     refreshDirectory: (millis: number): Promise<void> => status.refreshed(millis),
   }
   const server = new GrpcServer(services)
+  const takeOver = applyStatus({ leases, folders, attempts, evaluations, directory })
   const status: StatusLoop = new StatusLoop(
     {
       request: statusRequest({
@@ -151,7 +154,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
       }),
       send: (request, signal) => central.status(request, signal),
       apply: async (answer, sentAt) => {
-        await applyStatus({ leases, folders, attempts, evaluations, directory })(answer, sentAt)
+        if (await takeOver(answer, sentAt)) status.soon()
         region.resolve(answer.region)
       },
     },

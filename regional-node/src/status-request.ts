@@ -23,6 +23,7 @@ export type StatusSources = {
 
 /** What the node tells central: the shards whose log is on its disk, with their epoch, progress, presence and load. */
 export const statusRequest = (node: StatusSources) => (): NodeStatusRequest => {
+  node.presence.review()
   const online = (shard: number, kind: 'trainer' | 'evaluator'): number =>
     node.directory.ofShard(shard, kind).reduce((sum, { device }) => sum + (node.presence.online(device) ? 1 : 0), 0)
   return {

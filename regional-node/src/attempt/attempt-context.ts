@@ -32,6 +32,8 @@ export type AttemptContext = {
   readonly publish: PublishEvent
   /** Hints to devices; lost ones do no harm. */
   readonly notify: (devices: Iterable<string>, notice: DeviceNotice) => void
+  /** What a status call tells changed in a way that central waits for: tell it now, not with the next call. */
+  readonly statusChanged: () => void
   readonly journal: Journal
   readonly metrics: NodeMetrics
   /** The disk does not keep what it was given: the node must stop. */

@@ -45,6 +45,7 @@ test('at the goal the shard stores the exact weighted sum and the participation 
   const event = await shard.summed()
   assert.deepEqual([event.accepted, event.empty, event.selected, event.weight], [2, 0, 2, '8'])
   assert.deepEqual(event.metrics, { examples: '8', loss_q20: '10' })
+  await until(() => shard.statusChanges === 1)
   const key = `sums/${descriptor.task}/1-1/north-0-1`
   assert.equal(event.sum?.objectKey, `${key}.safetensors`)
   const sum = sumOf(shard.store.objects.get(`${key}.safetensors`) as Buffer)

@@ -371,11 +371,12 @@ export class ShardAttempt {
 
   /** Publishes `shard.summed`, and again from time to time until the attempt is settled: central takes it once. */
   async #tellCentral(signal: AbortSignal): Promise<void> {
-    const { clock, publish } = this.#context
+    const { clock, publish, statusChanged } = this.#context
     const event = this.state.summed ?? fail('not summed')
     for (;;) {
       await this.#leaseHeld(signal)
       await publish('shard.summed', event, signal)
+      statusChanged()
       await pause(clock, repeatEventMillis, signal)
     }
   }

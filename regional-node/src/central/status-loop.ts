@@ -2,8 +2,10 @@ import { leaseTimes, type NodeStatusAnswer, type NodeStatusRequest } from '@trib
 import { backoffMillis, type Clock } from '../clock.ts'
 import type { Logger } from '../journal/logger.ts'
 
-/** Least time between two calls that are not due by the clock. */
-const leastPauseMillis = 200
+/** Least time between two calls that are not due by the clock: at most four a second. */
+const leastPauseMillis = 250
+/** Calls that one event asks of many nodes are spread over so long. */
+const jitterMillis = 50
 
 export type StatusExchange = {
   /** What to tell central now. */
@@ -21,7 +23,10 @@ export class StatusLoop {
   readonly #logger: Logger
   readonly #stop = new AbortController()
   #timer: Disposable | undefined
+  /** When the timer fires, monotonic. */
+  #due = Number.POSITIVE_INFINITY
   #running: Promise<boolean> | undefined
+  #isCalling = false
   #again = false
   #failures = 0
   #lastStart = Number.NEGATIVE_INFINITY
@@ -42,14 +47,17 @@ export class StatusLoop {
     this.#schedule(0)
   }
 
-  /** Asks for a call now; requests of the same moment share one. */
+  /** Asks for a call now; requests of the same moment share one. While central does not answer, its pauses hold. */
   soon(): void {
-    if (this.#stop.signal.aborted) return
-    if (this.#running !== undefined) {
+    if (this.#isCalling) {
       this.#again = true
       return
     }
-    this.#schedule(Math.max(0, this.#lastStart + leastPauseMillis - this.#clock.monotonic()))
+    if (this.#failures > 0) return
+    const now = this.#clock.monotonic()
+    const wait = Math.max(0, this.#lastStart + leastPauseMillis - now) + Math.random() * jitterMillis
+    // A call that is near enough stays, or a stream of requests would put it off for ever.
+    if (now + wait < this.#due - jitterMillis) this.#schedule(wait)
   }
 
   /** Resolves after the next answer to a call that begins from now on, or after `millis`. */
@@ -71,35 +79,49 @@ export class StatusLoop {
 
   /** Makes a last call, e.g. to give the leases back, and ends. Whether it succeeded. */
   async finish(): Promise<boolean> {
-    this.#timer?.[Symbol.dispose]()
+    this.#unschedule()
     await this.#running
-    this.#timer?.[Symbol.dispose]()
+    this.#unschedule()
     await this.#call()
     this.stop()
     return this.#failures === 0
   }
 
   stop(): void {
-    this.#timer?.[Symbol.dispose]()
+    this.#unschedule()
     this.#stop.abort(new Error('the node stops'))
     for (const waiter of this.#waiters) waiter()
   }
 
-  #schedule(millis: number): void {
+  #unschedule(): void {
     this.#timer?.[Symbol.dispose]()
+    this.#due = Number.POSITIVE_INFINITY
+  }
+
+  #schedule(millis: number): void {
+    this.#unschedule()
     if (this.#stop.signal.aborted) return
+    this.#due = this.#clock.monotonic() + millis
     this.#timer = this.#clock.after(millis, () => {
+      this.#due = Number.POSITIVE_INFINITY
       this.#running = this.#call()
       void this.#running.then(more => {
         this.#running = undefined
-        if (this.#failures > 0) return this.#schedule(backoffMillis(this.#failures - 1, 500, 4000))
-        const again = more || this.#again
-        this.#again = false
-        const elapsed = this.#clock.monotonic() - this.#lastStart
-        const wanted = again ? leastPauseMillis : leaseTimes.renewSeconds * 1000
-        this.#schedule(Math.max(more ? 0 : leastPauseMillis, wanted - elapsed))
+        this.#schedule(this.#pauseMillis(more))
       })
     })
+  }
+
+  /** Milliseconds until the next call, after one that left more outstanding or not. */
+  #pauseMillis(more: boolean): number {
+    const again = this.#again
+    this.#again = false
+    if (this.#failures > 0) return backoffMillis(this.#failures - 1, 500, 4000)
+    const elapsed = this.#clock.monotonic() - this.#lastStart
+    if (more) return Math.max(0, leastPauseMillis - elapsed)
+    // Drawn shorter, never longer: nodes that started together do not call together, and no lease waits.
+    const wanted = again ? leastPauseMillis : leaseTimes.renewSeconds * (0.9 + Math.random() / 10) * 1000
+    return Math.max(leastPauseMillis, wanted - elapsed) + Math.random() * (again ? jitterMillis : 0)
   }
 
   /** Whether more is outstanding; false after a failure, which is counted. */
@@ -107,6 +129,7 @@ export class StatusLoop {
     const waiters = this.#waiters
     this.#waiters = []
     this.#lastStart = this.#clock.monotonic()
+    this.#isCalling = true
     try {
       const answer = await this.#exchange.send(this.#exchange.request(), this.#stop.signal)
       await this.#exchange.apply(answer, this.#lastStart)
@@ -118,6 +141,8 @@ export class StatusLoop {
       this.#waiters.push(...waiters)
       if (!this.#stop.signal.aborted) this.#logger.warn({ err: error, failures: this.#failures }, 'status call failed')
       return false
+    } finally {
+      this.#isCalling = false
     }
   }
 }

@@ -37,13 +37,26 @@ test('a last will takes a device away at once, its next check-in brings it back'
 })
 
 test('an MQTT session keeps a device that trains for long', () => {
-  const { time, presence } = create()
+  const { time, presence, changes } = create()
   presence.checkedIn('a', capabilities)
   presence.reported('a', { state: 'training' })
   time.now = 3_600_000
   assert.equal(presence.online('a'), true)
+  presence.review()
+  assert.deepEqual(changes, ['a'])
   presence.forgetConnections()
-  assert.equal(presence.online('a'), false)
+  assert.deepEqual([presence.online('a'), changes], [false, ['a', 'a']])
+})
+
+test('a device that goes silent is announced once by a review', () => {
+  const { time, presence, changes } = create()
+  presence.checkedIn('a', capabilities)
+  time.now = 30_000
+  presence.review()
+  presence.review()
+  assert.deepEqual(changes, ['a', 'a'])
+  presence.checkedIn('a', capabilities)
+  assert.deepEqual(changes, ['a', 'a', 'a'])
 })
 
 test('devices that the directory does not know are not entered', () => {

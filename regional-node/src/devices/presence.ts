@@ -17,6 +17,8 @@ type Seen = {
   /** By MQTT; undefined while no status is known. */
   connected: boolean | undefined
   connectedChangedAt: number
+  /** As `onChange` was last told. */
+  wasOnline: boolean
 }
 
 /**
@@ -37,26 +39,30 @@ export class Presence {
   }
 
   checkedIn(device: string, capabilities: Capabilities): void {
-    const was = this.online(device)
     const seen = this.#entry(device)
     seen.capabilities = capabilities
     seen.checkedInAt = this.#monotonic()
-    if (!was) this.#onChange(device)
+    this.#announce(device, seen)
   }
 
   /** A status over MQTT, or a last will. Devices that are not in the directory are ignored. */
   reported(device: string, { state }: DeviceStatus): void {
     if (!this.#isKnown(device)) return
-    const was = this.online(device)
     const seen = this.#entry(device)
     seen.connected = state !== 'offline'
     seen.connectedChangedAt = this.#monotonic()
-    if (was !== this.online(device)) this.#onChange(device)
+    this.#announce(device, seen)
   }
 
   /** The node lost its own MQTT session: what it knew from there is stale, retained messages bring it back. */
   forgetConnections(): void {
     for (const seen of this.#seen.values()) seen.connected = undefined
+    this.review()
+  }
+
+  /** Announces who went silent: nothing else tells. */
+  review(): void {
+    for (const [device, seen] of this.#seen) this.#announce(device, seen)
   }
 
   /** What the device said at its last CheckIn, while it is online. */
@@ -71,6 +77,13 @@ export class Presence {
     return seen.connected === true || this.#monotonic() - seen.checkedInAt < silentMillis
   }
 
+  #announce(device: string, seen: Seen): void {
+    const online = this.online(device)
+    if (online === seen.wasOnline) return
+    seen.wasOnline = online
+    this.#onChange(device)
+  }
+
   #entry(device: string): Seen {
     let seen = this.#seen.get(device)
     if (seen === undefined) {
@@ -79,6 +92,7 @@ export class Presence {
         checkedInAt: Number.NEGATIVE_INFINITY,
         connected: undefined,
         connectedChangedAt: Number.NEGATIVE_INFINITY,
+        wasOnline: false,
       }
       this.#seen.set(device, seen)
     }

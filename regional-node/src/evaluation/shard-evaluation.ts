@@ -179,6 +179,7 @@ export class ShardEvaluation {
     for (;;) {
       while (!this.#holdsLease()) await pause(this.#context.clock, leasePollMillis, signal)
       await this.#context.publish('evaluation.summed', event, signal)
+      this.#context.statusChanged()
       await pause(this.#context.clock, repeatEventMillis, signal)
     }
   }

@@ -41,6 +41,7 @@ export class TestShard {
   readonly events: ShardSummed[] = []
   readonly notices: { device: string; kind: string }[] = []
   readonly devices: KnownDevice[] = []
+  statusChanges = 0
   readonly #folder: string
   readonly #node = uuidv7()
   readonly #keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -192,6 +193,9 @@ export class TestShard {
       publish: async (_, data) => void this.events.push(data as ShardSummed),
       notify: (devices, { kind }) => {
         for (const device of devices) this.notices.push({ device, kind })
+      },
+      statusChanged: () => {
+        this.statusChanges += 1
       },
       journal: new Journal(createLogger('silent', this.#node), clock.now),
       metrics: createNodeMetrics(),
