@@ -1,6 +1,7 @@
 import type { EvaluationDescriptor } from '@tributary/contracts/round'
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
+import { shardBatches } from '../outbox/shard-batches.ts'
 import { systemActor } from '../rounds/system-actor.ts'
 import { readVersionObjects } from '../rounds/version-objects.ts'
 import type { TaskRow } from '../tasks/task-row.ts'
@@ -50,7 +51,7 @@ export const openEvaluation = async (
     from jsonb_to_recordset(${sql.json(asJson(shards))}) as s (region text, shard integer, epoch integer)`
   const subject = `evaluation/${evaluation}`
   context.audit.append(sql, { actor: systemActor, action: 'evaluation.open', subject, detail: { version, round } })
-  for (const [region, own] of Map.groupBy(shards, shard => shard.region)) {
+  for (const [region, own] of shardBatches(shards)) {
     await context.outbox.appendCommand(sql, region, 'evaluation.opened', { ...descriptor, shards: own })
   }
 }

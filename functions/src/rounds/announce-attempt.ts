@@ -1,6 +1,7 @@
 import type { RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
 import type { Context } from '../context.ts'
 import type { Transaction } from '../database/transaction.ts'
+import { shardBatches } from '../outbox/shard-batches.ts'
 
 /** `round.opened` to each region, with the region's own shards. */
 export const announceAttempt = async (
@@ -9,8 +10,7 @@ export const announceAttempt = async (
   descriptor: Omit<RoundDescriptor, 'shards'>,
   plans: readonly ShardPlan[],
 ): Promise<void> => {
-  const byRegion = Map.groupBy(plans, plan => plan.region)
-  for (const [region, shards] of byRegion) {
+  for (const [region, shards] of shardBatches(plans)) {
     await outbox.appendCommand(sql, region, 'round.opened', { ...descriptor, shards })
   }
 }
