@@ -65,6 +65,14 @@ test('versions outside the supported range are refused', () => {
   readModel(ir(13n), limits)
 })
 
+test('a flag that is neither 0 nor 1 is refused with the name of the node', () => {
+  const doubtful = damaged(model => {
+    const transposed = firstNode(model)?.attribute.find(({ name }) => name === 'transB')
+    if (transposed !== undefined) transposed.i = 2n
+  })
+  refuses(doubtful, 'MALFORMED', 'hidden1')
+})
+
 test('weights in another file are refused', () => {
   const external = damaged(model => {
     const tensor = graphOf(model).initializer[0]
