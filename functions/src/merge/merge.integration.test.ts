@@ -1,34 +1,24 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { ObjectRef } from '@tributary/contracts/ids'
 import type { RoundDescriptor } from '@tributary/contracts/round'
 import type { Manifest } from '@tributary/tensors/manifest'
 import { layoutSafetensors } from '@tributary/tensors/safetensors/layout'
 import { exampleSum, exampleWeights } from '../testing/example-model.ts'
-import { RoundFederation, type ShardResult } from '../testing/round-federation.ts'
-import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
-import { startTestStore, type TestStore } from '../testing/test-store.ts'
+import type { ShardResult } from '../testing/round-federation.ts'
+import { testServices } from '../testing/test-services.ts'
 import { importParticipation } from './import-participation.ts'
 import { readMergeInput } from './merge-input.ts'
 import { mergeModel } from './merge-model.ts'
 
-let db: TestDatabase
-let objects: TestStore
-before(async () => {
-  db = await startTestDatabase()
-  objects = await startTestStore()
-})
-after(async () => {
-  await objects[Symbol.asyncDispose]()
-  await db[Symbol.asyncDispose]()
-})
+const services = testServices()
 
 const some = { sum: exampleSum([30, 180, -20], 7n), weight: 100, accepted: 2 }
 
 /** A federation of one region whose attempt is closed: the merge is all that is missing. */
 const closed = async (result: ShardResult = some, attempts = 1) => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 } })
   await federation.comeUp()
   const task = await federation.createTask({ attempts })
   const descriptor = (await federation.commands('round.opened'))[0]?.data as unknown as RoundDescriptor
@@ -50,7 +40,7 @@ const put = async (key: string, names: Parameters<typeof layoutSafetensors>[0], 
   const parts = data.map(array => Buffer.from(array.buffer, array.byteOffset, array.byteLength))
   return {
     objectKey: key,
-    ...(await objects.store.put(key, Buffer.concat([layoutSafetensors(names).header, ...parts]))),
+    ...(await services.store.put(key, Buffer.concat([layoutSafetensors(names).header, ...parts]))),
   }
 }
 
@@ -73,7 +63,7 @@ test('a merge that runs twice at once, and once more later, has one effect', asy
   const outcomes = await Promise.all([federation.merge(ref), federation.merge(ref)])
   assert.deepEqual(outcomes.toSorted(), ['committed', 'nothing'])
   assert.equal(await federation.merge(ref), 'nothing')
-  const versions = await db.sql<{ sha256: string }[]>`
+  const versions = await services.db.sql<{ sha256: string }[]>`
     select weights_sha256 as sha256 from model_version where task is not null`
   const expected = createHash('sha256')
     .update(exampleWeights([1.3, 3.8, 2.8], 7n))
@@ -84,7 +74,7 @@ test('a merge that runs twice at once, and once more later, has one effect', asy
 })
 
 test('a merge before its attempt is closed, or of an attempt that never was, does nothing', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 } })
   await federation.comeUp()
   const task = await federation.createTask()
   assert.equal(await federation.merge({ task: task.id, round: 1, attempt: 1 }), 'nothing')
@@ -96,14 +86,14 @@ const failures: [string, string, (key: string) => Promise<unknown>][] = [
   [
     'was changed after its shard declared it',
     'CHECKSUM_MISMATCH',
-    key => objects.store.put(key, exampleSum([31, 180, -20], 7n)),
+    key => services.store.put(key, exampleSum([31, 180, -20], 7n)),
   ],
   [
     'is of another model',
     'SHARD_SUM_MALFORMED',
-    key => objects.store.put(key, exampleSum([30, 180, -20], 7n).fill(0, 8, 20)),
+    key => services.store.put(key, exampleSum([30, 180, -20], 7n).fill(0, 8, 20)),
   ],
-  ['is gone', 'NOT_FOUND', key => objects.store.delete(key)],
+  ['is gone', 'NOT_FOUND', key => services.store.delete(key)],
 ]
 for (const [what, code, spoil] of failures) {
   test(`a shard sum that ${what} abandons the attempt, and no version is written`, async () => {
@@ -114,7 +104,7 @@ for (const [what, code, spoil] of failures) {
     assert.equal(failed.state, 'failed')
     assert.equal(failed.history[0]?.reason, code)
     assert.equal(failed.currentVersion, federation.version)
-    assert.equal(await objects.store.head(`models/${federation.model}/tasks/${task.id}/1-1.safetensors`), null)
+    assert.equal(await services.store.head(`models/${federation.model}/tasks/${task.id}/1-1.safetensors`), null)
   })
 }
 
@@ -129,10 +119,10 @@ test('a result that the dtype of the tensor cannot hold is refused, and no objec
   const shards = [{ region: 'r', shard: 0, accepted: 1, weight: 1n, sum, participation: null }]
   const options = { signal: AbortSignal.timeout(30_000), onProgress: async () => undefined }
   await assert.rejects(
-    mergeModel(objects.store, manifest, { descriptor: descriptorOf(base), shards }, 'half/next', options),
+    mergeModel(services.store, manifest, { descriptor: descriptorOf(base), shards }, 'half/next', options),
     { code: 'RESULT_NOT_FINITE', tensor: 'a' },
   )
-  assert.equal(await objects.store.head('half/next'), null)
+  assert.equal(await services.store.head('half/next'), null)
 })
 
 test('a long participation list is taken in whole, and only once', async () => {
@@ -144,7 +134,8 @@ test('a long participation list is taken in whole, and only once', async () => {
   }))
   const { federation, ref } = await closed({ ...some, lines })
   await Promise.all([federation.merge(ref), federation.merge(ref)])
-  const [row] = await db.sql`select count(*)::integer as rows, sum(examples)::integer as examples from participation`
+  const [row] = await services.db
+    .sql`select count(*)::integer as rows, sum(examples)::integer as examples from participation`
   assert.deepEqual(row, { rows: 1201, examples: (1200 * 1201) / 2 })
 })
 
@@ -155,10 +146,10 @@ test('taking in long participation lists shows that the merge lives', async () =
     verdict: 'accepted' as const,
   }))
   const { federation, ref } = await closed({ ...some, lines })
-  const input = await db.database.read(sql => readMergeInput(sql, ref))
+  const input = await services.db.database.read(sql => readMergeInput(sql, ref))
   assert.ok(input)
   const taken: number[] = []
-  const onProgress = async () => void taken.push((await db.sql`select 1 from participation`).length)
+  const onProgress = async () => void taken.push((await services.db.sql`select 1 from participation`).length)
   const signal = AbortSignal.timeout(30_000)
   await importParticipation(federation.context, ref, input.shards, { signal, onProgress })
   assert.deepEqual(taken, [500, 1000, 1201])
@@ -166,10 +157,10 @@ test('taking in long participation lists shows that the merge lives', async () =
 
 test('a participation list that is not what its shard declared is left out, and the round counts', async () => {
   const { federation, task, ref } = await closed()
-  await objects.store.put(`sums/${task.id}/1-1/north-0-1.participation.jsonl`, Buffer.from('{"device":1}\n'))
-  await db.sql`update attempt_shard set participation_bytes = 13`
+  await services.store.put(`sums/${task.id}/1-1/north-0-1.participation.jsonl`, Buffer.from('{"device":1}\n'))
+  await services.db.sql`update attempt_shard set participation_bytes = 13`
   assert.equal(await federation.merge(ref), 'committed')
-  assert.equal((await db.sql`select 1 from participation`).length, 0)
+  assert.equal((await services.db.sql`select 1 from participation`).length, 0)
 })
 
 test('a model of many parts merges to what the closed form says, by multipart', async () => {
@@ -198,7 +189,7 @@ test('a model of many parts merges to what the closed form says, by multipart', 
   const descriptor = descriptorOf(base)
   let parts = 0
   const written = await mergeModel(
-    objects.store,
+    services.store,
     manifest,
     {
       descriptor,
@@ -221,5 +212,5 @@ test('a model of many parts merges to what the closed form says, by multipart', 
   )
   assert.equal(written.sha256, expected.sha256)
   assert.equal(parts, 6)
-  assert.equal((await objects.store.head('big/next'))?.bytes, expected.bytes)
+  assert.equal((await services.store.head('big/next'))?.bytes, expected.bytes)
 })

@@ -62,7 +62,7 @@ test('every shard of every region is in one command, and no command is larger th
     const data = { ...descriptor, shards: batch }
     const message = makeMessage(regionCommands, 'round.opened', data, { id, source: 'test', time: new Date() })
     const bytes = Buffer.byteLength(JSON.stringify(message))
-assert.ok(bytes <= amqpLimits.maxMessageBytes, `${bytes} bytes`)
+    assert.ok(bytes <= amqpLimits.maxMessageBytes, `${bytes} bytes`)
   }
 })
 

@@ -1,35 +1,24 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { NodeStatusAnswer } from '@tributary/contracts/node-status'
 import type { RoundDescriptor } from '@tributary/contracts/round'
 import { exampleSum } from '../testing/example-model.ts'
-import { RoundFederation } from '../testing/round-federation.ts'
-import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
-import { startTestStore, type TestStore } from '../testing/test-store.ts'
+import { testServices } from '../testing/test-services.ts'
 
-let db: TestDatabase
-let objects: TestStore
-before(async () => {
-  db = await startTestDatabase()
-  objects = await startTestStore()
-})
-after(async () => {
-  await objects[Symbol.asyncDispose]()
-  await db[Symbol.asyncDispose]()
-})
+const services = testServices()
 
 const leasesOf = ({ leases }: NodeStatusAnswer) => leases.map(({ shard, epoch }) => [shard, epoch])
-const expireLeases = () => db.sql`update region_shard set lease_expires_at = now() - interval '1 second'`
+const expireLeases = () => services.db.sql`update region_shard set lease_expires_at = now() - interval '1 second'`
 /** As if every node but this one had died long ago. */
 const forget = (node: string) =>
-  db.sql`update regional_node set last_seen_at = now() - interval '1 minute' where id <> ${node}`
+  services.db.sql`update regional_node set last_seen_at = now() - interval '1 minute' where id <> ${node}`
 const some = { sum: exampleSum([30, 180, -20], 7n), weight: 100, accepted: 2 }
 
 test('two nodes share the shards of a region, and each learns where the others are served', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 0, shards: 4 } })
+  const federation = await services.begin({ north: { trainers: 0, shards: 4 } })
   const first = federation.nodeOf('north')
   const second = await federation.addNode('north')
-  await db.sql`update regional_node set last_seen_at = now()`
+  await services.db.sql`update regional_node set last_seen_at = now()`
   assert.deepEqual(leasesOf(await federation.status(first)), [
     [0, 1],
     [1, 1],
@@ -58,7 +47,7 @@ test('two nodes share the shards of a region, and each learns where the others a
 })
 
 test('a node that still has its log keeps epoch and key after the lease expired; one that lost it starts anew', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 0 } })
+  const federation = await services.begin({ north: { trainers: 0 } })
   const node = federation.nodeOf('north')
   const before = await federation.status(node)
   assert.equal(Buffer.from(before.leases[0]?.logKey ?? '', 'base64').length, 32)
@@ -72,7 +61,7 @@ test('a node that still has its log keeps epoch and key after the lease expired;
 })
 
 test('a draining node gives its shards to the next that asks', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 0 } })
+  const federation = await services.begin({ north: { trainers: 0 } })
   const first = federation.nodeOf('north')
   const second = await federation.addNode('north')
   await federation.status(first)
@@ -82,9 +71,9 @@ test('a draining node gives its shards to the next that asks', async () => {
 })
 
 test('two nodes that ask at the same instant never get the same shard', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 0, shards: 8 } })
+  const federation = await services.begin({ north: { trainers: 0, shards: 8 } })
   for (let more = 0; more < 3; more += 1) await federation.addNode('north')
-  await db.sql`update regional_node set last_seen_at = now()`
+  await services.db.sql`update regional_node set last_seen_at = now()`
   await using connections = federation.ownConnections(federation.nodes.length)
   const answers = await Promise.all(
     federation.nodes.map((node, index) => federation.status(node, {}, connections.contexts[index])),
@@ -94,7 +83,7 @@ test('two nodes that ask at the same instant never get the same shard', async ()
 })
 
 test('a lease taken over raises the pinned epoch, and sums of the epoch before have no effect', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 } })
   await federation.comeUp()
   const task = await federation.createTask()
   const first = federation.nodeOf('north')
@@ -133,7 +122,7 @@ test('a lease taken over raises the pinned epoch, and sums of the epoch before h
 })
 
 test('a lease that changes after the sum is in changes nothing', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 }, south: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 }, south: { trainers: 2 } })
   await federation.comeUp()
   const task = await federation.createTask()
   const first = federation.nodeOf('north')
@@ -155,7 +144,7 @@ test('a lease that changes after the sum is in changes nothing', async () => {
 })
 
 test('the directory comes in pages, and after that only what changed', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 501 } })
+  const federation = await services.begin({ north: { trainers: 501 } })
   const node = federation.nodeOf('north')
   const { directory: first } = await federation.status(node)
   assert.deepEqual([first.devices.length, first.complete], [500, false])
@@ -166,7 +155,7 @@ test('the directory comes in pages, and after that only what changed', async () 
   const { directory: none } = await federation.status(node, { directorySequence: second.sequence })
   assert.deepEqual(none, { devices: [], sequence: second.sequence, complete: true })
   const revoked = federation.devices[7]?.id as string
-  await db.sql`update device set revoked_at = now() where id = ${revoked}`
+  await services.db.sql`update device set revoked_at = now() where id = ${revoked}`
   const { directory: change } = await federation.status(node, { directorySequence: second.sequence })
   assert.deepEqual(
     change.devices.map(({ device, revoked }) => [device, revoked]),
@@ -175,17 +164,17 @@ test('the directory comes in pages, and after that only what changed', async () 
 })
 
 test('a device whose enrolment commits late is not missed by nodes that have read later ones', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 } })
   const [early, late] = federation.devices.map(({ id }) => id) as [string, string]
   const entered = Promise.withResolvers<void>()
   const leave = Promise.withResolvers<void>()
-  const slow = db.sql.begin(async sql => {
+  const slow = services.db.sql.begin(async sql => {
     await sql`update device set revoked_at = now() where id = ${early}`
     entered.resolve()
     await leave.promise
   })
   await entered.promise
-  const quick = db.sql`update device set revoked_at = now() where id = ${late}`.execute()
+  const quick = services.db.sql`update device set revoked_at = now() where id = ${late}`.execute()
   const { directory } = await federation.status(federation.nodeOf('north'))
   leave.resolve()
   await Promise.all([slow, quick])
@@ -203,7 +192,7 @@ test('the database puts a device into the same shard as everybody else does', as
   const { shardOfDigest } = await import('@tributary/learning/sharding')
   const digests = Array.from({ length: 50 }, (_, index) => new Uint8Array(32).fill(index * 5, index % 32))
   for (const count of [1, 2, 7, 4096]) {
-    const rows = await db.sql<{ shard: number }[]>`
+    const rows = await services.db.sql<{ shard: number }[]>`
       select shard_of(decode(d, 'hex'), ${count}) as shard
       from unnest(${digests.map(digest => Buffer.from(digest).toString('hex'))}::text[]) with ordinality as t (d, n) order by n`
     assert.deepEqual(

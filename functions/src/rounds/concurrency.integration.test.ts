@@ -1,23 +1,13 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { RoundDescriptor } from '@tributary/contracts/round'
 import type { Context } from '../context.ts'
 import { exampleSum, exampleWeights } from '../testing/example-model.ts'
-import { RoundFederation } from '../testing/round-federation.ts'
-import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
-import { startTestStore, type TestStore } from '../testing/test-store.ts'
+import type { RoundFederation } from '../testing/round-federation.ts'
+import { testServices } from '../testing/test-services.ts'
 import { runDueWork } from './due-work.ts'
 
-let db: TestDatabase
-let objects: TestStore
-before(async () => {
-  db = await startTestDatabase()
-  objects = await startTestStore()
-})
-after(async () => {
-  await objects[Symbol.asyncDispose]()
-  await db[Symbol.asyncDispose]()
-})
+const services = testServices()
 
 /** Deterministic, so that a failure can be seen again. mulberry32. */
 const random = (seed: number) => () => {
@@ -35,7 +25,7 @@ type Run = { readonly federation: RoundFederation; readonly tasks: readonly stri
  * @param disturbances what else happens meanwhile, a number of times a step
  */
 const runAll = async (disturbances: number, disturb: () => Promise<unknown>): Promise<Run> => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 }, south: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 }, south: { trainers: 2 } })
   await federation.comeUp()
   await using connections = federation.ownConnections(6)
   const draw = random(20261125)
@@ -56,7 +46,8 @@ const runAll = async (disturbances: number, disturb: () => Promise<unknown>): Pr
       events.push(await federation.summed(descriptor, { sum, weight: 50, accepted: 2 }))
     }
     // What was to be started after a commit may be lost with the connection: time makes it due again.
-    await db.sql`update round_attempt set merge_started_at = now() - interval '31 seconds' where state = 'closing'`
+    await services.db
+      .sql`update round_attempt set merge_started_at = now() - interval '31 seconds' where state = 'closing'`
     const merges = federation.merges.splice(0)
     const work = [
       ...[...events, ...events].map(event => () => federation.deliverTo(contextOf(), [event])),
@@ -85,11 +76,11 @@ const checkAll = async ({ federation, tasks, cancelled }: Run): Promise<void> =>
       done.history.map(({ round, attempt, state }) => `${round}/${attempt} ${state}`),
       ['1/1 committed', '2/1 committed', '3/1 committed'],
     )
-    const bytes = await objects.store.readAll(`models/${federation.model}/tasks/${task}/3-1.safetensors`, 1000)
+    const bytes = await services.store.readAll(`models/${federation.model}/tasks/${task}/3-1.safetensors`, 1000)
     assert.deepEqual(Buffer.from(bytes), weights)
   }
   assert.equal((await federation.getTask(cancelled)).state, 'cancelled')
-  const versions = await db.sql<{ number: number; line: boolean }[]>`
+  const versions = await services.db.sql<{ number: number; line: boolean }[]>`
     select v.number, p.task is null or (p.task = v.task and p.round = v.round - 1) as line
     from model_version v join model_version p on p.id = v.parent order by v.number`
   assert.deepEqual(
@@ -99,7 +90,7 @@ const checkAll = async ({ federation, tasks, cancelled }: Run): Promise<void> =>
   assert.ok(versions.every(({ line }) => line))
   const finished = await federation.commands('task.finished')
   assert.equal(finished.length, 6)
-  const chain = await db.sql<{ sequence: number; linked: boolean }[]>`
+  const chain = await services.db.sql<{ sequence: number; linked: boolean }[]>`
     select sequence, previous_hash = lag(hash, 1, decode(repeat('00', 32), 'hex')) over (order by sequence) as linked from audit_entry`
   assert.ok(chain.every(({ linked }) => linked))
 }
@@ -113,7 +104,7 @@ test('functions that run at the same time, on the same tasks, settle every round
 test('connections that are cut at any moment lose nothing and double nothing', { timeout: 120_000 }, async () => {
   let cut = 0
   const cutOne = async () => {
-    const ended = await db.sql`
+    const ended = await services.db.sql`
       select pg_terminate_backend(pid) from (
         select pid from pg_stat_activity where application_name like 'tributary-test-%' order by random() limit 1) victim`
     cut += ended.length

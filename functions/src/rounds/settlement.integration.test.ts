@@ -1,25 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { RoundDescriptor } from '@tributary/contracts/round'
 import { exampleSum } from '../testing/example-model.ts'
-import { type Enrolment, RoundFederation } from '../testing/round-federation.ts'
-import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
-import { startTestStore, type TestStore } from '../testing/test-store.ts'
+import type { Enrolment, RoundFederation } from '../testing/round-federation.ts'
+import { testServices } from '../testing/test-services.ts'
 import { runDueWork } from './due-work.ts'
 
-let db: TestDatabase
-let objects: TestStore
-before(async () => {
-  db = await startTestDatabase()
-  objects = await startTestStore()
-})
-after(async () => {
-  await objects[Symbol.asyncDispose]()
-  await db[Symbol.asyncDispose]()
-})
+const services = testServices()
 
 const begin = async (regions: Readonly<Record<string, Enrolment>>): Promise<RoundFederation> => {
-  const federation = await RoundFederation.begin(db, objects.store, regions)
+  const federation = await services.begin(regions)
   await federation.comeUp()
   return federation
 }
@@ -29,7 +19,7 @@ const nothing = { sum: null, weight: 0, accepted: 0 }
 const some = { sum: exampleSum([30, 180, -20], 7n), weight: 100, accepted: 2 }
 /** As if the deadline, and the time that shards have after it, were over. */
 const passDeadline = () =>
-  db.sql`update round_attempt set deadline = now() - interval '16 seconds' where settled_at is null`
+  services.db.sql`update round_attempt set deadline = now() - interval '16 seconds' where settled_at is null`
 
 test('a round in which every device reports zero examples is abandoned and writes nothing', async () => {
   const federation = await begin({ north: { trainers: 2 } })
@@ -42,7 +32,7 @@ test('a round in which every device reports zero examples is abandoned and write
   assert.equal(failed.reason?.code, 'ATTEMPTS_EXHAUSTED')
   assert.match(failed.reason.detail, /ZERO_TOTAL_WEIGHT/)
   assert.equal(failed.history[0]?.reason, 'ZERO_TOTAL_WEIGHT')
-  assert.equal((await db.sql`select 1 from model_version where task is not null`).length, 0)
+  assert.equal((await services.db.sql`select 1 from model_version where task is not null`).length, 0)
   assert.deepEqual(await federation.commands('round.settled'), [
     {
       region: 'north',
@@ -73,7 +63,7 @@ test('a missed quorum opens the next attempt on the same base, until the attempt
   assert.deepEqual([second?.round, second?.attempt, second?.base.version], [1, 2, federation.version])
   // Who failed, and why, can be seen although nothing was merged.
   await federation.runMerges()
-  const [participant] = await db.sql`select attempt, verdict, code from participation`
+  const [participant] = await services.db.sql`select attempt, verdict, code from participation`
   assert.deepEqual(participant, { attempt: 1, verdict: 'invalid', code: 'NOT_FINITE' })
 
   await federation.deliver(await federation.summed(second as RoundDescriptor, { ...nothing, empty: 0 }))
@@ -151,7 +141,7 @@ test('a task without devices waits, and its selection deadlines count as attempt
   assert.equal(task.state, 'queued')
   assert.equal(await runDueWork(federation.context), 1)
   assert.deepEqual((await federation.getTask(task.id)).history, [])
-  const passSelection = () => db.sql`update task set waiting_since = now() - interval '31 seconds'`
+  const passSelection = () => services.db.sql`update task set waiting_since = now() - interval '31 seconds'`
   await passSelection()
   await runDueWork(federation.context)
   const waiting = await federation.getTask(task.id)
@@ -167,7 +157,7 @@ test('a task without devices waits, and its selection deadlines count as attempt
 })
 
 test('a task that waits starts with the status call that brings its devices', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 } })
   const task = await federation.createTask()
   assert.equal(task.state, 'queued')
   const [north] = federation.nodes
@@ -201,7 +191,7 @@ test('messages that cannot be used are parked with their reason, and those besid
   )
   await federation.runMerges()
   assert.equal((await federation.getTask(task.id)).state, 'completed')
-  const parked = await db.sql<{ reason: string }[]>`select reason from parked_message order by id`
+  const parked = await services.db.sql<{ reason: string }[]>`select reason from parked_message order by id`
   assert.deepEqual(
     parked.map(({ reason }) => reason.replace(/ [0-9a-f-]{36}$/, '')),
     [
@@ -222,16 +212,17 @@ test('a merge that falls silent is started again, and given up before 90 s after
   await federation.deliver(await federation.summed(descriptor as RoundDescriptor, some))
   federation.merges.length = 0
   assert.equal(await runDueWork(federation.context), 0)
-  await db.sql`update round_attempt set merge_started_at = now() - interval '31 seconds'`
+  await services.db.sql`update round_attempt set merge_started_at = now() - interval '31 seconds'`
   await runDueWork(federation.context)
   await runDueWork(federation.context)
   assert.equal(federation.merges.length, 1)
-  await db.sql`update round_attempt set merge_started_at = now() - interval '31 seconds', deadline = now() - interval '71 seconds'`
+  await services.db
+    .sql`update round_attempt set merge_started_at = now() - interval '31 seconds', deadline = now() - interval '71 seconds'`
   await runDueWork(federation.context)
   assert.equal((await federation.getTask(task.id)).state, 'failed')
   assert.equal((await federation.getTask(task.id)).history[0]?.reason, 'UNAVAILABLE')
   await federation.runMerges()
-  assert.equal((await db.sql`select 1 from model_version`).length, 1)
+  assert.equal((await services.db.sql`select 1 from model_version`).length, 1)
 })
 
 test('an evaluation whose evaluators never report closes at its deadline with n = 0', async () => {
@@ -240,9 +231,9 @@ test('an evaluation whose evaluators never report closes at its deadline with n 
   const [descriptor] = await descriptors(federation)
   await federation.deliver(await federation.summed(descriptor as RoundDescriptor, some))
   await federation.runMerges()
-  await db.sql`update evaluation set deadline = now() - interval '16 seconds'`
+  await services.db.sql`update evaluation set deadline = now() - interval '16 seconds'`
   assert.equal(await runDueWork(federation.context), 1)
-  const [evaluation] = await db.sql<{ id: string; state: string }[]>`select id, state from evaluation`
+  const [evaluation] = await services.db.sql<{ id: string; state: string }[]>`select id, state from evaluation`
   assert.ok(evaluation)
   assert.equal(evaluation.state, 'closed')
   const { accuracy, loss, evaluatedExamples } = (await federation.getTask(task.id)).history[0] ?? {}
@@ -260,14 +251,15 @@ test('a task with a defect holds up neither the due work of others nor the event
   const sound = await federation.createTask()
   const [, second] = await descriptors(federation)
   // Its next attempt would have to describe a version that cannot be described.
-  await db.sql`insert into model_version (id, model, number, state, weights_key, weights_sha256, weights_bytes, manifest_key,
+  await services.db
+    .sql`insert into model_version (id, model, number, state, weights_key, weights_sha256, weights_bytes, manifest_key,
       manifest_sha256, manifest_bytes, created_by)
     select ${broken.id}, model, 9, 'uploading', '', '', 0, '', '', 0, '' from model_version`
-  await db.sql`update task set current_version = ${broken.id} where id = ${broken.id}`
+  await services.db.sql`update task set current_version = ${broken.id} where id = ${broken.id}`
   await federation.deliver(event, await federation.summed(second as RoundDescriptor, some))
   await federation.runMerges()
   assert.equal((await federation.getTask(sound.id)).state, 'completed')
-  const [parked] = await db.sql<{ reason: string }[]>`select reason from parked_message`
+  const [parked] = await services.db.sql<{ reason: string }[]>`select reason from parked_message`
   assert.match(parked?.reason ?? '', /^the effect failed: Error: model version .* is not ready$/)
 
   const late = await federation.createTask({ attempts: 1 })
@@ -281,7 +273,7 @@ test('tasks that wait for devices in vain do not keep another one from its turn'
   const federation = await begin({ north: { trainers: 1 }, south: { trainers: 2 } })
   const inNorth = { regions: ['north'], cohort: { dataset: 'mnist', size: { minimumToStart: 2 } } }
   for (let index = 0; index < 60; index += 1) await federation.createTask({ name: `waits ${index}`, ...inNorth })
-  await db.sql`update region_shard set devices_online = 0 where region = 'south'`
+  await services.db.sql`update region_shard set devices_online = 0 where region = 'south'`
   const task = await federation.createTask({ name: 'waits last', regions: ['south'] })
   assert.equal(task.state, 'queued')
   // Of 61 tasks 50 are looked at; the chance that this one is left out forty times is below 1e-29.

@@ -1,22 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { NodeStatusAnswer } from '@tributary/contracts/node-status'
 import type { RoundDescriptor } from '@tributary/contracts/round'
 import { exampleSum, exampleWeights } from '../testing/example-model.ts'
-import { RoundFederation } from '../testing/round-federation.ts'
-import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
-import { startTestStore, type TestStore } from '../testing/test-store.ts'
+import { testServices } from '../testing/test-services.ts'
 
-let db: TestDatabase
-let objects: TestStore
-before(async () => {
-  db = await startTestDatabase()
-  objects = await startTestStore()
-})
-after(async () => {
-  await objects[Symbol.asyncDispose]()
-  await db[Symbol.asyncDispose]()
-})
+const services = testServices()
 
 const north = { sum: exampleSum([35, 20, 50], 7n), weight: 40, accepted: 2 }
 const south = { sum: exampleSum([-5, 160, -70], 6n), weight: 60, accepted: 2 }
@@ -26,7 +15,7 @@ const merged = () => exampleWeights([1.3, 3.8, 2.8], 7n)
 const attemptIn = (answer: NodeStatusAnswer): RoundDescriptor => answer.attempts[0] as RoundDescriptor
 
 test('a task runs from creation to a finished version whose bytes are computed by hand', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, {
+  const federation = await services.begin({
     north: { trainers: 2, evaluators: 1 },
     south: { trainers: 2 },
   })
@@ -72,7 +61,7 @@ test('a task runs from creation to a finished version whose bytes are computed b
   await federation.runMerges()
 
   const key = `models/${federation.model}/tasks/${created.id}/1-1.safetensors`
-  assert.deepEqual(Buffer.from(await objects.store.readAll(key, 1000)), Buffer.from(merged()))
+  assert.deepEqual(Buffer.from(await services.store.readAll(key, 1000)), Buffer.from(merged()))
   const running = await federation.getTask(created.id)
   assert.deepEqual(running.rounds, { wanted: 2, committed: 1 })
   assert.equal(running.history.length, 2)
@@ -84,7 +73,7 @@ test('a task runs from creation to a finished version whose bytes are computed b
   assert.equal(round.version, running.currentVersion)
   assert.equal(round.accuracy, null)
   assert.equal(round.evaluatedExamples, 0)
-  const participants = await db.sql`select label, verdict, examples, metrics from participation`
+  const participants = await services.db.sql`select label, verdict, examples, metrics from participation`
   assert.deepEqual(
     [...participants],
     [{ label: 'north-0', verdict: 'accepted', examples: 10, metrics: { steps: '3' } }],
@@ -125,7 +114,7 @@ test('a task runs from creation to a finished version whose bytes are computed b
     { region: 'north', data: { task: created.id, state: 'completed' } },
     { region: 'south', data: { task: created.id, state: 'completed' } },
   ])
-  const versions = await db.sql`select number, parent is null as root from model_version order by number`
+  const versions = await services.db.sql`select number, parent is null as root from model_version order by number`
   assert.deepEqual(
     [...versions],
     [
@@ -137,7 +126,7 @@ test('a task runs from creation to a finished version whose bytes are computed b
 })
 
 test('the same updates split over one region, or over two, give the same bytes', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { east: { trainers: 4 } })
+  const federation = await services.begin({ east: { trainers: 4 } })
   await federation.comeUp()
   const task = await federation.createTask({ seed: 7 })
   const descriptor = attemptIn(await federation.status(federation.nodeOf('east')))
@@ -145,13 +134,13 @@ test('the same updates split over one region, or over two, give the same bytes',
     await federation.summed(descriptor, { sum: exampleSum([30, 180, -20], 7n), weight: 100, accepted: 4 }),
   )
   await federation.runMerges()
-  const bytes = await objects.store.readAll(`models/${federation.model}/tasks/${task.id}/1-1.safetensors`, 1000)
+  const bytes = await services.store.readAll(`models/${federation.model}/tasks/${task.id}/1-1.safetensors`, 1000)
   assert.deepEqual(Buffer.from(bytes), Buffer.from(merged()))
   assert.equal((await federation.getTask(task.id)).state, 'completed')
 })
 
 test('every event delivered ten times, in any order and with other ids, has one effect', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 }, south: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 }, south: { trainers: 2 } })
   await federation.comeUp()
   const task = await federation.createTask()
   const [first, second] = (await federation.commands('round.opened')).map(
@@ -174,8 +163,7 @@ test('every event delivered ten times, in any order and with other ids, has one 
   const done = await federation.getTask(task.id)
   assert.equal(done.state, 'completed')
   assert.equal(done.history[0]?.weight, 100)
-  const [{ versions }] = (await db.sql`select count(*)::integer as versions from model_version`) as unknown as [
-    { versions: number },
-  ]
+  const [{ versions }] = (await services.db
+    .sql`select count(*)::integer as versions from model_version`) as unknown as [{ versions: number }]
   assert.equal(versions, 2)
 })

@@ -1,25 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { RoundDescriptor } from '@tributary/contracts/round'
 import { commitMerge } from '../merge/commit-merge.ts'
 import { exampleSum } from '../testing/example-model.ts'
-import { RoundFederation } from '../testing/round-federation.ts'
-import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
-import { startTestStore, type TestStore } from '../testing/test-store.ts'
+import type { RoundFederation } from '../testing/round-federation.ts'
+import { testServices } from '../testing/test-services.ts'
 
-let db: TestDatabase
-let objects: TestStore
-before(async () => {
-  db = await startTestDatabase()
-  objects = await startTestStore()
-})
-after(async () => {
-  await objects[Symbol.asyncDispose]()
-  await db[Symbol.asyncDispose]()
-})
+const services = testServices()
 
 const begin = async (): Promise<RoundFederation> => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 } })
   await federation.comeUp()
   return federation
 }
@@ -40,7 +30,7 @@ test('a draft, a waiting task and a running task are cancelled, and cancelling a
     assert.deepEqual(await federation.cancelTask(id), cancelled)
   }
   assert.deepEqual(await federation.commands('task.cancelled'), [{ region: 'north', data: { task: running.id } }])
-  const entries = await db.sql`select 1 from audit_entry where action = 'task.cancelled'`
+  const entries = await services.db.sql`select 1 from audit_entry where action = 'task.cancelled'`
   assert.equal(entries.length, 3)
 })
 
@@ -55,12 +45,12 @@ test('nodes of a cancelled task hear that its attempt is settled, and its late s
   assert.deepEqual(answer.attempts, [])
   await federation.deliver(late)
   await federation.runMerges()
-  assert.equal((await db.sql`select 1 from model_version`).length, 1)
+  assert.equal((await services.db.sql`select 1 from model_version`).length, 1)
   assert.equal((await federation.getTask(task.id)).history[0]?.accepted, 0)
 })
 
 test('who took part in the shards that had reported is kept when the task is cancelled', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 1 }, south: { trainers: 1 } })
+  const federation = await services.begin({ north: { trainers: 1 }, south: { trainers: 1 } })
   await federation.comeUp()
   const task = await federation.createTask()
   const device = federation.devices[0] as { id: string }
@@ -71,7 +61,7 @@ test('who took part in the shards that had reported is kept when the task is can
   await federation.cancelTask(task.id)
   await federation.runMerges()
   assert.deepEqual(
-    [...(await db.sql`select label, code from participation`)],
+    [...(await services.db.sql`select label, code from participation`)],
     [{ label: 'north-0', code: 'NOT_FINITE' }],
   )
   assert.equal((await federation.getTask(task.id)).state, 'cancelled')
@@ -86,12 +76,12 @@ test('a task cancelled while it merges keeps its version', async () => {
   await federation.runMerges()
   // A merge that had read its input before the cancellation comes to its commit.
   const object = { objectKey: 'models/x', sha256: '0'.repeat(64), bytes: 1 }
-  const version = await db.database.transaction(sql => commitMerge(federation.context, sql, ref, object))
+  const version = await services.db.database.transaction(sql => commitMerge(federation.context, sql, ref, object))
   assert.equal(version, null)
   const cancelled = await federation.getTask(task.id)
   assert.equal(cancelled.state, 'cancelled')
   assert.equal(cancelled.currentVersion, federation.version)
-  assert.equal((await db.sql`select 1 from model_version`).length, 1)
+  assert.equal((await services.db.sql`select 1 from model_version`).length, 1)
 })
 
 test('a task that ended otherwise cannot be cancelled', async () => {

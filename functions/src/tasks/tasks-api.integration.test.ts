@@ -1,29 +1,18 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { RoundDescriptor } from '@tributary/contracts/round'
 import { exampleSum } from '../testing/example-model.ts'
-import { RoundFederation } from '../testing/round-federation.ts'
 import { testApi, tokens } from '../testing/test-api.ts'
-import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
-import { startTestStore, type TestStore } from '../testing/test-store.ts'
+import { testServices } from '../testing/test-services.ts'
 import { tasksHandlers } from './tasks-handlers.ts'
 
-let db: TestDatabase
-let objects: TestStore
-before(async () => {
-  db = await startTestDatabase()
-  objects = await startTestStore()
-})
-after(async () => {
-  await objects[Symbol.asyncDispose]()
-  await db[Symbol.asyncDispose]()
-})
+const services = testServices()
 
 const begin = async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 } })
   await federation.comeUp()
   // Every answer is held to the schema of its route.
-  const call = testApi('tasks', tasksHandlers(federation.context), db)
+  const call = testApi('tasks', tasksHandlers(federation.context), services.db)
   const body = { name: 'a task', model: { model: federation.model }, cohort: { dataset: 'mnist' }, rounds: 1 }
   return { federation, call, body }
 }
@@ -35,7 +24,7 @@ test('a task is created once a key, is seen through its life, and ends', async (
   assert.equal(created.status, 201)
   const again = await call('POST', '/v1/tasks', { ...operator, body, key: 'create-once' })
   assert.deepEqual(again.body, created.body)
-  assert.equal((await db.sql`select 1 from task`).length, 1)
+  assert.equal((await services.db.sql`select 1 from task`).length, 1)
   const path = `/v1/tasks/${created.body.id}`
   const open = await call('GET', path, { token: tokens.viewer })
   assert.deepEqual([open.status, open.body.state, open.body.history[0].state], [200, 'running', 'open'])

@@ -1,26 +1,15 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { reportNodeLogs } from '../regional-nodes/report-node-logs.ts'
-import { RoundFederation } from '../testing/round-federation.ts'
-import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
-import { startTestStore, type TestStore } from '../testing/test-store.ts'
+import { testServices } from '../testing/test-services.ts'
 import { listParticipants } from './list-participants.ts'
 import { listTaskLogs } from './list-task-logs.ts'
 import { listTasks } from './list-tasks.ts'
 
-let db: TestDatabase
-let objects: TestStore
-before(async () => {
-  db = await startTestDatabase()
-  objects = await startTestStore()
-})
-after(async () => {
-  await objects[Symbol.asyncDispose]()
-  await db[Symbol.asyncDispose]()
-})
+const services = testServices()
 
 test('a task that cannot work is refused when it is created', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 } })
   await federation.comeUp()
   const unknown = '01890000-0000-7000-8000-00000000000f'
   const refusals: [string, Record<string, unknown>][] = [
@@ -34,15 +23,15 @@ test('a task that cannot work is refused when it is created', async () => {
     ['BODY_INVALID', { trainer: { framework: 'pytorch' } }],
   ]
   for (const [code, fields] of refusals) await assert.rejects(federation.createTask(fields), { code }, code)
-  await db.sql`update model_version set graph_key = null`
+  await services.db.sql`update model_version set graph_key = null`
   await assert.rejects(federation.createTask(), { code: 'MODEL_INVALID' })
-  await db.sql`update model_version set state = 'uploading'`
+  await services.db.sql`update model_version set state = 'uploading'`
   await assert.rejects(federation.createTask(), { code: 'MODEL_VERSION_NOT_READY' })
-  assert.equal((await db.sql`select 1 from task`).length, 0)
+  assert.equal((await services.db.sql`select 1 from task`).length, 0)
 })
 
 test('tasks, participants and logs are paged without gaps or repeats', async () => {
-  const federation = await RoundFederation.begin(db, objects.store, { north: { trainers: 2 } })
+  const federation = await services.begin({ north: { trainers: 2 } })
   const made = []
   for (let index = 0; index < 5; index += 1) made.push((await federation.createTask({ start: index === 0 })).id)
   const pages = async <Item>(
@@ -70,10 +59,10 @@ test('tasks, participants and logs are paged without gaps or repeats', async () 
   assert.equal(drafts.items.length, 4)
 
   const [task] = made as [string]
-  await db.sql`
+  await services.db.sql`
     insert into round_attempt (task, round, attempt, state, base_version, goal, selected, descriptor, deadline)
     select ${task}, r, a, 'abandoned', ${federation.version}, 1, 1, '{}', now() from generate_series(1, 2) r, generate_series(1, 2) a`
-  await db.sql`
+  await services.db.sql`
     insert into participation (task, round, attempt, device, region, label, verdict)
     select ${task}, a.round, a.attempt, d.id, 'north', d.label, 'accepted' from round_attempt a, device d`
   const participants = await pages(query =>
