@@ -22,6 +22,8 @@ export const createDemoTask = (api: ApiClient, options: StartOptions, start: Sta
         dataset: datasetName,
         size: {
           fraction: options.fraction,
+          // No spare devices: which of them would come first depends on the day, and the same command gives the same bytes.
+          overSelection: 1,
           // Half of a round's devices may drop out without costing the round.
           quorum: Math.max(1, Math.floor((options.devices * options.fraction) / 2)),
           minimumToStart: Math.max(1, Math.floor((options.devices * options.fraction) / 2)),

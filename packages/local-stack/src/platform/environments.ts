@@ -59,6 +59,9 @@ export const nodeEnvironment = (
   CENTRAL_URL: more.apiUrl,
   AMQP_URL: services.rabbit.url,
   MQTT_URL: services.mqtt.url,
+  AWS_ENDPOINT_URL_IOT_DATA_PLANE: services.iotData.url,
+  // Far below the limit of AWS: ten devices hear of a round by the data plane, a few by the session, so both ways are in use.
+  NOTICES_BY_DATA_PLANE_ABOVE: '4',
   GRPC_LISTEN: `127.0.0.1:${more.grpcPort}`,
   GRPC_ENDPOINT: `localhost:${more.grpcPort}`,
   HTTP_LISTEN: `127.0.0.1:${more.httpPort}`,

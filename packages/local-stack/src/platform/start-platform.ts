@@ -7,6 +7,7 @@ import { agentEnvironment, nodeEnvironment, stateFolders } from './environments.
 import { ensureDevices, ensureNode, ensureRegions, forEachParallel, planFleet, regionName } from './fleet.ts'
 import { spawnBundle } from './own-process.ts'
 import type { PlatformSetting } from './platform-setting.ts'
+import { untilOnline } from './until-online.ts'
 
 /** Every part of Tributary as processes of its own, ready to work. */
 export type Platform = AsyncDisposable & {
@@ -21,10 +22,15 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
   await using stack = new AsyncDisposableStack()
   const places = stateFolders(folders.state)
   const processSetting = { logs: folders.logs, report, watchdog: setting.watchdog, signal }
-  const step = async <Result>(service: string, detail: string, action: () => Promise<Result>): Promise<Result> => {
+  const step = async <Result>(
+    service: string,
+    detail: string | ((result: Result) => string),
+    action: () => Promise<Result>,
+  ): Promise<Result> => {
     const before = performance.now()
     const result = await action()
-    report({ kind: 'started', service, seconds: (performance.now() - before) / 1000, detail })
+    const seconds = (performance.now() - before) / 1000
+    report({ kind: 'started', service, seconds, detail: typeof detail === 'string' ? detail : detail(result) })
     return result
   }
 
@@ -101,6 +107,13 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
         ),
       )
     }),
+  )
+
+  const regions = Array.from({ length: options.regions }, (_, index) => regionName(index))
+  await step(
+    'federation',
+    online => `${online} of ${fleet.length} devices online`,
+    () => untilOnline(api, regions, fleet.length, signal),
   )
 
   const owned = stack.move()
