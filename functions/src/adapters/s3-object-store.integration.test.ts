@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { after, before, suite, test } from 'node:test'
 import { TributaryError } from '@tributary/contracts/errors'
 import { startTcpProxy } from '../testing/tcp-proxy.ts'
@@ -44,6 +47,30 @@ suite('the object store', { timeout: 60_000 }, () => {
     assert.ok(proxy.connections() > 0)
     proxy.silence()
     assert.deepEqual([...(await behind.readAll('a/silent.bin', 3))], [1, 2, 3])
+  })
+
+  test('goes on where a body was cut', async () => {
+    const ranges: (string | undefined)[] = []
+    const server = createServer((request, response) => {
+      ranges.push(request.headers.range)
+      const bytes = ranges.length === 1 ? Buffer.from([0, 1, 2, 3]) : Buffer.from([4, 5, 6, 7, 8, 9])
+      response.writeHead(206, { 'content-length': ranges.length === 1 ? 10 : 6 })
+      response.write(bytes, () => (ranges.length === 1 ? response.destroy() : response.end()))
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const endpoint = process.env.AWS_ENDPOINT_URL_S3
+    process.env.AWS_ENDPOINT_URL_S3 = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    try {
+      const cut = new S3ObjectStore({ bucket: 'test', pathStyle: true })
+      const bytes = await cut.readRange('a/cut.bin', { start: 100, end: 110 })
+      assert.deepEqual([...bytes], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+      assert.deepEqual(ranges, ['bytes=100-109', 'bytes=104-109'])
+    } finally {
+      process.env.AWS_ENDPOINT_URL_S3 = endpoint
+      server.closeAllConnections()
+      server.close()
+    }
   })
 
   test('knows what is not there and refuses what is too large', async () => {

@@ -14,6 +14,8 @@ import type { ByteRange, ObjectHead, ObjectStore, ObjectWriter, WrittenObject } 
 import { S3ObjectWriter } from './s3-object-writer.ts'
 
 const connectMillis = 3000
+/** How often a range is gone on with whose body was cut. */
+const bodyTries = 3
 
 /** Amazon S3 or an endpoint of its protocol (AWS_ENDPOINT_URL_S3). */
 export class S3ObjectStore implements ObjectStore {
@@ -75,10 +77,21 @@ export class S3ObjectStore implements ObjectStore {
     const bytes = new Uint8Array(range.end - range.start)
     if (bytes.length === 0) return bytes
     let filled = 0
-    for await (const chunk of await this.read(key, { range, ...withOptionalSignal(signal) })) {
-      if (filled + chunk.length > bytes.length) break
-      bytes.set(chunk, filled)
-      filled += chunk.length
+    for (let tries = 1; ; tries += 1) {
+      const rest = { start: range.start + filled, end: range.end }
+      const body = await this.read(key, { range: rest, ...withOptionalSignal(signal) })
+      try {
+        for await (const chunk of body) {
+          if (filled + chunk.length > bytes.length) break
+          bytes.set(chunk, filled)
+          filled += chunk.length
+        }
+        break
+      } catch (error) {
+        if (filled === bytes.length) break
+        // The SDK repeats what failed before the body began, and nothing after.
+        if (tries === bodyTries || signal?.aborted) throw error
+      }
     }
     if (filled !== bytes.length) {
       throw new TributaryError('UNAVAILABLE', {
