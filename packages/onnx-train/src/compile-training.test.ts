@@ -109,11 +109,11 @@ test('what cannot be trained is refused with its name and what to do', async () 
   const w = randomTensor('float32', [4, 4], 1)
   const refuses = async (model: ReturnType<typeof modelOf>, expected: object): Promise<void> =>
     assert.rejects(compileTraining(model, options('loop'), ortRunner), expected)
-  const tanh = modelOf('float32', [4], { w }, [node('MatMul', ['x', 'w'], 'm'), node('Tanh', ['m'], 'y')])
-  await refuses(tanh, { code: 'OPERATOR_UNSUPPORTED', nodeName: 'y_node' })
+  const hard = modelOf('float32', [4], { w }, [node('MatMul', ['x', 'w'], 'm'), node('Hardmax', ['m'], 'y')])
+  await refuses(hard, { code: 'OPERATOR_UNSUPPORTED', nodeName: 'y_node' })
   const spatial = modelOf('float32', [2, 4], { w }, [node('MatMul', ['x', 'w'], 'y')])
   await refuses(spatial, { code: 'OUTPUTS_UNSUPPORTED' })
-  const old = modelOf('float32', [4], { w }, [node('Tanh', ['x'], 't'), node('MatMul', ['t', 'w'], 'y')], 12)
+  const old = modelOf('float32', [4], { w }, [node('Hardmax', ['x'], 't'), node('MatMul', ['t', 'w'], 'y')], 12)
   await refuses(old, { code: 'OPSET_UNSUPPORTED', nodeName: 't_node' })
   const weightless = modelOf('float32', [4], {}, [node('Relu', ['x'], 'y')])
   await refuses(weightless, { code: 'NO_PARAMETERS' })
@@ -132,7 +132,7 @@ test('what cannot be trained is refused with its name and what to do', async () 
 
 test('an operator without a gradient is no obstacle where no weight comes before it', async () => {
   const w = randomTensor('float32', [4, 3], 1)
-  const model = modelOf('float32', [4], { w }, [node('Tanh', ['x'], 't'), node('MatMul', ['t', 'w'], 'y')])
+  const model = modelOf('float32', [4], { w }, [node('Hardmax', ['x'], 't'), node('MatMul', ['t', 'w'], 'y')])
   assert.equal((await compileTraining(model, options('loop'), ortRunner)).classes, 3)
 })
 

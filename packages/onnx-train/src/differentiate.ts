@@ -1,7 +1,7 @@
 import type { Emitter } from './emitter.ts'
 import { type Node, nodeLabel } from './graph.ts'
 import { OnnxModelError, shorten } from './onnx-model-error.ts'
-import { gradientRules } from './rules/gradient-rules.ts'
+import { gradientRules, manyOutputs } from './rules/gradient-rules.ts'
 import type { ValueType } from './values.ts'
 
 export type Differentiation = {
@@ -16,27 +16,27 @@ export type Differentiation = {
 
 /**
  * Reverse-mode differentiation: emits gradient nodes and returns the gradient's name by parameter (absent where the
- * output does not depend on it). Nodes that lie on no path from a parameter to the output need no rule.
+ * output does not depend on it). Nodes that lie on no path from a parameter to the output need no rule, and neither do
+ * those whose results are no floats (comparisons, casts to integers, shapes).
  * Throws OPERATOR_UNSUPPORTED naming the node, and what rules throw.
  */
 export const differentiate = (emitter: Emitter, task: Differentiation): Map<string, string> => {
-  const dependent = new Set(task.parameters)
-  for (const node of task.nodes) {
-    if (node.inputs.some(name => dependent.has(name))) for (const output of node.outputs) dependent.add(output)
-  }
+  const dependent = dependentValues(task)
   const contributions = new Map<string, string[]>([[task.output, [task.seed]]])
   const total = (name: string): string | undefined => {
     const parts = contributions.get(name) ?? []
     return parts.length > 1 ? emitter.emit('Sum', parts) : parts[0]
   }
   for (const node of task.nodes.toReversed()) {
-    const outputGradient = dependent.has(node.outputs[0] ?? '') ? total(node.outputs[0] ?? '') : undefined
-    refuseSideOutputs(node, contributions)
-    if (outputGradient === undefined) continue
-    const gradients = ruleOf(node)({
+    const outputGradients = node.outputs.map(name => (dependent.has(name) ? total(name) : undefined))
+    if (outputGradients.every(gradient => gradient === undefined)) continue
+    const rule = ruleOf(node)
+    if (!manyOutputs.has(node.op)) refuseSideOutputs(node, outputGradients)
+    const gradients = rule({
       node,
       emitter,
-      outputGradient,
+      outputGradient: outputGradients[0] ?? '',
+      outputGradients,
       typeOf: name => typeOf(task.values, name),
       wants: index => dependent.has(node.inputs[index] ?? ''),
     })
@@ -50,23 +50,36 @@ export const differentiate = (emitter: Emitter, task: Differentiation): Map<stri
   return new Map(found.filter((entry): entry is [string, string] => entry[1] !== undefined))
 }
 
+/** Float values that change, however little, when a parameter changes a little. */
+const dependentValues = ({ nodes, values, parameters }: Differentiation): Set<string> => {
+  const dependent = new Set(parameters)
+  for (const node of nodes) {
+    if (!node.inputs.some(name => dependent.has(name))) continue
+    for (const output of node.outputs) {
+      const type = values.get(output)
+      if (type?.constant === undefined && type?.dtype.startsWith('float')) dependent.add(output)
+    }
+  }
+  return dependent
+}
+
 const ruleOf = (node: Node) => {
   const rule = gradientRules.get(node.op)
   if (rule !== undefined) return rule
   throw new OnnxModelError(
     'OPERATOR_UNSUPPORTED',
     `No gradient is known for operator ${shorten(node.op)}`,
-    `Rewrite that part of the model with ${[...gradientRules.keys()].join(', ')}, or train it in the Python worker.`,
+    'Rewrite that part of the model with operators that this package lists as trainable, freeze what comes before it, or train in the Python worker.',
     { nodeName: nodeLabel(node) },
   )
 }
 
-const refuseSideOutputs = (node: Node, contributions: ReadonlyMap<string, readonly string[]>): void => {
-  if (!node.outputs.slice(1).some(name => contributions.has(name))) return
+const refuseSideOutputs = (node: Node, outputGradients: readonly (string | undefined)[]): void => {
+  if (outputGradients.slice(1).every(gradient => gradient === undefined)) return
   throw new OnnxModelError(
     'OPERATOR_FORM_UNSUPPORTED',
     `The loss depends on the second output of ${shorten(node.op)}`,
-    'Only first outputs are differentiable.',
+    'Only its first output is differentiable; use that one.',
     { nodeName: nodeLabel(node) },
   )
 }

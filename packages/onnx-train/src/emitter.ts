@@ -10,6 +10,7 @@ export class Emitter {
   readonly constants = new Map<string, Tensor>()
   readonly #taken: Set<string>
   readonly #int64Vectors = new Map<string, string>()
+  readonly #scalars = new Map<string, string>()
 
   /** @param taken names already used in the graph that is being extended */
   constructor(taken: Iterable<string>) {
@@ -29,6 +30,11 @@ export class Emitter {
     const output = this.fresh(wish)
     this.define([output], op, inputs, attributes)
     return output
+  }
+
+  /** Adds a node without attributes. */
+  call(op: string, ...inputs: readonly string[]): string {
+    return this.emit(op, inputs)
   }
 
   /** Adds a node that writes names which are already spoken for. */
@@ -61,8 +67,14 @@ export class Emitter {
     return name
   }
 
+  /** A constant scalar; equal ones share a name. */
   scalar(dtype: 'float32' | 'float64', value: number): string {
-    return this.constant(scalar(dtype, value), 'scalar')
+    const key = `${dtype} ${Object.is(value, -0) ? '-0' : value}`
+    const known = this.#scalars.get(key)
+    if (known !== undefined) return known
+    const name = this.constant(scalar(dtype, value), 'scalar')
+    this.#scalars.set(key, name)
+    return name
   }
 }
 

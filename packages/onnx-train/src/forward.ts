@@ -1,6 +1,7 @@
 import type { ModelProto } from './gen/onnx_pb.ts'
-import { type Graph, type Node, nodeLabel, type ValueDeclaration } from './graph.ts'
+import type { Graph, Node, ValueDeclaration } from './graph.ts'
 import { graphFromProto } from './graph-from-proto.ts'
+import { liftOpset } from './lowering/lift-opset.ts'
 import { OnnxModelError, shorten } from './onnx-model-error.ts'
 import { graphOf, type Parameter, parametersOf } from './parameters.ts'
 import { dropDeadCode } from './passes/dead-code.ts'
@@ -20,14 +21,6 @@ export type Forward = {
   /** Opset of compiled graphs. */
   readonly opset: number
 }
-
-/** Opset that gradient graphs are written for; older forward graphs are lifted to it. */
-const emittedOpset = 17
-
-/** Operators whose meaning did not change between opset 11 and 17 in the forms that are accepted here. */
-const liftable = new Set(
-  'Add Cast Concat Constant Conv Flatten Gather Gemm Identity MatMul MaxPool Relu Reshape Shape'.split(' '),
-)
 
 /**
  * Takes a checked model apart for compilation.
@@ -50,13 +43,17 @@ export const prepareForward = (model: ModelProto): Forward => {
   const computed = graph.nodes.filter(node => !isConstant(node, constants))
   const logits = withoutFinalSoftmax(computed, output.name)
   const nodes = dropDeadCode(computed, [logits])
+  const lifted = liftOpset(
+    { name: graph.name, inputs: [features], outputs: [{ name: logits }], constants, nodes },
+    opsetOf(model),
+  )
   return {
-    graph: { name: graph.name, inputs: [features], outputs: [{ name: logits }], constants, nodes },
+    graph: lifted.graph,
     parameters,
     features,
     exampleShape: exampleShapeOf(features),
     logits,
-    opset: liftedOpset(opsetOf(model), nodes),
+    opset: lifted.opset,
   }
 }
 
@@ -103,15 +100,4 @@ const isConstant = (node: Node, constants: Map<string, Tensor>): boolean => {
 const withoutFinalSoftmax = (nodes: readonly Node[], output: string): string => {
   const last = nodes.find(({ outputs }) => outputs.includes(output))
   return last !== undefined && (last.op === 'Softmax' || last.op === 'LogSoftmax') ? (last.inputs[0] ?? output) : output
-}
-
-const liftedOpset = (opset: number, nodes: readonly Node[]): number => {
-  const other = opset < emittedOpset ? nodes.find(({ op }) => !liftable.has(op)) : undefined
-  if (other === undefined) return Math.max(opset, emittedOpset)
-  throw new OnnxModelError(
-    'OPSET_UNSUPPORTED',
-    `Operator ${shorten(other.op)} may mean something else in opset ${opset} than in ${emittedOpset}`,
-    'Export the model with opset_version=17.',
-    { nodeName: nodeLabel(other) },
-  )
 }

@@ -12,7 +12,8 @@ const probeSizes = [2, 3] as const
 
 /**
  * Types and shapes of every value, found by running the forward graph at two batch sizes with zeros.
- * Values are independent of the weights' values; shape arithmetic inside the graph therefore just works.
+ * Shapes are independent of the weights' values; shape arithmetic inside the graph therefore just works, and its results
+ * are known as constants.
  * Throws SHAPES_UNKNOWN with the runtime's message as cause.
  */
 export const inferValues = async (
@@ -23,7 +24,7 @@ export const inferValues = async (
 ): Promise<Map<string, ValueType>> => {
   const names = graph.nodes.flatMap(({ outputs }) => outputs).filter(name => name !== '')
   const known = new Map<string, ValueType>()
-  for (const [name, { dtype, shape }] of graph.constants) known.set(name, { dtype, shape })
+  for (const [name, tensor] of graph.constants) known.set(name, { ...compare(tensor, tensor), constant: tensor })
   for (const { name, dtype, shape } of parameters) known.set(name, { dtype, shape })
   const model = writeModel(modelFromGraph(withOutputs(graph, parameters, names), opset))
   const weights = parameters.map(({ name, dtype, shape }): [string, Tensor] => [name, zeros(dtype, shape)])
@@ -36,9 +37,38 @@ export const inferValues = async (
     probes.push(new Map([...data, ...(await runProbe(runner, model, new Map([...data, ...weights]), names))]))
   }
   const [small, large] = probes as [Map<string, Tensor>, Map<string, Tensor>]
-  for (const [name, tensor] of small) known.set(name, compare(tensor, large.get(name)))
+  const independent = independentOf([...graph.inputs, ...parameters], graph)
+  let budget = maxConstantElements
+  for (const [name, tensor] of small) {
+    const type = compare(tensor, large.get(name))
+    const isKnown = independent.has(name) && isSame(tensor, large.get(name)) && tensor.data.length <= budget
+    if (isKnown) budget -= tensor.data.length
+    known.set(name, isKnown ? { ...type, constant: tensor } : type)
+  }
   return known
 }
+
+/** All constants of a graph together: enough for any shape arithmetic, little enough to be no burden. */
+const maxConstantElements = 1 << 20
+
+/** Operators that draw another result each time. */
+const random = new Set('RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial'.split(' '))
+
+/** Outputs of nodes that depend on no element of what is fed (on shapes they may depend). */
+const independentOf = (fed: readonly { readonly name: string }[], { nodes }: Graph): Set<string> => {
+  const tainted = new Set(fed.map(({ name }) => name))
+  const independent = new Set<string>()
+  for (const { op, inputs, outputs } of nodes) {
+    const taints = op !== 'Shape' && op !== 'Size' && (random.has(op) || inputs.some(name => tainted.has(name)))
+    for (const output of outputs) (taints ? tainted : independent).add(output)
+  }
+  return independent
+}
+
+const isSame = (a: Tensor, b: Tensor | undefined): boolean =>
+  b !== undefined &&
+  a.shape.join() === b.shape.join() &&
+  Array.prototype.every.call(a.data, (value, index) => Object.is(value, b.data[index]))
 
 /** Every intermediate as an output whose type the runtime infers. */
 const withOutputs = (graph: Graph, parameters: readonly Parameter[], names: readonly string[]): Graph => ({

@@ -2,8 +2,8 @@ import { differentiate } from './differentiate.ts'
 import { Emitter } from './emitter.ts'
 import type { Forward } from './forward.ts'
 import type { Node } from './graph.ts'
-import { inferValues } from './infer-values.ts'
 import { emitCrossEntropySeed, emitLogLikelihood, emitSoftmaxCrossEntropy } from './losses/softmax-cross-entropy.ts'
+import { inferAndLower } from './lowering/infer-and-lower.ts'
 import { OnnxModelError } from './onnx-model-error.ts'
 import { sgd } from './optimisers/sgd.ts'
 import { shareCommonSubexpressions } from './passes/common-subexpressions.ts'
@@ -33,11 +33,9 @@ export type TrainStep = {
 /** Builds forward pass, loss, gradients and update of one step, and optimises them. Throws OnnxModelError. */
 export const buildTrainStep = async (prepared: Forward, runner: Runner): Promise<TrainStep> => {
   const { logits, parameters, opset } = prepared
-  const forward: Forward = {
-    ...prepared,
-    graph: { ...prepared.graph, nodes: swapReluAndMaxPool(prepared.graph.nodes, [logits]) },
-  }
-  const values = await inferValues(forward.graph, parameters, opset, runner)
+  const swapped = { ...prepared.graph, nodes: swapReluAndMaxPool(prepared.graph.nodes, [logits]) }
+  const { graph, values } = await inferAndLower(swapped, parameters, opset, runner)
+  const forward: Forward = { ...prepared, graph }
   const { dtype, classes } = logitsType(values.get(logits))
   const emitter = new Emitter(values.keys())
   const [labels, learningRate, batchSize] = ['labels', 'learning_rate', 'batch_size'].map(name =>

@@ -6,6 +6,9 @@ import { maxPoolGradient } from './max-pool.ts'
 import { reluGradient } from './relu.ts'
 import { identityGradient, reshapeGradient } from './reshape.ts'
 
+/** Operators whose gradient may come from any of their outputs. */
+export const manyOutputs: ReadonlySet<string> = new Set(['Split'])
+
 /** Operators that a gradient can pass through. */
 export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
   ['Add', addGradient],

@@ -1,0 +1,23 @@
+import type { Graph } from '../graph.ts'
+import { inferValues } from '../infer-values.ts'
+import type { Parameter } from '../parameters.ts'
+import { foldConstants } from '../passes/fold-constants.ts'
+import type { Runner } from '../runner.ts'
+import type { ValueType } from '../values.ts'
+
+/** A forward graph of operators that gradient rules know, and what is known of its values. */
+export type LoweredGraph = { readonly graph: Graph; readonly values: ReadonlyMap<string, ValueType> }
+
+/**
+ * Learns every value's type and computes what is constant.
+ * Throws SHAPES_UNKNOWN, and OPERATOR_FORM_UNSUPPORTED for forms that cannot be lowered.
+ */
+export const inferAndLower = async (
+  graph: Graph,
+  parameters: readonly Parameter[],
+  opset: number,
+  runner: Runner,
+): Promise<LoweredGraph> => {
+  const values = await inferValues(graph, parameters, opset, runner)
+  return { graph: foldConstants(graph, values), values }
+}
