@@ -17,6 +17,10 @@ const unchanged = new Set(
   Xor`.split(/\s+/),
 )
 
+const unchangedSince13 = new Set(
+  'Bernoulli Hardmax LRN LpNormalization MeanVarianceNormalization Multinomial'.split(' '),
+)
+
 const reductions = new Set(
   'ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare'.split(' '),
 )
@@ -50,7 +54,7 @@ const lift = (node: Node, opset: number, emitter: Emitter): Node[] => {
   if (node.op === 'Softmax' || node.op === 'LogSoftmax') return opset < 13 ? liftSoftmax(node, emitter) : [node]
   if (node.op === 'Dropout') return opset < 12 ? [liftDropout(node)] : [node]
   if (node.op === 'BatchNormalization') return [opset < 14 ? liftBatchNormalization(node) : node]
-  if (unchanged.has(node.op)) return [node]
+  if (unchanged.has(node.op) || (opset >= 13 && unchangedSince13.has(node.op))) return [node]
   throw new OnnxModelError(
     'OPSET_UNSUPPORTED',
     `Operator ${shorten(node.op)} may mean something else in opset ${opset} than in ${emittedOpset}`,
