@@ -40,6 +40,8 @@ const Environment = z.object({
   MAX_UPLOADS: z.coerce.number().int().min(1).max(10_000).default(256),
   /** Uploads and downloads that stand still for so long are cut; what is durable stays. */
   STALL_SECONDS: z.coerce.number().int().min(1).max(3600).default(30),
+  /** Notices that the MQTT session carries in a second; larger sets go by the IoT data plane, where AWS sets no such limit. */
+  NOTICES_BY_DATA_PLANE_ABOVE: z.coerce.number().int().min(0).default(100),
   /** How long running uploads may take to finish when the node drains. */
   DRAIN_SECONDS: z.coerce.number().min(0).max(600).default(10),
 })
@@ -64,6 +66,7 @@ export type Config = {
   readonly maxUploads: number
   readonly stallMillis: number
   readonly drainMillis: number
+  readonly noticesByDataPlaneAbove: number
 }
 
 /**
@@ -107,5 +110,6 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
     maxUploads: env.MAX_UPLOADS,
     stallMillis: env.STALL_SECONDS * 1000,
     drainMillis: env.DRAIN_SECONDS * 1000,
+    noticesByDataPlaneAbove: env.NOTICES_BY_DATA_PLANE_ABOVE,
   }
 }

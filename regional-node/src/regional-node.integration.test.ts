@@ -18,6 +18,7 @@ import {
   type CertificateAuthority,
   openCertificateAuthority,
 } from '@tributary/local-stack/services/certificate-authority'
+import { startIotData } from '@tributary/local-stack/services/iot-data/iot-data'
 import { startMqtt } from '@tributary/local-stack/services/mqtt/mqtt'
 import { startObjectStorage } from '@tributary/local-stack/services/object-storage/object-storage'
 import { startRabbit } from '@tributary/local-stack/services/rabbitmq/rabbitmq'
@@ -102,6 +103,7 @@ before(
       startMqtt(authority, context),
     ])
     for (const service of [s3, rabbit, mqtt]) services.use(service)
+    const iotData = services.use(await startIotData(authority, mqtt, context))
     mqttUrl = mqtt.url
     central = services.use(await TestCentral.listen(authority.certificatePem))
     const certificate = await nodeCertificate(authority, nodeId)
@@ -110,6 +112,7 @@ before(
       AWS_ACCESS_KEY_ID: context.credentials.awsAccessKeyId,
       AWS_SECRET_ACCESS_KEY: context.credentials.awsSecretAccessKey,
       AWS_ENDPOINT_URL_S3: s3.url,
+      AWS_ENDPOINT_URL_IOT_DATA_PLANE: iotData.url,
     }
     environment = {
       PATH: process.env.PATH ?? '',
@@ -147,7 +150,7 @@ before(
 after(() => services.disposeAsync())
 
 /** A node in its own process with devices that are registered, and an attempt for all of them. */
-const federation = async (trainers: number) => {
+const federation = async (trainers: number, more: Record<string, string> = {}) => {
   await using opening = new AsyncDisposableStack()
   const dataDir = await mkdtemp(join(tmpdir(), 'tributary-node-'))
   opening.defer(() => rm(dataDir, { recursive: true }))
@@ -173,7 +176,7 @@ const federation = async (trainers: number) => {
   }
   const nodes = opening.use(new AsyncDisposableStack())
   const start = async () => {
-    const node = nodes.use(await NodeProcess.start({ ...environment, DATA_DIR: dataDir }))
+    const node = nodes.use(await NodeProcess.start({ ...environment, ...more, DATA_DIR: dataDir }))
     for (const device of [...devices, evaluator]) device.connect(node.grpcPort)
     return node
   }
@@ -191,6 +194,7 @@ const healthz = async (node: NodeProcess) => {
   const response = await fetch(`http://127.0.0.1:${node.httpPort}/healthz`)
   return { status: response.status, body: (await response.json()) as { healthy: boolean } }
 }
+const metricsOf = async (node: NodeProcess) => (await fetch(`http://127.0.0.1:${node.httpPort}/metrics`)).text()
 const healthy = async (node: NodeProcess) => {
   const end = performance.now() + 20_000
   while ((await healthz(node)).status !== 200) {
@@ -291,38 +295,46 @@ test('a node killed in the middle of a round keeps receipts and uploads, and the
   assert.equal((await stat(join(field.dataDir, 'token.key'))).mode & 0o777, 0o600)
 })
 
-test('a device hears of work by MQTT at once, and its last will takes it away', { timeout: 60_000 }, async () => {
-  await using field = await federation(1)
-  const [device] = field.devices as [TestDevice]
-  await healthy(field.node)
-  const id = device.entry.device
-  const status = deviceTopics.up(id, 'status')
-  const session = await connectAsync(mqttUrl, {
-    clientId: id,
-    cert: await readFile(device.files.certificateFile),
-    key: await readFile(device.files.keyFile),
-    ca: await readFile(authority.certificateFile),
-    will: { topic: status, payload: Buffer.from('{"state":"offline"}'), qos: 1, retain: true },
+for (const [way, above] of [
+  ['the session of the node', '1'],
+  ['the IoT data plane', '0'],
+] as const) {
+  test(`a device hears of work by ${way} at once, and its last will takes it away`, { timeout: 60_000 }, async () => {
+    await using field = await federation(1, { NOTICES_BY_DATA_PLANE_ABOVE: above })
+    const [device] = field.devices as [TestDevice]
+    await healthy(field.node)
+    const id = device.entry.device
+    const status = deviceTopics.up(id, 'status')
+    const session = await connectAsync(mqttUrl, {
+      clientId: id,
+      cert: await readFile(device.files.certificateFile),
+      key: await readFile(device.files.keyFile),
+      ca: await readFile(authority.certificateFile),
+      will: { topic: status, payload: Buffer.from('{"state":"offline"}'), qos: 1, retain: true },
+    })
+    await using _ = { [Symbol.asyncDispose]: () => session.endAsync(true) }
+    await session.subscribeAsync(deviceTopics.allDown(id), { qos: 1 })
+    await session.publishAsync(status, '{"state":"idle"}', { qos: 1, retain: true })
+    await appear(device)
+    const notice = new Promise<[string, Buffer]>(resolve =>
+      session.once('message', (topic, payload) => resolve([topic, payload])),
+    )
+    central.attempts = [field.descriptor]
+    command('round.opened', field.descriptor as never)
+    const [topic, payload] = await notice
+    assert.equal(topic, deviceTopics.down(id, 'work'))
+    const { task, round, attempt } = field.descriptor
+    assert.deepEqual(JSON.parse(`${payload}`), { kind: 'work', attempt: { task, round, attempt } })
+    const counted = `kind="work",by="${above === '0' ? 'data-plane' : 'session'}"} 1`
+    while (!(await metricsOf(field.node)).includes(counted)) await new Promise(resolve => setTimeout(resolve, 20))
+    const online = () => central.statuses.at(-1)?.shards[0]?.devicesOnline
+    await until(() => online() === 1)
+    session.stream.destroy()
+    session.end(true)
+    await until(() => online() === 0)
+    assert.equal(await field.node.end('stdin'), 0)
   })
-  await session.subscribeAsync(deviceTopics.allDown(id), { qos: 1 })
-  await session.publishAsync(status, '{"state":"idle"}', { qos: 1, retain: true })
-  await appear(device)
-  const notice = new Promise<[string, Buffer]>(resolve =>
-    session.once('message', (topic, payload) => resolve([topic, payload])),
-  )
-  central.attempts = [field.descriptor]
-  command('round.opened', field.descriptor as never)
-  const [topic, payload] = await notice
-  assert.equal(topic, deviceTopics.down(id, 'work'))
-  const { task, round, attempt } = field.descriptor
-  assert.deepEqual(JSON.parse(`${payload}`), { kind: 'work', attempt: { task, round, attempt } })
-  const online = () => central.statuses.at(-1)?.shards[0]?.devicesOnline
-  await until(() => online() === 1)
-  session.stream.destroy()
-  session.end(true)
-  await until(() => online() === 0)
-  assert.equal(await field.node.end('stdin'), 0)
-})
+}
 
 test('evaluators report once each, and their sums go to central', { timeout: 60_000 }, async () => {
   await using field = await federation(1)

@@ -18,6 +18,7 @@ import { systemClock } from './clock.ts'
 import { closeWithin } from './close-within.ts'
 import type { Config } from './config.ts'
 import { DeviceDirectory } from './devices/device-directory.ts'
+import { noticesByVolume } from './devices/notices-by-volume.ts'
 import { Presence } from './devices/presence.ts'
 import { ShardEvaluations } from './evaluation/shard-evaluations.ts'
 import { GrpcServer } from './grpc/grpc-server.ts'
@@ -28,6 +29,7 @@ import { createNodeMetrics } from './health/node-metrics.ts'
 import { Gauge } from './health/prometheus.ts'
 import { readIdentity } from './identity/node-identity.ts'
 import { loadTokenKey, WorkTokens } from './identity/work-tokens.ts'
+import { IotNoticeChannel } from './iot/iot-notice-channel.ts'
 import { Journal } from './journal/journal.ts'
 import { createLogger } from './journal/logger.ts'
 import { Budget } from './log/budget.ts'
@@ -91,7 +93,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     store,
     spoolRoom,
     publish: (type, data, signal) => publisher.publish(type, data, signal),
-    notify: (devices, notice) => channel.notify(devices, notice),
+    notify: (devices, notice) => notices.notify([...devices], notice),
     statusChanged: () => status.soon(),
     journal,
     metrics,
@@ -192,6 +194,8 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
       { metrics, logger },
     ),
   )
+  const dataPlane = closedAtEnd('IoT data plane', new IotNoticeChannel(clock.monotonic, { metrics, logger }))
+  const notices = noticesByVolume({ few: channel, many: dataPlane }, config.noticesByDataPlaneAbove, clock.monotonic)
   const health = closedAtEnd(
     'health server',
     await HealthServer.listen(

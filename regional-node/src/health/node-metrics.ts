@@ -9,6 +9,6 @@ export const createNodeMetrics = () => ({
   calls: new Counter('tributary_grpc_calls_total', 'Calls of devices by method and gRPC status.'),
   commands: new Counter('tributary_commands_total', 'Commands of central by type; poison: dead-lettered.'),
   events: new Counter('tributary_events_total', 'Events confirmed by the broker, by type.'),
-  notices: new Counter('tributary_notices_total', 'Notices to devices by kind.'),
+  notices: new Counter('tributary_notices_total', 'Notices to devices by kind and way.'),
 })
 export type NodeMetrics = ReturnType<typeof createNodeMetrics>

@@ -1,6 +1,7 @@
 import { DeviceNotice, DeviceStatus, deviceTopics, maxNoticeBytes, parseUpTopic } from '@tributary/contracts/topics'
 import { connect, type MqttClient } from 'mqtt'
 import { backoffMillis } from '../clock.ts'
+import type { NoticeChannel } from '../devices/notice-channel.ts'
 import type { NodeMetrics } from '../health/node-metrics.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Logger } from '../journal/logger.ts'
@@ -15,7 +16,7 @@ export type DeviceChannelEvents = {
 }
 
 /** The node's MQTT session: notices down to devices, presence and last wills up from them. Everything here is a hint. */
-export class DeviceChannel {
+export class DeviceChannel implements NoticeChannel {
   readonly #client: MqttClient
   readonly #metrics: NodeMetrics
   readonly #logger: Logger
@@ -73,8 +74,7 @@ export class DeviceChannel {
     return this.#client.connected
   }
 
-  /** Tells devices to check in now. Never waits, never fails: whoever misses it learns the same at the next CheckIn. */
-  notify(devices: Iterable<string>, notice: DeviceNotice): void {
+  notify(devices: readonly string[], notice: DeviceNotice): void {
     const payload = JSON.stringify(DeviceNotice.parse(notice))
     for (const device of devices) {
       if (!this.#client.connected || this.#inFlight >= mostInFlight) return
@@ -82,7 +82,7 @@ export class DeviceChannel {
       this.#client.publish(deviceTopics.down(device, notice.kind), payload, { qos: 1 }, () => {
         this.#inFlight -= 1
       })
-      this.#metrics.notices.add({ kind: notice.kind })
+      this.#metrics.notices.add({ kind: notice.kind, by: 'session' })
     }
   }
 
