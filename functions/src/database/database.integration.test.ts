@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { TributaryError } from '@tributary/contracts/errors'
 import { createLog } from '../log.ts'
+import { startEndingProxy } from '../testing/ending-proxy.ts'
 import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
 import { Database } from './database.ts'
 import { asJson } from './transaction.ts'
@@ -50,6 +51,71 @@ suite('the database', { timeout: 60_000 }, () => {
     })
     assert.equal(runs, 2)
     assert.deepEqual([...(await db.sql`select n from thing order by id`)], [{ n: 1 }, { n: 1 }])
+  })
+
+  test('survives that new connections are ended at their first statement, as by a failover', async () => {
+    await using proxy = await startEndingProxy(Number(new URL(db.url).port), 3)
+    const url = new URL(db.url)
+    url.host = `127.0.0.1:${proxy.port}`
+    await using other = new Database({ url: url.href, log: createLog('silent', 'test'), name: 'other' })
+    await db.sql`update thing set n = 0`
+    await other.transaction(sql => sql`update thing set n = n + 1 where id = 1`)
+    assert.equal(proxy.ended(), 3)
+    assert.equal((await db.sql`select n from thing where id = 1`)[0]?.n, 1)
+  })
+
+  test('lets no work write that goes on after its transaction was rolled back', async () => {
+    await db.sql`update thing set n = 0`
+    const ended = Promise.withResolvers<void>()
+    const late = Promise.withResolvers<unknown>()
+    const refusal = new TributaryError('STATE_CONFLICT')
+    const work = db.database.transaction(sql => {
+      late.resolve(ended.promise.then(() => sql`update thing set n = 9 where id = 1`))
+      return Promise.all([late.promise, Promise.reject(refusal)])
+    })
+    await assert.rejects(work, error => error === refusal)
+    ended.resolve()
+    await assert.rejects(late.promise, /after the end of its transaction/)
+    assert.equal((await db.sql`select n from thing where id = 1`)[0]?.n, 0)
+  })
+
+  test('lets no work write that goes on after its connection was lost', async () => {
+    await db.sql`update thing set n = 0`
+    const again = Promise.withResolvers<void>()
+    const late: Promise<unknown>[] = []
+    await db.database.transaction(async sql => {
+      const first = late.length === 0
+      const rest = async () => {
+        if (first) {
+          await cutConnections()
+          await again.promise
+        }
+        await sql`update thing set n = n + 1 where id = 1`
+      }
+      late.push(rest())
+      await late.at(-1)
+    })
+    again.resolve()
+    await assert.rejects(late[0] as Promise<unknown>, /after the end of its transaction/)
+    assert.equal(late.length, 2)
+    assert.equal((await db.sql`select n from thing where id = 1`)[0]?.n, 1)
+  })
+
+  test('keeps the connection that followed a lost one when work of the lost one fails late', async () => {
+    const backend = async () =>
+      (await db.database.read(sql => sql<{ pid: number }[]>`select pg_backend_pid() as pid`))[0]?.pid
+    const fail = Promise.withResolvers<never>()
+    let runs = 0
+    const late = db.database.read(async () => {
+      runs += 1
+      if (runs === 1) await fail.promise
+    })
+    db.database.discard()
+    const next = await backend()
+    fail.reject(Object.assign(new Error('cut'), { code: 'CONNECTION_CLOSED' }))
+    await late
+    assert.equal(runs, 2)
+    assert.equal(await backend(), next)
   })
 
   test('runs the loser of a deadlock again', async () => {
@@ -107,6 +173,14 @@ suite('the database', { timeout: 60_000 }, () => {
     )
     const [row] = await db.database.read(sql => sql`select doc, jsonb_typeof(doc) as type, n from thing where id = 1`)
     assert.deepEqual(row, { doc: { a: [1, 'é'] }, type: 'object', n: 9007199254740991 })
+  })
+
+  test('keeps text arrays as arrays, whatever their members hold', async () => {
+    const members = ['', 'a b', 'c,d', '{e}', 'say "x"', String.raw`back\slash`, 'NULL', 'é\n', null]
+    const [row] = await db.database.read(
+      sql => sql`select ${members}::text[] as members, array[]::text[] as none, (${members}::text[])[6] as sixth`,
+    )
+    assert.deepEqual(row, { members, none: [], sixth: 'back\\slash' })
   })
 
   test('says UNAVAILABLE when no database is there', async () => {

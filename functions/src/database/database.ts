@@ -4,6 +4,7 @@ import postgres from 'postgres'
 import type { Log } from '../log.ts'
 import { isConnectionError, isTransientError } from './connection-error.ts'
 import { type Sql, type Transaction, withHooks } from './transaction.ts'
+import { fetchTypes, valueTypes } from './value-types.ts'
 
 export type DatabaseOptions = {
   readonly url: string
@@ -49,8 +50,9 @@ export class Database implements AsyncDisposable {
       let after = new Map<string, () => Promise<unknown>>()
       const lost = Promise.withResolvers<never>()
       const begun = pool.begin(async sql => {
-        const { transaction, pending } = withHooks(sql)
+        const { transaction, pending, close } = withHooks(sql)
         after = pending.after
+        lost.promise.catch(close)
         try {
           const value = await work(transaction)
           for (const effect of pending.before) await effect()
@@ -61,8 +63,11 @@ export class Database implements AsyncDisposable {
           // Told here and not to postgres.js 3.4: its `rollback` to a socket that is gone throws where nobody can catch it.
           lost.reject(error)
           return new Promise<never>(() => undefined)
+        } finally {
+          close()
         }
       })
+      begun.catch(lost.reject)
       const value = await Promise.race([begun, lost.promise])
       return { value: (value as { value: T }).value, after }
     })
@@ -83,13 +88,15 @@ export class Database implements AsyncDisposable {
 
   async #retrying<R>(work: (pool: postgres.Sql) => Promise<R>): Promise<R> {
     for (let attempt = 1; ; attempt += 1) {
+      const pool = this.#livePool()
       try {
-        const result = await work(this.#livePool())
+        const result = await work(pool)
         this.#lastUsed = Date.now()
         return result
       } catch (error) {
         this.#lastUsed = Date.now()
-        if (isConnectionError(error)) this.discard()
+        // Another piece of work may have opened the next connection already.
+        if (isConnectionError(error) && pool === this.#pool) this.discard()
         if (!isTransientError(error)) throw error
         if (attempt === attempts) throw new TributaryError('UNAVAILABLE', { cause: error })
         this.#options.log.warn({ error, attempt }, 'the database refused or was lost; trying again')
@@ -112,10 +119,10 @@ export class Database implements AsyncDisposable {
       max: connections,
       connect_timeout: 5,
       onnotice: () => undefined,
-      types: {
-        // bigint columns are counts, sizes and sequences below 2^53; numeric stays text.
-        safeBigint: { to: 20, from: [20], serialize: String, parse: parseSafeInteger },
-      },
+      // Where queries wait for a connection that closes, postgres.js opens another, even after `end`; nobody would close it.
+      idle_timeout: idleMillis / 1000,
+      fetch_types: fetchTypes,
+      types: valueTypes,
       connection: {
         application_name: `tributary-${name}`,
         statement_timeout: statementMillis,
@@ -136,10 +143,4 @@ export class Database implements AsyncDisposable {
     this.#pool = undefined
     await pool?.end({ timeout: 5 })
   }
-}
-
-const parseSafeInteger = (text: string): number => {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value)) throw new RangeError(`A bigint of the database is beyond 2^53: ${text}`)
-  return value
 }

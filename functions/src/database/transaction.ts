@@ -18,14 +18,30 @@ export type Transaction = postgres.TransactionSql & TransactionHooks
 
 type Pending = { before: (() => Promise<unknown>)[]; after: Map<string, () => Promise<unknown>> }
 
-/** Adds the hooks to the handle of postgres.js. */
-export const withHooks = (sql: postgres.TransactionSql): { transaction: Transaction; pending: Pending } => {
+/**
+ * Adds the hooks to the handle of postgres.js. After `close` the handle throws instead of running a statement: work that goes on
+ * after its transaction ended or was lost would write outside of it, or into the next one on the connection.
+ */
+export const withHooks = (
+  sql: postgres.TransactionSql,
+): { transaction: Transaction; pending: Pending; close: () => void } => {
   const pending: Pending = { before: [], after: new Map() }
+  let closed = false
   const hooks: TransactionHooks = {
     beforeCommit: effect => void pending.before.push(effect),
     afterCommit: (key, effect) => void pending.after.set(key, effect),
   }
-  return { transaction: Object.assign(sql, hooks), pending }
+  const transaction = new Proxy(Object.assign(sql, hooks), {
+    apply(target, self, args) {
+      if (closed)
+        throw new Error('A statement came after the end of its transaction: await it in the work, or use `read`')
+      return Reflect.apply(target, self, args)
+    },
+  })
+  const close = (): void => {
+    closed = true
+  }
+  return { transaction, pending, close }
 }
 
 /** A value for a jsonb column; postgres.js wants an index signature that our types do not have. */

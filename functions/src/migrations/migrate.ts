@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import { advisoryLocks } from '../database/advisory-locks.ts'
+import { fetchTypes } from '../database/value-types.ts'
 
 const defaultFolder = fileURLToPath(new URL('../../migrations/', import.meta.url))
 
@@ -32,7 +33,12 @@ export const readMigrations = async (folder: string): Promise<Migration[]> => {
  */
 export const migrate = async (options: { databaseUrl: string; folder?: string }): Promise<string[]> => {
   const migrations = await readMigrations(options.folder ?? defaultFolder)
-  const sql = postgres(options.databaseUrl, { max: 1, connect_timeout: 10, onnotice: () => undefined })
+  const sql = postgres(options.databaseUrl, {
+    max: 1,
+    connect_timeout: 10,
+    fetch_types: fetchTypes,
+    onnotice: () => undefined,
+  })
   try {
     // Held by the session: it ends with the connection, however this process ends.
     await sql`select pg_advisory_lock(${advisoryLocks.migrations})`

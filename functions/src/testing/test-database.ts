@@ -3,6 +3,7 @@ import { startPostgres } from '@tributary/local-stack/services/postgres'
 import { testContext } from '@tributary/local-stack/services/testing'
 import postgres from 'postgres'
 import { Database } from '../database/database.ts'
+import { fetchTypes, valueTypes } from '../database/value-types.ts'
 import { createLog } from '../log.ts'
 import { migrate } from '../migrations/migrate.ts'
 
@@ -47,5 +48,6 @@ const connect = (url: string) =>
   postgres(url, {
     max: 4,
     onnotice: () => undefined,
-    types: { safeBigint: { to: 20, from: [20], serialize: String, parse: Number } },
+    fetch_types: fetchTypes,
+    types: valueTypes,
   }) as unknown as postgres.Sql
