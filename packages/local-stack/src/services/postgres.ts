@@ -135,8 +135,14 @@ async function isPostgresOf(pid: number, data: string): Promise<boolean> {
   return commandLine === undefined ? true : commandLine.includes(data)
 }
 
+// Without the query for array types that begins every connection: postgres.js 3.4 awaits it nowhere, so that a server that ends
+// meanwhile would end this process as well, with an unhandled rejection.
+function connect(url: string, seconds: number): postgres.Sql {
+  return postgres(url, { max: 1, connect_timeout: seconds, fetch_types: false, onnotice: () => undefined })
+}
+
 async function answers(url: string): Promise<boolean> {
-  const sql = postgres(url, { max: 1, connect_timeout: 2, onnotice: () => undefined })
+  const sql = connect(url, 2)
   try {
     await sql`select 1`
     return true
@@ -146,7 +152,7 @@ async function answers(url: string): Promise<boolean> {
 }
 
 async function createDatabase(url: string, password: string): Promise<void> {
-  await using sql = Object.assign(postgres(url, { max: 1, connect_timeout: 5, onnotice: () => undefined }), {
+  await using sql = Object.assign(connect(url, 5), {
     async [Symbol.asyncDispose](this: postgres.Sql) {
       await this.end({ timeout: 2 })
     },
