@@ -7,7 +7,7 @@ import { graphFromProto } from './graph-from-proto.ts'
 import { mcmahan2nn, mcmahanCnn } from './models/mcmahan.ts'
 import { graphOf } from './parameters.ts'
 import { readModel } from './read-model.ts'
-import { tensorBytes } from './tensor.ts'
+import { type Tensor, tensorBytes } from './tensor.ts'
 import { startValues } from './testing/gradients.ts'
 import { loadMnist } from './testing/mnist.ts'
 import { modelOf, node, randomTensor } from './testing/model-of.ts'
@@ -111,8 +111,10 @@ test('what cannot be trained is refused with its name and what to do', async () 
     assert.rejects(compileTraining(model, options('loop'), ortRunner), expected)
   const hard = modelOf('float32', [4], { w }, [node('MatMul', ['x', 'w'], 'm'), node('Hardmax', ['m'], 'y')])
   await refuses(hard, { code: 'OPERATOR_UNSUPPORTED', nodeName: 'y_node' })
-  const spatial = modelOf('float32', [2, 4], { w }, [node('MatMul', ['x', 'w'], 'y')])
-  await refuses(spatial, { code: 'OUTPUTS_UNSUPPORTED' })
+  const axis: Tensor = { dtype: 'int64', shape: [1], data: BigInt64Array.of(1n) }
+  const oneScore = [node('MatMul', ['x', 'v'], 'm'), node('Squeeze', ['m', 'axis'], 'y')]
+  const classless = modelOf('float32', [4], { v: randomTensor('float32', [4, 1], 1), axis }, oneScore)
+  await refuses(classless, { code: 'OUTPUTS_UNSUPPORTED' })
   const old = modelOf('float32', [4], { w }, [node('Hardmax', ['x'], 't'), node('MatMul', ['t', 'w'], 'y')], 12)
   await refuses(old, { code: 'OPSET_UNSUPPORTED', nodeName: 't_node' })
   const weightless = modelOf('float32', [4], {}, [node('Relu', ['x'], 'y')])

@@ -1,27 +1,41 @@
-import type { Graph, OutputDeclaration } from './graph.ts'
-import { castTarget } from './losses/softmax-cross-entropy.ts'
+import type { Graph } from './graph.ts'
+import { castTarget } from './losses/loss.ts'
+import { dropDeadCode } from './passes/dead-code.ts'
 import { hoistInvariants } from './passes/hoist-invariants.ts'
+import { declarationOf, port } from './ports.ts'
 import type { TrainStep } from './train-step.ts'
-import type { WrappedStep } from './wrapped-step.ts'
+import { carriedPorts, commonPorts, type WrappedStep, wrapped } from './wrapped-step.ts'
+
+/** Names of the device's whole data outside the loop. */
+type Outer = {
+  readonly features: string
+  readonly labels: string
+  readonly sampleWeights: string | undefined
+  readonly order: string
+}
 
 /**
- * Wraps a step as the body of an ONNX Loop: parameters are loop-carried and never leave the runtime between steps, data
- * and order are read from outside the body, each iteration gathers its rows. What is the same in every step (the scale
- * of the seed) is computed once, outside.
+ * Wraps a step as the body of an ONNX Loop: parameters, running statistics and the optimiser's state are loop-carried
+ * and never leave the runtime between steps, data and order are read from outside the body, each iteration gathers its
+ * rows. What is the same in every step (the scale of the seed, terms of frozen weights) is computed once, outside.
  */
 export const loopify = (step: TrainStep): WrappedStep => {
-  const { forward, emitter, learningRate, batchSize, dtype } = step
-  const { parameters, features, exampleShape, graph } = forward
+  const { forward, emitter, batchSize, dtype, loss, sampleWeights } = step
   const fresh = (wish: string): string => emitter.fresh(wish)
-  const outer = { features: fresh('features.all'), labels: fresh('labels.all'), order: fresh('order') }
-  const initial = parameters.map(({ name }) => fresh(`${name}.initial`))
-  const final = parameters.map(({ name }) => fresh(`${name}.final`))
-  const losses = fresh('losses')
-  const likelihoods = fresh('log_likelihoods')
+  const outer: Outer = {
+    features: fresh('features.all'),
+    labels: fresh('labels.all'),
+    sampleWeights: sampleWeights === undefined ? undefined : fresh('sample_weights.all'),
+    order: fresh('order'),
+  }
+  const initial = carriedPorts(step, name => fresh(`${name}.initial`))
+  const final = carriedPorts(step, name => fresh(`${name}.final`))
+  const [losses, perStep] = [fresh('losses'), fresh('loss.each')]
   const { invariant, varying } = hoistInvariants(step.nodes, [
-    features.name,
+    forward.features.name,
     step.labels,
-    ...parameters.map(({ name }) => name),
+    ...(sampleWeights === undefined ? [] : [sampleWeights]),
+    ...carriedPorts(step, name => name).map(({ name }) => name),
   ])
   const body = bodyGraph(step, varying, outer)
   const nodes = emitter.capture(() => {
@@ -32,39 +46,23 @@ export const loopify = (step: TrainStep): WrappedStep => {
     const [steps = '', batch = ''] = sizes
     emitter.define([batchSize], 'Cast', [batch], { to: castTarget[dtype] })
     emitter.nodes.push(...invariant)
-    emitter.define([...final, likelihoods], 'Loop', [steps, '', ...initial], { body: { graph: body } })
-    emitter.define([losses], 'Neg', [emitter.emit('Div', [likelihoods, batchSize])])
+    const names = { initial: initial.map(({ name }) => name), final: final.map(({ name }) => name) }
+    emitter.define([...names.final, perStep], 'Loop', [steps, '', ...names.initial], { body: { graph: body } })
+    loss.emitMean(perStep, losses)
   })
-  const outputs: OutputDeclaration[] = [
-    ...parameters.map((parameter, index) => ({ ...parameter, name: final[index] ?? '' })),
-    { name: losses, dtype, shape: ['steps'] },
+  const inputs = [
+    ...initial,
+    ...commonPorts(step, outer, 'examples'),
+    port('order', { name: outer.order, dtype: 'int32', shape: ['steps', 'batch'] }),
   ]
-  return {
-    graph: {
-      name: 'train_loop',
-      inputs: [
-        ...parameters.map((parameter, index) => ({ ...parameter, name: initial[index] ?? '' })),
-        { ...features, name: outer.features, shape: ['examples', ...exampleShape] },
-        { name: outer.labels, dtype: 'int32', shape: ['examples'] },
-        { name: learningRate, dtype, shape: [] },
-        { name: outer.order, dtype: 'int32', shape: ['steps', 'batch'] },
-      ],
-      outputs,
-      constants: new Map([...graph.constants, ...emitter.constants]),
-      nodes,
-    },
-    ...outer,
-    learningRate,
-    losses,
-  }
+  const outputs = [...final, port('losses', { name: losses, dtype, shape: ['steps'] })]
+  const constants = new Map([...forward.graph.constants, ...emitter.constants])
+  return wrapped({ name: 'train_loop', constants, nodes }, inputs, outputs)
 }
 
 /** One iteration: gather the rows of this step, then the step itself. */
-const bodyGraph = (
-  { forward, emitter, labels, updated, logLikelihood }: TrainStep,
-  nodes: Graph['nodes'],
-  outer: { features: string; labels: string; order: string },
-): Graph => {
+const bodyGraph = (step: TrainStep, nodes: Graph['nodes'], outer: Outer): Graph => {
+  const { forward, emitter, labels, sampleWeights, loss } = step
   const iteration = emitter.fresh('iteration')
   const goOn = emitter.fresh('go_on')
   const stillGoOn = emitter.fresh('still_go_on')
@@ -72,17 +70,22 @@ const bodyGraph = (
     const rows = emitter.emit('Gather', [outer.order, iteration], { axis: 0 }, 'rows')
     emitter.define([forward.features.name], 'Gather', [outer.features, rows], { axis: 0 })
     emitter.define([labels], 'Gather', [outer.labels, rows], { axis: 0 })
+    if (sampleWeights !== undefined && outer.sampleWeights !== undefined) {
+      emitter.define([sampleWeights], 'Gather', [outer.sampleWeights, rows], { axis: 0 })
+    }
     emitter.define([stillGoOn], 'Identity', [goOn])
   })
+  const carried = carriedPorts(step, name => name)
+  const results = [...carriedPorts(step, (_, updated) => updated).map(({ name }) => name), loss.perStep]
   return {
     name: 'train_loop_body',
     inputs: [
       { name: iteration, dtype: 'int64', shape: [] },
       { name: goOn, dtype: 'bool', shape: [] },
-      ...forward.parameters,
+      ...carried.map(declarationOf),
     ],
-    outputs: [stillGoOn, ...updated, logLikelihood].map(name => ({ name })),
+    outputs: [stillGoOn, ...results].map(name => ({ name })),
     constants: new Map(),
-    nodes: [...gather, ...nodes],
+    nodes: dropDeadCode([...gather, ...nodes], [stillGoOn, ...results]),
   }
 }

@@ -22,6 +22,7 @@ export type OnnxModelErrorCode =
   | 'OPERATOR_UNSUPPORTED'
   | 'OPERATOR_FORM_UNSUPPORTED'
   | 'SHAPES_UNKNOWN'
+  | 'OPTIONS_INVALID'
 
 export type OnnxModelErrorDetail = {
   /** The node it is about, by its name or, where it has none, by its first output. */

@@ -1,42 +1,25 @@
-import type { OutputDeclaration } from './graph.ts'
-import { castTarget } from './losses/softmax-cross-entropy.ts'
+import { castTarget } from './losses/loss.ts'
 import { dropDeadCode } from './passes/dead-code.ts'
+import { port } from './ports.ts'
 import type { TrainStep } from './train-step.ts'
-import type { WrappedStep } from './wrapped-step.ts'
+import { carriedPorts, commonPorts, type WrappedStep, wrapped } from './wrapped-step.ts'
 
 /** A graph that takes one minibatch and makes one step. */
 export const singleStep = (step: TrainStep): WrappedStep => {
-  const { forward, emitter, labels, learningRate, batchSize, logLikelihood, updated, dtype } = step
-  const { parameters, features, exampleShape, graph } = forward
+  const { forward, emitter, labels, batchSize, loss, dtype, sampleWeights } = step
   const losses = emitter.fresh('loss')
   const prelude = emitter.capture(() => {
-    const count = emitter.emit('Squeeze', [emitter.emit('Shape', [labels])])
-    emitter.define([batchSize], 'Cast', [count], { to: castTarget[dtype] })
+    const size = emitter.emit('Gather', [emitter.emit('Shape', [labels]), emitter.int64s([0])])
+    emitter.define([batchSize], 'Cast', [emitter.emit('Squeeze', [size])], { to: castTarget[dtype] })
   })
-  const meanLoss = emitter.capture(() => {
-    emitter.define([losses], 'Neg', [emitter.emit('Div', [logLikelihood, batchSize])])
-  })
-  const outputs: OutputDeclaration[] = [
-    ...parameters.map((parameter, index) => ({ ...parameter, name: updated[index] ?? '' })),
-    { name: losses, dtype, shape: [] },
+  const meanLoss = emitter.capture(() => loss.emitMean(loss.perStep, losses))
+  const inputs = [
+    ...carriedPorts(step, name => name),
+    ...commonPorts(step, { features: forward.features.name, labels, sampleWeights }, 'batch'),
   ]
+  const outputs = [...carriedPorts(step, (_, updated) => updated), port('losses', { name: losses, dtype, shape: [] })]
   const results = outputs.map(({ name }) => name)
-  return {
-    graph: {
-      name: 'train_step',
-      inputs: [
-        ...parameters,
-        { ...features, shape: ['batch', ...exampleShape] },
-        { name: labels, dtype: 'int32', shape: ['batch'] },
-        { name: learningRate, dtype, shape: [] },
-      ],
-      outputs,
-      constants: new Map([...graph.constants, ...emitter.constants]),
-      nodes: dropDeadCode([...prelude, ...step.nodes, ...meanLoss], results),
-    },
-    features: features.name,
-    labels,
-    learningRate,
-    losses,
-  }
+  const nodes = dropDeadCode([...prelude, ...step.nodes, ...meanLoss], results)
+  const constants = new Map([...forward.graph.constants, ...emitter.constants])
+  return wrapped({ name: 'train_step', constants, nodes }, inputs, outputs)
 }

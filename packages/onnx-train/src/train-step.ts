@@ -2,72 +2,132 @@ import { differentiate } from './differentiate.ts'
 import { Emitter } from './emitter.ts'
 import type { Forward } from './forward.ts'
 import type { Node } from './graph.ts'
-import { emitCrossEntropySeed, emitLogLikelihood, emitSoftmaxCrossEntropy } from './losses/softmax-cross-entropy.ts'
+import { emitLoss } from './losses/emit-loss.ts'
+import { expectOutput } from './losses/expect-output.ts'
+import type { FloatDType, LabelType, LossOptions } from './losses/loss.ts'
+import { emitTrainingLoss, type TrainingLoss } from './losses/training-loss.ts'
 import { inferAndLower } from './lowering/infer-and-lower.ts'
-import { OnnxModelError } from './onnx-model-error.ts'
-import { sgd } from './optimisers/sgd.ts'
+import { type EmittedUpdates, emitUpdates } from './optimisers/emit-updates.ts'
+import { foldAccumulationIntoGemm } from './optimisers/fold-accumulation-into-gemm.ts'
+import type { CarriedState, OptimizerOptions } from './optimisers/optimiser.ts'
+import { optimiserOf } from './optimisers/optimiser-of.ts'
+import type { Parameter } from './parameters.ts'
 import { shareCommonSubexpressions } from './passes/common-subexpressions.ts'
 import { dropDeadCode } from './passes/dead-code.ts'
 import { foldUpdateIntoGemm } from './passes/fold-update-into-gemm.ts'
 import { swapReluAndMaxPool } from './passes/swap-relu-max-pool.ts'
 import type { Runner } from './runner.ts'
-import type { ValueType } from './values.ts'
+
+/** What a train step is made of beside the forward graph. */
+export type StepOptions = {
+  readonly loss: LossOptions
+  readonly optimizer: OptimizerOptions
+  readonly clippingNorm: number | undefined
+  readonly proximal: number | undefined
+  readonly correction: boolean
+  readonly sampleWeights: boolean
+  /** Names of the parameters and running statistics that change. */
+  readonly trainable: ReadonlySet<string>
+}
+
+/** A tensor that the step reads under `name` and writes under `updated`. */
+export type CarriedParameter = Parameter & { readonly updated: string }
+
+/** A tensor that belongs to a parameter and is the same in every step. */
+export type FixedTensor = { readonly parameter: Parameter; readonly name: string }
 
 /** One optimiser step as nodes over free names, before it is wrapped into a model of its own or into a loop. */
 export type TrainStep = {
   readonly forward: Forward
   readonly emitter: Emitter
   readonly nodes: readonly Node[]
-  /** Free names that the wrapper defines: int32 [B], scalar, scalar B as a float. */
+  readonly dtype: FloatDType
+  /** Free names that the wrapper defines: labels [B, …], scalar, scalar B as a float, weights [B]. */
   readonly labels: string
   readonly learningRate: string
   readonly batchSize: string
-  /** New value of each parameter, in manifest order. */
-  readonly updated: readonly string[]
-  /** Scalar: Σ log p(label) over the batch. */
-  readonly logLikelihood: string
-  readonly dtype: 'float32' | 'float64'
-  readonly classes: number
+  readonly sampleWeights: string | undefined
+  readonly label: LabelType
+  readonly loss: TrainingLoss
+  /** In manifest order: parameters that train, and running statistics. */
+  readonly carried: readonly CarriedParameter[]
+  readonly frozen: readonly Parameter[]
+  readonly state: readonly CarriedState[]
+  /** FedProx: the weights that the round began with. SCAFFOLD: c − cᵢ. Both of trained parameters only. */
+  readonly anchors: readonly FixedTensor[]
+  readonly corrections: readonly FixedTensor[]
 }
 
 /** Builds forward pass, loss, gradients and update of one step, and optimises them. Throws OnnxModelError. */
-export const buildTrainStep = async (prepared: Forward, runner: Runner): Promise<TrainStep> => {
-  const { logits, parameters, opset } = prepared
-  const swapped = { ...prepared.graph, nodes: swapReluAndMaxPool(prepared.graph.nodes, [logits]) }
-  const { graph, values } = await inferAndLower(swapped, parameters, opset, runner)
+export const buildTrainStep = async (prepared: Forward, options: StepOptions, runner: Runner): Promise<TrainStep> => {
+  const { output, folded, parameters, opset } = prepared
+  const swapped = { ...prepared.graph, nodes: swapReluAndMaxPool(prepared.graph.nodes, [output]) }
+  const { graph, values, buffers } = await inferAndLower(swapped, parameters, opset, runner)
   const forward: Forward = { ...prepared, graph }
-  const { dtype, classes } = logitsType(values.get(logits))
+  const { dtype, shape } = expectOutput(values.get(output))
   const emitter = new Emitter(values.keys())
-  const [labels, learningRate, batchSize] = ['labels', 'learning_rate', 'batch_size'].map(name =>
-    emitter.fresh(name),
-  ) as [string, string, string]
-  const loss = emitSoftmaxCrossEntropy(emitter, logits, labels, classes, dtype)
-  const logLikelihood = emitLogLikelihood(emitter, loss)
-  const seed = emitCrossEntropySeed(emitter, loss, sgd.emitSeedScale(emitter, learningRate, batchSize))
-  const names = parameters.map(({ name }) => name)
-  const steps = differentiate(emitter, { nodes: forward.graph.nodes, values, parameters: names, output: logits, seed })
-  const updated = names.map(name => {
-    const step = steps.get(name)
-    return step === undefined ? emitter.emit('Identity', [name]) : sgd.emitUpdate(emitter, name, step)
+  const [labels, learningRate, batchSize, weights] = ['labels', 'learning_rate', 'batch_size', 'sample_weights'].map(
+    name => emitter.fresh(name),
+  ) as [string, string, string, string]
+  const sampleWeights = options.sampleWeights ? weights : undefined
+
+  const terms = emitLoss({ emitter, output, dtype, shape, labels, folded }, options.loss)
+  const loss = emitTrainingLoss(emitter, terms, { dtype, rank: shape.length, size: batchSize, sampleWeights })
+  const optimiser = optimiserOf(options.optimizer, options.clippingNorm !== undefined)
+  const factor =
+    optimiser.gradientFactor === 'minus-learning-rate'
+      ? emitter.emit('Neg', [learningRate])
+      : emitter.scalar(dtype, optimiser.gradientFactor)
+  const seed = loss.emitSeed(emitter.emit('Div', [factor, loss.normaliser]))
+
+  const carried = parameters
+    .filter(({ name }) => options.trainable.has(name))
+    .map(parameter => ({ ...parameter, updated: emitter.fresh(`${parameter.name}.updated`) }))
+  const trained = carried.filter(({ buffer }) => buffer !== true)
+  const gradients = differentiate(emitter, {
+    nodes: graph.nodes,
+    values,
+    parameters: trained.map(({ name }) => name),
+    output,
+    seed,
   })
-  const results = [...updated, logLikelihood]
-  const all = [...forward.graph.nodes, ...emitter.nodes]
-  const shared = shareCommonSubexpressions(dropDeadCode(all, results), results)
-  const nodes = foldUpdateIntoGemm(shared, new Set(names), results)
-  return { forward, emitter, nodes, labels, learningRate, batchSize, updated, logLikelihood, dtype, classes }
+  const updates = emitUpdates({ emitter, dtype, learningRate }, optimiser, trained, gradients, options)
+  for (const { name, buffer, updated } of carried) {
+    if (buffer === true) emitter.define([updated], 'Identity', [buffers.get(name) ?? name])
+    else if (!gradients.has(name)) emitter.define([updated], 'Identity', [name])
+  }
+  const results = [
+    ...carried.map(({ updated }) => updated),
+    ...updates.state.map(({ updated }) => updated),
+    loss.perStep,
+    loss.normaliser,
+  ]
+  return {
+    forward,
+    emitter,
+    nodes: optimise([...graph.nodes, ...emitter.nodes], results, trained, updates, emitter),
+    dtype,
+    labels,
+    learningRate,
+    batchSize,
+    sampleWeights,
+    label: terms.label,
+    loss,
+    carried,
+    frozen: parameters.filter(({ name }) => !options.trainable.has(name)),
+    ...updates,
+  }
 }
 
-/** Dtype and number of classes of the logits. Throws OUTPUTS_UNSUPPORTED unless they are [batch, classes]. */
-export const logitsType = (type: ValueType | undefined): { dtype: 'float32' | 'float64'; classes: number } => {
-  const [batch, classes] = type?.shape ?? []
-  const perExample = typeof batch === 'object' ? batch.perExample : 0
-  const dtype = type?.dtype
-  if (type?.shape.length === 2 && perExample === 1 && typeof classes === 'number' && classes > 0) {
-    if (dtype === 'float32' || dtype === 'float64') return { dtype, classes }
-  }
-  throw new OnnxModelError(
-    'OUTPUTS_UNSUPPORTED',
-    `The output has dtype ${dtype} and shape [${type?.shape.map(size => (typeof size === 'object' ? 'batch' : size)).join()}]`,
-    'Softmax cross-entropy needs one float32 score per class: [batch, classes].',
-  )
+const optimise = (
+  all: readonly Node[],
+  results: readonly string[],
+  trained: readonly CarriedParameter[],
+  { state, bases }: EmittedUpdates,
+  { constants }: Emitter,
+): Node[] => {
+  const shared = shareCommonSubexpressions(dropDeadCode(all, results), results)
+  const accumulators = new Map(state.map(({ name, updated }) => [updated, name]))
+  const accumulated = foldAccumulationIntoGemm(shared, accumulators, constants, results)
+  return foldUpdateIntoGemm(accumulated, new Set([...trained.map(({ name }) => name), ...bases]), results)
 }

@@ -6,7 +6,12 @@ import type { Runner } from '../runner.ts'
 import type { ValueType } from '../values.ts'
 
 /** A forward graph of operators that gradient rules know, and what is known of its values. */
-export type LoweredGraph = { readonly graph: Graph; readonly values: ReadonlyMap<string, ValueType> }
+export type LoweredGraph = {
+  readonly graph: Graph
+  readonly values: ReadonlyMap<string, ValueType>
+  /** Name of the value after a step of each running statistic that the graph updates, by the statistic's name. */
+  readonly buffers: ReadonlyMap<string, string>
+}
 
 /**
  * Learns every value's type and computes what is constant.
@@ -19,5 +24,5 @@ export const inferAndLower = async (
   runner: Runner,
 ): Promise<LoweredGraph> => {
   const values = await inferValues(graph, parameters, opset, runner)
-  return { graph: foldConstants(graph, values), values }
+  return { graph: foldConstants(graph, values), values, buffers: new Map() }
 }
