@@ -1,32 +1,34 @@
-import { OnnxModelError } from '../onnx-model-error.ts'
+import { onlyOutput } from '../graph.ts'
 import { type Size, sameSize } from '../values.ts'
 import type { GradientContext } from './gradient-rule.ts'
 
 /** Sums a gradient over the axes along which an operand was broadcast, so that it has the operand's shape. */
 export const reduceToShape = (
-  { emitter, node }: Pick<GradientContext, 'emitter' | 'node'>,
+  { emitter }: Pick<GradientContext, 'emitter'>,
   gradient: string,
   from: readonly Size[],
   to: readonly Size[],
 ): string => {
   const added = from.length - to.length
-  const inner = to.flatMap((size, axis) => (size === 1 && !sameSize(from[axis + added], 1) ? [axis + added] : []))
+  const inner = to.flatMap((size, axis) => (size === 1 && !sameSize(from[axis + added], 1) ? [axis] : []))
   const leading = Array.from({ length: added }, (_, axis) => axis)
-  const axes = [...leading, ...inner]
+  const axes = [...leading, ...inner.map(axis => axis + added)]
   if (axes.length === 0) return gradient
-  const keepdims = inner.length > 0 ? 1 : 0
+  const keepdims = added === 0 ? 1 : 0
   const sum = emitter.emit('ReduceSum', [gradient, emitter.int64s(axes)], { keepdims })
-  if (keepdims === 0 || added === 0) return sum
-  return emitter.emit('Reshape', [sum, emitter.int64s(reshapeTarget(node.op, to))])
+  return keepdims === 1 || inner.length === 0 ? sum : emitter.emit('Unsqueeze', [sum, emitter.int64s(inner)])
 }
 
-/** A shape as Reshape takes it: at most one size, the one that follows the batch, is left to it. */
-export const reshapeTarget = (op: string, shape: readonly Size[]): number[] => {
-  const target = shape.map(size => (typeof size === 'number' ? size : -1))
-  if (target.filter(size => size === -1).length <= 1 && !target.includes(0)) return target
-  throw new OnnxModelError(
-    'OPERATOR_FORM_UNSUPPORTED',
-    `${op} has an operand of which more than one size is unknown`,
-    'Export the model with only the batch dimension dynamic.',
-  )
+/** The gradient of one operand of an elementwise operator, from a gradient of the shape of its result. */
+export const toOperand = (context: GradientContext, gradient: string, index: number): string => {
+  const { node, typeOf } = context
+  return reduceToShape(context, gradient, typeOf(onlyOutput(node)).shape, typeOf(node.inputs[index] ?? '').shape)
+}
+
+/** A gradient in the shape of `value`, of which it has the number of elements. */
+export const reshapeLike = ({ emitter, typeOf }: GradientContext, gradient: string, value: string): string => {
+  const target = typeOf(value).shape.map(size => (typeof size === 'number' ? size : -1))
+  // Reshape leaves one size to be found; more of them are read off the value when it runs.
+  const isStatic = target.filter(size => size === -1).length <= 1 && !target.includes(0)
+  return emitter.call('Reshape', gradient, isStatic ? emitter.int64s(target) : emitter.call('Shape', value))
 }

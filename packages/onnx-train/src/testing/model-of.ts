@@ -7,13 +7,16 @@ import { writeModel } from '../write-model.ts'
 
 type Float = 'float32' | 'float64'
 
-/** A node in one line, for tests: op, inputs, output, attributes. */
+/** A node in one line, for tests: op, inputs, output or outputs, attributes. */
 export const node = (
   op: string,
   inputs: readonly string[],
-  output: string,
+  output: string | readonly string[],
   attributes: Record<string, Attribute> = {},
-): Node => ({ op, name: `${output}_node`, inputs, outputs: [output], attributes: new Map(Object.entries(attributes)) })
+): Node => {
+  const outputs = typeof output === 'string' ? [output] : output
+  return { op, name: `${outputs[0]}_node`, inputs, outputs, attributes: new Map(Object.entries(attributes)) }
+}
 
 /** A model with input "x" [batch, …exampleShape], one output, and the given constants. For tests. */
 export const modelOf = (
