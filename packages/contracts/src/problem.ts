@@ -13,12 +13,15 @@ export const Problem = z.object({
 })
 export type Problem = z.infer<typeof Problem>
 
+/** Members that the catalogue and the request decide. */
+const reserved = new Set(['type', 'title', 'status', 'code', 'detail', 'instance'])
+
 /** The public face of an error. `instance` is the request's id, under which the log has the cause. */
 export const problemOf = (error: TributaryError, instance?: string): Problem => ({
   type: `urn:tributary:error:${error.code}`,
   title: error.entry.message,
   status: error.entry.http,
-  ...error.extra,
+  ...Object.fromEntries(Object.entries(error.extra).filter(([name]) => !reserved.has(name))),
   code: error.code,
   ...(error.detail === undefined ? {} : { detail: error.detail }),
   ...(instance === undefined ? {} : { instance }),
