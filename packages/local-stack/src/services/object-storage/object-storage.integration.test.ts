@@ -79,7 +79,7 @@ suite('object storage with the real S3 client', { timeout: 120_000 }, () => {
       }),
     )
     assert.deepEqual(await bytesOf('stream'), body)
-    await s3.send(new PutObjectCommand({ Bucket, Key: 'empty', Body: '' }))
+    await s3.send(new PutObjectCommand({ Bucket, Key: 'empty', Body: '', ContentLength: 0 }))
     assert.equal((await bytesOf('empty')).length, 0)
     const head = await s3.send(new HeadObjectCommand({ Bucket, Key: 'stream', ChecksumMode: 'ENABLED' }))
     assert.equal(head.ContentLength, body.length)
