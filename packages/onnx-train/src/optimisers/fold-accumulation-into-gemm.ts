@@ -19,7 +19,9 @@ export const foldAccumulationIntoGemm = (
     if (accumulator === undefined) return node
     const [decayed, gemm] = node.inputs.map(name => producers.get(name))
     if (decayed?.op !== 'Mul' || decayed.inputs[0] !== accumulator || uses.get(onlyOutput(decayed)) !== 1) return node
-    const beta = constants.get(decayed.inputs[1] ?? '')?.data[0]
+    const scale = constants.get(decayed.inputs[1] ?? '')
+    // Attributes are float32: in a graph of doubles β would lose digits.
+    const beta = scale?.dtype === 'float32' ? scale.data[0] : undefined
     if (gemm?.op !== 'Gemm' || inputAt(gemm, 2) !== undefined || uses.get(onlyOutput(gemm)) !== 1) return node
     if (typeof beta !== 'number') return node
     absorbed.add(gemm).add(decayed)
