@@ -24,7 +24,7 @@ export const inferAndLower = async (
   parameters: readonly Parameter[],
   opset: number,
   runner: Runner,
-  _frozen: ReadonlySet<string>,
+  _frozen: ReadonlySet<string> = new Set(),
 ): Promise<LoweredGraph> => {
   const values = await inferValues(graph, parameters, opset, runner)
   return { graph: foldConstants(graph, values), values, buffers: new Map() }
