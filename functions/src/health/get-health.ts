@@ -18,7 +18,12 @@ export const getHealth =
       }
     }
     const [postgres, objectStorage, redis] = await Promise.all([
-      check('postgres', () => database.read(sql => sql`select 1`)),
+      check('postgres', async signal => {
+        // What waits for a silent connection would make the next call wait as well.
+        const discard = () => database.discard()
+        signal.addEventListener('abort', discard, { once: true })
+        await database.read(sql => sql`select 1`).finally(() => signal.removeEventListener('abort', discard))
+      }),
       check('objectStorage', signal => store.ready(signal)),
       check('redis', signal => cache.ready(signal)),
     ])
