@@ -78,6 +78,7 @@ export const runStack = async (options: StartOptions, terminal: Terminal, signal
   terminal.line(`Up in ${sinceStart().toFixed(1)} s\n`)
   terminal.line(`  API      ${platform.apiUrl}`)
   for (const [role, token] of Object.entries(platform.tokens)) terminal.line(`  ${role.padEnd(8)} ${token}`)
+  terminal.line(`  logs     ${folders.logs}`)
 
   const start = await ensureStartModel(platform.api, options.model, options.seed)
   const taskStartedAt = performance.now()
