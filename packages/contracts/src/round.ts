@@ -1,6 +1,30 @@
 import * as z from 'zod'
 import { AttemptRef, ObjectRef, Slug, Timestamp, Uuid } from './ids.ts'
 
+const share = z.number().min(0).lt(1)
+
+/** Settings of optimisers and losses that have defaults of their own; absent in most tasks. */
+export const trainingOptions = {
+  /** μ of momentum and nesterov; 0.9 where absent. */
+  momentum: share.optional(),
+  /** Of adam and adamw; 0.9, 0.999 and 1e-8 where absent. */
+  beta1: share.optional(),
+  beta2: share.optional(),
+  epsilon: share.optional(),
+  /** λ; 0 where absent, 0.01 for adamw. */
+  weightDecay: z.number().min(0).max(1000).optional(),
+  /** Every batch's gradient is scaled down to this global norm. */
+  gradientClippingNorm: z.number().positive().max(1e9).optional(),
+  /** μ of FedProx: holds local weights near those the round began with. */
+  proximal: z.number().min(0).max(1000).optional(),
+  /** Of softmax-cross-entropy. */
+  labelSmoothing: share.optional(),
+  /** Class labels of this value do not count. */
+  ignoreIndex: z.int32().optional(),
+  /** δ of huber; 1 where absent. */
+  huberDelta: z.number().positive().max(1e9).optional(),
+}
+
 /** How devices train. */
 export const TrainerSettings = z.object({
   framework: z.enum(['onnx', 'pytorch', 'keras']),
@@ -9,8 +33,16 @@ export const TrainerSettings = z.object({
   localEpochs: z.int().min(1).max(1000),
   batchSize: z.int().min(1).max(65_536),
   learningRate: z.number().positive().max(1000),
-  optimizer: z.enum(['sgd']),
-  loss: z.enum(['softmax-cross-entropy']),
+  optimizer: z.enum(['sgd', 'momentum', 'nesterov', 'adam', 'adamw']),
+  loss: z.enum([
+    'softmax-cross-entropy',
+    'sigmoid-binary-cross-entropy',
+    'mean-squared-error',
+    'mean-absolute-error',
+    'huber',
+    'negative-log-likelihood',
+  ]),
+  ...trainingOptions,
 })
 export type TrainerSettings = z.infer<typeof TrainerSettings>
 

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { DisplayName, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
-import { CohortPolicy, MetricSums, TrainerSettings } from './round.ts'
+import { CohortPolicy, MetricSums, TrainerSettings, trainingOptions } from './round.ts'
+import { unusedOptions } from './training-options.ts'
 
 export const TaskState = z.enum(['draft', 'queued', 'running', 'paused', 'completed', 'failed', 'cancelled'])
 export type TaskState = z.infer<typeof TaskState>
@@ -40,6 +41,12 @@ export const CreateTask = z.strictObject({
       learningRate: TrainerSettings.shape.learningRate.default(0.05),
       optimizer: TrainerSettings.shape.optimizer.default('sgd'),
       loss: TrainerSettings.shape.loss.default('softmax-cross-entropy'),
+      ...trainingOptions,
+    })
+    .check(({ value, issues }) => {
+      for (const [option, message] of unusedOptions(value)) {
+        issues.push({ code: 'custom', input: value[option], path: [option], message })
+      }
     })
     .prefault({}),
   aggregation: z
