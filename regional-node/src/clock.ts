@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 
-/** Time as the node sees it. Leases are measured on the monotonic clock, deadlines on the wall clock that central shares. */
+/** Time as the node sees it. Leases are measured on the monotonic clock, deadlines on the wall clock: central's, once known. */
 export type Clock = {
   /** Unix milliseconds. */
   readonly now: () => number

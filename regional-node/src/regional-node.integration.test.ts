@@ -150,7 +150,7 @@ before(
 after(() => services.disposeAsync())
 
 /** A node in its own process with devices that are registered, and an attempt for all of them. */
-const federation = async (trainers: number, more: Record<string, string> = {}) => {
+const federation = async (trainers: number, more: Record<string, string> = {}, aheadMillis = 0) => {
   await using opening = new AsyncDisposableStack()
   const dataDir = await mkdtemp(join(tmpdir(), 'tributary-node-'))
   opening.defer(() => rm(dataDir, { recursive: true }))
@@ -164,10 +164,11 @@ const federation = async (trainers: number, more: Record<string, string> = {}) =
     attempts: [],
     epoch: 0,
     settled: [],
+    aheadMillis,
   })
   const base = await put('models/m/base.safetensors', objects.get('base') as Buffer)
   const description = await put('models/m/manifest.json', objects.get('manifest') as Buffer)
-  const sample = sampleDescriptor(Date.now(), { goal: trainers, select: trainers })
+  const sample = sampleDescriptor(Date.now() + aheadMillis, { goal: trainers, select: trainers })
   const descriptor: RoundDescriptor = {
     ...sample,
     base: { ...sample.base, ...base },
@@ -454,3 +455,25 @@ test('while central is away the lease runs out and the node says so; afterwards 
   const event = centralEvents['shard.summed'].parse(await nextEvent('shard.summed', field.descriptor.task))
   assert.deepEqual([event.epoch, event.accepted], [1, 1])
 })
+
+for (const [how, aheadMillis] of [
+  ['ahead', -3_600_000],
+  ['behind', 3_600_000],
+] as const) {
+  test(`a node whose clock is an hour ${how} goes by the time of central`, { timeout: 60_000 }, async () => {
+    await using field = await federation(2, {}, aheadMillis)
+    await healthy(field.node)
+    const [one, two] = field.devices as [TestDevice, TestDevice]
+    await appear(one)
+    central.attempts = [field.descriptor]
+    command('round.opened', field.descriptor as never)
+    const work = await one.work('training')
+    assert.equal((await one.push(work, updateOf(1))).verdict?.code, ACCEPTED)
+    // Selection lasts 10 s and the round 60 s more, by central's clock: the second may come still.
+    assert.equal((await two.push(await two.work('training'), updateOf(2))).verdict?.code, ACCEPTED)
+    const event = centralEvents['shard.summed'].parse(await nextEvent('shard.summed', field.descriptor.task))
+    assert.equal(event.accepted, 2)
+    central.aheadMillis = 0
+    central.faults.length = 0
+  })
+}

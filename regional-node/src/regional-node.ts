@@ -11,6 +11,7 @@ import { ShardAttempts } from './attempt/shard-attempts.ts'
 import { ShardFolders } from './attempt/shard-folders.ts'
 import { UploadSlots } from './attempt/upload-slots.ts'
 import { CentralClient } from './central/central-client.ts'
+import { CentralClock } from './central/central-clock.ts'
 import { LeaseTable } from './central/lease-table.ts'
 import { shipJournal } from './central/log-shipper.ts'
 import { StatusLoop } from './central/status-loop.ts'
@@ -47,7 +48,7 @@ export const nodeVersion = '0.1.0'
  * @throws the reason, where the disk fails: a node that cannot keep a promise must not make another
  */
 export const runRegionalNode = async (config: Config, stop: AbortSignal): Promise<void> => {
-  const clock = systemClock
+  const clock = new CentralClock(systemClock)
   const identity = readIdentity(config.tls)
   const logger = createLogger(config.logLevel, identity.id)
   const journal = new Journal(logger, clock.now)

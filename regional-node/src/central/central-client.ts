@@ -1,8 +1,8 @@
 import { NodeLogsRequest, NodeStatusAnswer, NodeStatusRequest } from '@tributary/contracts/node-status'
 import type * as z from 'zod'
-import type { Clock } from '../clock.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import { signRequest } from '../identity/signed-request.ts'
+import type { CentralClock, RoundTrip } from './central-clock.ts'
 
 const answerMillis = 4000
 const mostAnswerBytes = 16 * 1024 * 1024
@@ -22,9 +22,9 @@ export class CentralError extends Error {
 export class CentralClient {
   readonly #url: string
   readonly #identity: NodeIdentity
-  readonly #clock: Clock
+  readonly #clock: CentralClock
 
-  constructor(url: string, identity: NodeIdentity, clock: Clock) {
+  constructor(url: string, identity: NodeIdentity, clock: CentralClock) {
     this.#url = url
     this.#identity = identity
     this.#clock = clock
@@ -32,9 +32,10 @@ export class CentralClient {
 
   /** @throws CentralError */
   async status(request: NodeStatusRequest, signal: AbortSignal): Promise<NodeStatusAnswer> {
-    const answer = await this.#post('status', NodeStatusRequest, request, signal)
+    const { answer, trip } = await this.#post('status', NodeStatusRequest, request, signal)
     const parsed = NodeStatusAnswer.safeParse(answer)
     if (!parsed.success) throw new CentralError('the status answer is not as agreed', { cause: parsed.error })
+    this.#clock.heard(Date.parse(parsed.data.time), trip)
     return parsed.data
   }
 
@@ -47,6 +48,7 @@ export class CentralClient {
     const path = `/v1/regional-nodes/${this.#identity.id}/${what}`
     const body = JSON.stringify(schema.parse(request))
     const token = await signRequest(this.#identity, { method: 'POST', path, body, now: this.#clock.now() })
+    const sentAt = this.#clock.monotonic()
     try {
       const response = await fetch(`${this.#url}${path}`, {
         method: 'POST',
@@ -56,16 +58,24 @@ export class CentralClient {
         signal: AbortSignal.any([signal, AbortSignal.timeout(answerMillis)]),
       })
       const text = await readBounded(response)
+      const trip = { sentAt, receivedAt: this.#clock.monotonic() }
       if (!response.ok) {
+        if (response.status === 401) this.#readDate(response, trip)
         throw new CentralError(`central answers ${response.status} to ${what}: ${text.slice(0, 500)}`, {
           status: response.status,
         })
       }
-      return text === '' ? undefined : (JSON.parse(text) as unknown)
+      return { answer: text === '' ? undefined : (JSON.parse(text) as unknown), trip }
     } catch (error) {
       if (error instanceof CentralError) throw error
       throw new CentralError(`central does not answer to ${what}: ${(error as Error).message}`, { cause: error })
     }
+  }
+
+  // Signed by a clock that is too wrong, no request is let in that could be answered with the time: the refusal's date will do.
+  #readDate(response: Response, trip: RoundTrip): void {
+    const date = Date.parse(response.headers.get('date') ?? '')
+    if (!Number.isNaN(date)) this.#clock.heard(date, trip, 1000)
   }
 }
 

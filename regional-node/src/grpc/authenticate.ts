@@ -12,6 +12,8 @@ export type Authentication = {
   readonly directory: DeviceDirectory
   /** Resolves when the directory was read anew, or after the time. */
   readonly refreshDirectory: (millis: number) => Promise<void>
+  /** Unix milliseconds. */
+  readonly now: () => number
 }
 
 /**
@@ -21,14 +23,14 @@ export type Authentication = {
  */
 export const authenticate = async (
   certificate: PeerCertificate | undefined,
-  { directory, refreshDirectory }: Authentication,
+  { directory, refreshDirectory, now }: Authentication,
 ): Promise<KnownDevice> => {
   if (certificate?.raw === undefined) throw new TributaryError('UNAUTHENTICATED', { detail: 'No client certificate.' })
   const id = Uuid.safeParse(certificate.subject.CN)
   if (!id.success || certificate.subject.OU !== certificateKinds.device) {
     throw new TributaryError('FORBIDDEN', { detail: 'The client certificate is not one of a device.' })
   }
-  if (Date.parse(certificate.valid_to) < Date.now()) {
+  if (Date.parse(certificate.valid_to) < now()) {
     throw new TributaryError('UNAUTHENTICATED', { detail: 'The client certificate has expired. Enrol again.' })
   }
   const sha256 = createHash('sha256').update(certificate.raw).digest('hex')

@@ -10,7 +10,7 @@ import {
   NodeStatusRequest,
 } from '@tributary/contracts/node-status'
 import type { AttemptOutcome, EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
-import { SignedRequestClaims, signedRequestType } from '@tributary/contracts/signed-request'
+import { SignedRequestClaims, signedRequestSeconds, signedRequestType } from '@tributary/contracts/signed-request'
 import { decodeProtectedHeader, jwtVerify } from 'jose'
 
 /**
@@ -26,6 +26,8 @@ export class TestCentral {
   evaluations: EvaluationDescriptor[] = []
   settled: (AttemptRef & { outcome: AttemptOutcome })[] = []
   epoch = 0
+  /** How far the clock of central is ahead of this machine's, ms. */
+  aheadMillis = 0
   /** Answers 503 while true. */
   isDown = false
   readonly #server: Server
@@ -53,7 +55,12 @@ export class TestCentral {
     await new Promise(resolve => this.#server.close(resolve))
   }
 
+  #now(): number {
+    return Date.now() + this.aheadMillis
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.setHeader('date', new Date(this.#now()).toUTCString())
     try {
       const parts: Buffer[] = []
       for await (const part of request) parts.push(part as Buffer)
@@ -81,7 +88,13 @@ export class TestCentral {
     const { x5c } = decodeProtectedHeader(token)
     const leaf = new X509Certificate(Buffer.from(x5c?.[0] ?? '', 'base64'))
     if (!leaf.verify(this.#authority.publicKey)) throw new Error('not of the authority')
-    const { payload } = await jwtVerify(token, leaf.publicKey, { algorithms: ['ES256'], typ: signedRequestType })
+    const { payload } = await jwtVerify(token, leaf.publicKey, {
+      algorithms: ['ES256'],
+      typ: signedRequestType,
+      currentDate: new Date(this.#now()),
+      clockTolerance: 30,
+      maxTokenAge: signedRequestSeconds,
+    })
     const claims = SignedRequestClaims.parse(payload)
     const bh = createHash('sha256').update(body).digest('base64url')
     if (claims.htm !== method || claims.htu !== path || claims.bh !== bh) throw new Error('signed for another request')
@@ -97,7 +110,7 @@ export class TestCentral {
     const isOver = (ref: AttemptRef) =>
       !this.attempts.some(({ task, round }) => task === ref.task && round === ref.round)
     return {
-      time: new Date().toISOString(),
+      time: new Date(this.#now()).toISOString(),
       region: 'north',
       shardCount: 1,
       leases: request.draining ? [] : [{ shard: 0, epoch, leaseSeconds: 20, logKey: '' }],
