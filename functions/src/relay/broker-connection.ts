@@ -31,9 +31,7 @@ export class BrokerConnection implements AsyncDisposable {
   discard(): void {
     const open = this.#open
     this.#open = undefined
-    // Not in the types: closing politely would wait for an answer that may never come.
-    const connection = open?.model.connection as { stream?: { destroy(): void } } | undefined
-    connection?.stream?.destroy()
+    if (open !== undefined) destroy(open.model)
   }
 
   async #connect(): Promise<Open> {
@@ -45,13 +43,18 @@ export class BrokerConnection implements AsyncDisposable {
     model.on('close', () => {
       if (this.#open?.model === model) this.#open = undefined
     })
-    const channel = await model.createConfirmChannel()
-    channel.on('error', error => {
-      this.#log.warn({ error }, 'the channel to RabbitMQ broke')
-      if (this.#open?.model === model) this.discard()
-    })
-    await declareTopology(channel)
-    return { model, channel, usedAt: Date.now() }
+    try {
+      const channel = await model.createConfirmChannel()
+      channel.on('error', error => {
+        this.#log.warn({ error }, 'the channel to RabbitMQ broke')
+        if (this.#open?.model === model) this.discard()
+      })
+      await declareTopology(channel)
+      return { model, channel, usedAt: Date.now() }
+    } catch (error) {
+      destroy(model)
+      throw error
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -59,6 +62,12 @@ export class BrokerConnection implements AsyncDisposable {
     this.#open = undefined
     await open?.model.close().catch(() => undefined)
   }
+}
+
+/** Closing politely would wait for an answer that may never come; the stream is not in the types. */
+const destroy = (model: ChannelModel): void => {
+  const connection = model.connection as { stream?: { destroy(): void } }
+  connection.stream?.destroy()
 }
 
 /** What central publishes to and what its consumer reads; declaring again what is there changes nothing. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, suite, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { amqpTopology } from '@tributary/contracts/amqp'
 import { regionCommands } from '@tributary/contracts/commands'
 import { parseMessage } from '@tributary/contracts/envelope'
@@ -67,6 +68,20 @@ suite('the relay', { timeout: 180_000 }, () => {
     queue = name
     await channel.assertQueue(queue, options)
     for (const { exchange, routingKey } of bindings) await channel.bindQueue(queue, exchange, routingKey)
+  })
+
+  test('a broker whose queues are others than ours is not left with a connection a try', async () => {
+    const { centralEvents } = amqpTopology
+    await channel.deleteQueue(centralEvents.queue)
+    await channel.assertQueue(centralEvents.queue, { durable: false, exclusive: true })
+    await using broker = open()
+    for (let tries = 0; tries < 3; tries += 1) await assert.rejects(broker.channel(), /PRECONDITION|RESOURCE_LOCKED/)
+    const deadline = Date.now() + 5000
+    while (proxy.connections() > 0) {
+      assert.ok(Date.now() < deadline, `${proxy.connections()} connections are open`)
+      await setTimeout(20)
+    }
+    await channel.deleteQueue(centralEvents.queue)
   })
 
   test('sends everything in order, over several batches, once', async () => {
