@@ -8,13 +8,16 @@ const flags = new Set([
   'ceil_mode',
   'count_include_pad',
   'exclude_outside',
+  'exclusive',
   'keepdims',
   'linear_before_reset',
   'noop_with_empty_axes',
+  'reverse',
   'storage_order',
   'training_mode',
   'transA',
   'transB',
+  'upper',
 ])
 
 /**

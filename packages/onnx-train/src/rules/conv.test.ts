@@ -111,14 +111,3 @@ test('elements of a pooling window that tie share the gradient equally', async (
     assert.ok(Math.abs((gradient?.[index] ?? 0) - sign * 3 * p0) < 1e-6)
   }
 })
-
-test('forms without a rule are refused with the name of the node', async () => {
-  const weights = { w: randomTensor('float32', [2, 1, 3, 3], 1) }
-  const grouped = modelOf('float32', [2, 4, 4], weights, [
-    node('Conv', ['x', 'w'], 'c', { group: { int: 2 } }),
-    node('Flatten', ['c'], 'y'),
-  ])
-  const x = randomTensor('float32', [1, 2, 4, 4], 1)
-  const refusal = { code: 'OPERATOR_FORM_UNSUPPORTED', nodeName: 'c_node' }
-  await assert.rejects(compiledGradients(grouped, { x, labels: Int32Array.of(0) }), refusal)
-})

@@ -1,65 +1,69 @@
-import { intAttribute, onlyOutput } from '../graph.ts'
+import { intAttribute, intsAttribute, onlyOutput, stringAttribute } from '../graph.ts'
+import { convWeightGradient } from './conv-weight-gradient.ts'
 import type { GradientContext, GradientRule } from './gradient-rule.ts'
-import { unsupportedForm, type Window, windowOf } from './window.ts'
+import { at, fixedSizes, transposedAttributes, unsupportedForm, type Window, windowOf } from './window.ts'
 
-/** Conv over any number of spatial axes, one group. */
+/** Conv over any number of spatial axes, with any number of groups. */
 export const convGradient: GradientRule = context => {
   const { node, emitter, typeOf, wants, outputGradient } = context
   const [x = '', w = ''] = node.inputs
-  if (intAttribute(node, 'group', 1) !== 1) unsupportedForm(node, 'groups', 'Use a Conv with group = 1.')
-  const kernel = typeOf(w).shape.slice(2).map(Number)
+  const [filters = 0, ...rest] = typeOf(w).shape.map(Number)
+  const [, ...kernel] = rest
   const window = windowOf(node, typeOf(x), typeOf(onlyOutput(node)), kernel)
-  const reduced = [0, ...kernel.map((_, axis) => axis + 2)]
+  const groups = intAttribute(node, 'group', 1)
+  const channels = Number(typeOf(x).shape[1])
+  const convolution = { x, dY: outputGradient, window, groups, channels, filters }
   return [
-    wants(0) ? inputGradient(context, w, window) : undefined,
-    wants(1) ? weightGradient(context, x, window) : undefined,
-    wants(2) ? emitter.emit('ReduceSum', [outputGradient, emitter.int64s(reduced)], { keepdims: 0 }) : undefined,
+    wants(0) ? inputGradient(context, w, window, groups) : undefined,
+    wants(1) ? convWeightGradient(emitter, convolution) : undefined,
+    wants(2) ? biasGradient(context, kernel.length) : undefined,
   ]
 }
 
-/** dX = ConvTranspose(dY, W); output_padding gives back the rows that the stride left unread. */
-const inputGradient = ({ emitter, outputGradient }: GradientContext, w: string, window: Window): string => {
-  const { kernel, strides, dilations, padBegin, padEnd, inputSizes, outputSizes } = window
-  const outputPadding = kernel.map((size, axis) => {
-    const spread = (at(outputSizes, axis) - 1) * at(strides, axis) + at(dilations, axis) * (size - 1) + 1
-    return at(inputSizes, axis) - (spread - at(padBegin, axis) - at(padEnd, axis))
-  })
-  return emitter.emit('ConvTranspose', [outputGradient, w], {
-    strides,
-    dilations,
-    pads: [...padBegin, ...padEnd],
-    output_padding: outputPadding,
-  })
-}
-
 /**
- * dW is a convolution of x with dY in which examples and channels change places and so do strides and dilations: every
- * kernel position correlates the whole input with the whole gradient. Rows beyond the kernel (unread input) are cut.
+ * ConvTranspose is the adjoint of Conv in its input, so its gradients are those of that Conv with x and dY in each
+ * other's place.
  */
-const weightGradient = ({ emitter, outputGradient }: GradientContext, x: string, window: Window): string => {
-  const { kernel, strides, dilations, padBegin, padEnd, inputSizes, outputSizes } = window
-  const swap = [1, 0, ...kernel.map((_, axis) => axis + 2)]
-  const correlated = emitter.emit(
-    'Conv',
-    [emitter.emit('Transpose', [x], { perm: swap }), emitter.emit('Transpose', [outputGradient], { perm: swap })],
-    { strides: dilations, dilations: strides, pads: [...padBegin, ...padEnd] },
-  )
-  const sizes = kernel.map((_, axis) => {
-    const span = at(strides, axis) * (at(outputSizes, axis) - 1) + 1
-    const padded = at(inputSizes, axis) + at(padBegin, axis) + at(padEnd, axis)
-    return Math.floor((padded - span) / at(dilations, axis)) + 1
-  })
-  const long = kernel.flatMap((size, axis) => (at(sizes, axis) > size ? [axis] : []))
-  const cut =
-    long.length === 0
-      ? correlated
-      : emitter.emit('Slice', [
-          correlated,
-          emitter.int64s(long.map(() => 0)),
-          emitter.int64s(long.map(axis => at(kernel, axis))),
-          emitter.int64s(long.map(axis => axis + 2)),
-        ])
-  return emitter.emit('Transpose', [cut], { perm: swap })
+export const convTransposeGradient: GradientRule = context => {
+  const { node, emitter, typeOf, wants, outputGradient } = context
+  const [x = '', w = ''] = node.inputs
+  const isPlain = stringAttribute(node, 'auto_pad', 'NOTSET') === 'NOTSET' && !node.attributes.has('output_shape')
+  if (!isPlain) unsupportedForm(node, 'auto_pad or output_shape', 'Export with explicit pads and output_padding.')
+  const [filters = 0, ...rest] = typeOf(w).shape.map(Number)
+  const [, ...kernel] = rest
+  const ends = { small: typeOf(x), large: typeOf(onlyOutput(node)) }
+  const window = windowOf(node, ends.large, ends.small, kernel)
+  const outputPadding = intsAttribute(node, 'output_padding') ?? []
+  if (outputPadding.some((size, axis) => size >= at(window.strides, axis))) {
+    unsupportedForm(node, 'output_padding as large as the stride', 'Use an output_padding below the stride.')
+  }
+  const groups = intAttribute(node, 'group', 1)
+  const { strides, dilations, padBegin, padEnd } = window
+  const attributes = { strides, dilations, pads: [...padBegin, ...padEnd], group: groups }
+  const channels = Number(typeOf(onlyOutput(node)).shape[1])
+  return [
+    wants(0) ? emitter.emit('Conv', [outputGradient, w], attributes) : undefined,
+    wants(1) ? convWeightGradient(emitter, { x: outputGradient, dY: x, window, groups, channels, filters }) : undefined,
+    wants(2) ? biasGradient(context, fixedSizes(node, ends.small).length) : undefined,
+  ]
 }
 
-const at = (list: readonly number[], index: number): number => list[index] ?? 0
+const biasGradient = ({ emitter, outputGradient }: GradientContext, spatialAxes: number): string => {
+  const axes = [0, ...Array.from({ length: spatialAxes }, (_, axis) => axis + 2)]
+  return emitter.emit('ReduceSum', [outputGradient, emitter.int64s(axes)], { keepdims: 0 })
+}
+
+/** dX = ConvTranspose(dY, W); of a kernel of one pixel that is a Conv with the transposed matrix, which is faster. */
+const inputGradient = (context: GradientContext, w: string, window: Window, groups: number): string => {
+  const { emitter, outputGradient } = context
+  const { kernel, strides, padBegin, padEnd } = window
+  const isMatrix =
+    groups === 1 &&
+    [...kernel, ...strides].every(size => size === 1) &&
+    [...padBegin, ...padEnd].every(size => size === 0)
+  if (isMatrix) {
+    const perm = [1, 0, ...kernel.map((_, axis) => axis + 2)]
+    return emitter.call('Conv', outputGradient, emitter.emit('Transpose', [w], { perm }))
+  }
+  return emitter.emit('ConvTranspose', [outputGradient, w], { ...transposedAttributes(window), group: groups })
+}

@@ -1,5 +1,4 @@
 import { floatAttribute, inputAt, intAttribute } from '../graph.ts'
-import { OnnxModelError } from '../onnx-model-error.ts'
 import type { GradientRule } from './gradient-rule.ts'
 import { reduceToShape } from './reduce-to-shape.ts'
 
@@ -28,18 +27,4 @@ export const gemmGradient: GradientRule = context => {
     return emitter.emit('Mul', [sum, emitter.scalar(dtype, beta)])
   }
   return [context.wants(0) ? dA() : undefined, context.wants(1) ? dB() : undefined, context.wants(2) ? dC() : undefined]
-}
-
-/** MatMul of two matrices: Gemm without options. */
-export const matMulGradient: GradientRule = context => {
-  const { node, typeOf } = context
-  if (node.inputs.some(name => typeOf(name).shape.length !== 2)) {
-    throw new OnnxModelError(
-      'OPERATOR_FORM_UNSUPPORTED',
-      'MatMul of tensors that are not matrices cannot be trained yet',
-      'Flatten its inputs to two dimensions.',
-      { nodeName: node.name || (node.outputs[0] ?? '') },
-    )
-  }
-  return gemmGradient({ ...context, node: { ...node, attributes: new Map() } })
 }

@@ -1,3 +1,4 @@
+import { cumSumGradient, triluGradient } from './accumulate.ts'
 import {
   addGradient,
   castGradient,
@@ -9,14 +10,30 @@ import {
   subGradient,
   whereGradient,
 } from './arithmetic.ts'
+import { averagePoolGradient, globalAveragePoolGradient, globalMaxPoolGradient } from './average-pool.ts'
 import { clipGradient, hardSigmoidGradient, hardSwishGradient } from './clip.ts'
-import { convGradient } from './conv.ts'
+import { concatGradient, splitGradient } from './concat-split.ts'
+import { convGradient, convTransposeGradient } from './conv.ts'
+import { einsumGradient } from './einsum.ts'
+import { expandGradient, tileGradient } from './expand.ts'
+import { gatherElementsGradient, gatherGradient, gatherNdGradient, scatterGradient } from './gather.ts'
 import { geluGradient } from './gelu.ts'
-import { gemmGradient, matMulGradient } from './gemm.ts'
+import { gemmGradient } from './gemm.ts'
 import type { GradientRule } from './gradient-rule.ts'
+import { matMulGradient } from './mat-mul.ts'
 import { maxPoolGradient } from './max-pool.ts'
+import {
+  reduceExtremumGradient,
+  reduceL1Gradient,
+  reduceL2Gradient,
+  reduceLogSumExpGradient,
+  reduceMeanGradient,
+  reduceSumGradient,
+  reduceSumSquareGradient,
+} from './reduce.ts'
 import { celuGradient, eluGradient, leakyReluGradient, preluGradient, reluGradient } from './relu.ts'
 import { identityGradient, reshapeGradient } from './reshape.ts'
+import { padGradient, sliceGradient } from './slice.ts'
 import {
   absGradient,
   cosGradient,
@@ -34,6 +51,7 @@ import {
   tanhGradient,
 } from './smooth.ts'
 import { logSoftmaxGradient, softmaxGradient } from './softmax.ts'
+import { depthToSpaceGradient, spaceToDepthGradient, transposeGradient } from './transpose.ts'
 
 /** Operators whose gradient may come from any of their outputs. */
 export const manyOutputs: ReadonlySet<string> = new Set(['Split'])
@@ -42,18 +60,30 @@ export const manyOutputs: ReadonlySet<string> = new Set(['Split'])
 export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
   ['Abs', absGradient],
   ['Add', addGradient],
+  ['AveragePool', averagePoolGradient],
   ['Cast', castGradient],
   ['Celu', celuGradient],
   ['Clip', clipGradient],
+  ['Concat', concatGradient],
   ['Conv', convGradient],
+  ['ConvTranspose', convTransposeGradient],
   ['Cos', cosGradient],
+  ['CumSum', cumSumGradient],
+  ['DepthToSpace', depthToSpaceGradient],
   ['Div', divGradient],
+  ['Einsum', einsumGradient],
   ['Elu', eluGradient],
   ['Erf', erfGradient],
   ['Exp', expGradient],
+  ['Expand', expandGradient],
   ['Flatten', reshapeGradient],
+  ['Gather', gatherGradient],
+  ['GatherElements', gatherElementsGradient],
+  ['GatherND', gatherNdGradient],
   ['Gelu', geluGradient],
   ['Gemm', gemmGradient],
+  ['GlobalAveragePool', globalAveragePoolGradient],
+  ['GlobalMaxPool', globalMaxPoolGradient],
   ['HardSigmoid', hardSigmoidGradient],
   ['HardSwish', hardSwishGradient],
   ['Identity', identityGradient],
@@ -69,21 +99,38 @@ export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
   ['Mul', mulGradient],
   ['Neg', negGradient],
   ['PRelu', preluGradient],
+  ['Pad', padGradient],
   ['Pow', powGradient],
   ['Reciprocal', reciprocalGradient],
+  ['ReduceL1', reduceL1Gradient],
+  ['ReduceL2', reduceL2Gradient],
+  ['ReduceLogSumExp', reduceLogSumExpGradient],
+  ['ReduceMax', reduceExtremumGradient],
+  ['ReduceMean', reduceMeanGradient],
+  ['ReduceMin', reduceExtremumGradient],
+  ['ReduceSum', reduceSumGradient],
+  ['ReduceSumSquare', reduceSumSquareGradient],
   ['Relu', reluGradient],
   ['Reshape', reshapeGradient],
+  ['ScatterElements', scatterGradient],
+  ['ScatterND', scatterGradient],
   ['Selu', eluGradient],
   ['Sigmoid', sigmoidGradient],
   ['Sin', sinGradient],
+  ['Slice', sliceGradient],
   ['Softmax', softmaxGradient],
   ['Softplus', softplusGradient],
   ['Softsign', softsignGradient],
+  ['SpaceToDepth', spaceToDepthGradient],
+  ['Split', splitGradient],
   ['Sqrt', sqrtGradient],
   ['Squeeze', reshapeGradient],
   ['Sub', subGradient],
   ['Sum', addGradient],
   ['Tanh', tanhGradient],
+  ['Tile', tileGradient],
+  ['Transpose', transposeGradient],
+  ['Trilu', triluGradient],
   ['Unsqueeze', reshapeGradient],
   ['Where', whereGradient],
 ])

@@ -1,25 +1,28 @@
 import { intAttribute, intsAttribute, onlyOutput } from '../graph.ts'
 import type { GradientRule } from './gradient-rule.ts'
+import { maxPoolGradientByIndices } from './max-pool-indices.ts'
 import { unsupportedForm, windowOf } from './window.ts'
 
 /**
- * MaxPool whose windows do not overlap. The mask of winners is x == upsample(y); where several elements of a window tie
- * they share the gradient equally. About twice as fast as MaxPool with indices, which is scalar code in the runtime.
+ * MaxPool. Where windows do not overlap the mask of winners is x == upsample(y), and elements of a window that tie share
+ * the gradient equally: about twice as fast as MaxPool with indices, which is scalar code in the runtime.
  */
-export const maxPoolGradient: GradientRule = ({ node, emitter, typeOf, outputGradient }) => {
+export const maxPoolGradient: GradientRule = context => {
+  const { node, emitter, typeOf, outputGradient } = context
   const x = node.inputs[0] ?? ''
   const y = onlyOutput(node)
   const kernel = intsAttribute(node, 'kernel_shape') ?? []
   const { strides, dilations, padBegin, padEnd, inputSizes, outputSizes } = windowOf(node, typeOf(x), typeOf(y), kernel)
-  const simple =
+  const covers = outputSizes.every((size, axis) => size * (kernel[axis] ?? 1) <= (inputSizes[axis] ?? 0))
+  const isSimple =
+    covers &&
     strides.join() === kernel.join() &&
     dilations.every(step => step === 1) &&
-    [...padBegin, ...padEnd].every(pad => pad === 0) &&
-    intAttribute(node, 'storage_order', 0) === 0
-  if (!simple || node.outputs.length > 1) {
-    unsupportedForm(node, 'overlapping, dilated or padded windows', 'Use strides equal to the kernel and no padding.')
-  }
-  const dtype = typeOf(x).dtype === 'float64' ? 'float64' : 'float32'
+    [...padBegin, ...padEnd].every(pad => pad === 0)
+  if (intAttribute(node, 'storage_order', 0) !== 0) unsupportedForm(node, 'storage_order = 1', 'Use storage_order = 0.')
+  // AveragePool and Resize, which the mask needs, have no double kernels.
+  if (!isSimple || typeOf(x).dtype === 'float64') return [maxPoolGradientByIndices(context)]
+  const dtype = 'float32'
   const covered = outputSizes.map((size, axis) => size * (kernel[axis] ?? 1))
   const ragged = inputSizes.flatMap((size, axis) => (size > (covered[axis] ?? 0) ? [axis] : []))
   const axesOf = (list: readonly number[]): string => emitter.int64s(list.map(axis => axis + 2))
@@ -43,7 +46,7 @@ export const maxPoolGradient: GradientRule = ({ node, emitter, typeOf, outputGra
       coordinate_transformation_mode: { string: 'asymmetric' },
     })
   const winners = emitter.emit('Cast', [emitter.emit('Equal', [crop, upsample(y)])], {
-    to: dtype === 'float64' ? 11 : 1,
+    to: 1,
   })
   const share = emitter.emit('AveragePool', [winners], { kernel_shape: kernel, strides })
   // share = ties / window, so dY / (share · window) is what each winner gets.

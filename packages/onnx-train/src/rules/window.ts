@@ -1,4 +1,4 @@
-import { intAttribute, intsAttribute, type Node, nodeLabel, stringAttribute } from '../graph.ts'
+import { intsAttribute, type Node, nodeLabel, stringAttribute } from '../graph.ts'
 import { OnnxModelError } from '../onnx-model-error.ts'
 import type { ValueType } from '../values.ts'
 
@@ -19,9 +19,6 @@ export const windowOf = (node: Node, input: ValueType, output: ValueType, kernel
   const outputSizes = fixedSizes(node, output)
   const strides = intsAttribute(node, 'strides') ?? kernel.map(() => 1)
   const dilations = intsAttribute(node, 'dilations') ?? kernel.map(() => 1)
-  if (intAttribute(node, 'ceil_mode', 0) !== 0) {
-    unsupportedForm(node, 'ceil_mode = 1', 'Export with ceil_mode=False.')
-  }
   const automatic = stringAttribute(node, 'auto_pad', 'NOTSET')
   const declared = intsAttribute(node, 'pads') ?? kernel.flatMap(() => [0, 0])
   const pads = kernel.map((size, axis): [number, number] => {
@@ -37,13 +34,32 @@ export const windowOf = (node: Node, input: ValueType, output: ValueType, kernel
   return { kernel, strides, dilations, padBegin, padEnd, inputSizes, outputSizes }
 }
 
+/** Attributes with which a ConvTranspose takes the window's output back to exactly its input's size. */
+export const transposedAttributes = (window: Window) => {
+  const { kernel, strides, dilations, padBegin, inputSizes, outputSizes } = window
+  const surplus = kernel.map((size, axis) => {
+    const spread = (at(outputSizes, axis) - 1) * at(strides, axis) + at(dilations, axis) * (size - 1) + 1
+    return spread - at(padBegin, axis) - at(inputSizes, axis)
+  })
+  return {
+    strides,
+    dilations,
+    pads: [...padBegin, ...surplus.map(size => Math.max(0, size))],
+    // Rows at the end that the stride left unread get a gradient of 0.
+    output_padding: surplus.map(size => Math.max(0, -size)),
+  }
+}
+
+export const at = (list: readonly number[], index: number): number => list[index] ?? 0
+
 export const unsupportedForm = (node: Node, form: string, remedy: string): never => {
   throw new OnnxModelError('OPERATOR_FORM_UNSUPPORTED', `${node.op} with ${form} cannot be trained yet`, remedy, {
     nodeName: nodeLabel(node),
   })
 }
 
-const fixedSizes = (node: Node, { shape }: ValueType): number[] =>
+/** Spatial sizes of a value [N, C, …]. */
+export const fixedSizes = (node: Node, { shape }: ValueType): number[] =>
   shape
     .slice(2)
     .map(size =>
@@ -51,3 +67,10 @@ const fixedSizes = (node: Node, { shape }: ValueType): number[] =>
         ? size
         : unsupportedForm(node, 'spatial sizes that vary', 'Export with fixed height and width.'),
     )
+
+/** Every position of a grid, in row-major order. */
+export const positions = (sizes: readonly number[]): number[][] =>
+  sizes.reduce<number[][]>(
+    (prefixes, size) => prefixes.flatMap(prefix => Array.from({ length: size }, (_, index) => [...prefix, index])),
+    [[]],
+  )
