@@ -156,6 +156,38 @@ export const errorCatalogue = {
   CODEC_UNSUPPORTED: entry(422, 'INVALID_ARGUMENT', false, 'The task does not declare this codec.'),
   LENGTH_MISMATCH: entry(422, 'INVALID_ARGUMENT', false, 'More or fewer bytes arrived than the header declared.'),
   EXAMPLES_INVALID: entry(422, 'INVALID_ARGUMENT', false, 'The number of examples is not a whole number from 0 on.'),
+  // Work that a device declares failed
+  TRAINING_FAILED: entry(422, 'ABORTED', false, 'Training on the device failed. The log of the device has the cause.'),
+  TRAINING_DIVERGED: entry(
+    422,
+    'OUT_OF_RANGE',
+    false,
+    'Training on the device diverged: the loss is no longer finite. Lower the learning rate.',
+  ),
+  DATASET_UNUSABLE: entry(
+    422,
+    'FAILED_PRECONDITION',
+    false,
+    'The data set is missing on the device, broken, or does not fit the model. Its owner must mend it.',
+  ),
+  MODEL_UNSUPPORTED: entry(
+    422,
+    'UNIMPLEMENTED',
+    false,
+    'The agent of the device cannot train or evaluate this model. See the detail.',
+  ),
+  WORK_UNSUPPORTED: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'The agent of the device does not take work of this form. Upgrade the older side.',
+  ),
+  DEVICE_OUT_OF_MEMORY: entry(
+    422,
+    'RESOURCE_EXHAUSTED',
+    false,
+    'The device has too little memory for this work. Lower the batch size, or take a smaller model.',
+  ),
   // Sums
   SHARD_SUM_MALFORMED: entry(422, 'DATA_LOSS', false, 'A shard sum does not fit the manifest of the model.'),
   RESULT_NOT_FINITE: entry(

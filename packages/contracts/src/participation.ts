@@ -6,7 +6,8 @@ import { MetricSums } from './round.ts'
 export const Participation = z.object({
   device: Uuid,
   label: z.string().max(63),
-  verdict: z.enum(['accepted', 'empty', 'invalid', 'late', 'no-show', 'discarded']),
+  /** `invalid`: the node refused what came. `failed`: the device said that it cannot do the work. */
+  verdict: z.enum(['accepted', 'empty', 'invalid', 'failed', 'late', 'no-show', 'discarded']),
   /** Catalogue code where the verdict has a reason. */
   code: z.string().max(64).optional(),
   detail: z.string().max(500).optional(),

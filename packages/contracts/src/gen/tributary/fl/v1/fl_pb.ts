@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tributary/fl/v1/fl.proto.
  */
 export const file_tributary_fl_v1_fl: GenFile = /*@__PURE__*/
-  fileDesc("Chh0cmlidXRhcnkvZmwvdjEvZmwucHJvdG8SD3RyaWJ1dGFyeS5mbC52MSI6CgpBdHRlbXB0UmVmEgwKBHRhc2sYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDSIrCgpPYmplY3RJbmZvEg4KBnNoYTI1NhgBIAEoCRINCgVieXRlcxgCIAEoBCI/CgtEYXRhc2V0SW5mbxIMCgRuYW1lGAEgASgJEhAKCGV4YW1wbGVzGAIgASgEEhAKCGhlbGRfb3V0GAMgASgIIvQBCg5DaGVja0luUmVxdWVzdBIUCgxwcm90b2NvbF9taW4YASABKA0SFAoMcHJvdG9jb2xfbWF4GAIgASgNEhUKDWFnZW50X3ZlcnNpb24YAyABKAkSLgoIZGF0YXNldHMYBCADKAsyHC50cmlidXRhcnkuZmwudjEuRGF0YXNldEluZm8SEgoKZnJhbWV3b3JrcxgFIAMoCRIsCgdob2xkaW5nGAYgAygLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSLQoHcnVubmluZxgHIAMoCzIcLnRyaWJ1dGFyeS5mbC52MS5SdW5uaW5nV29yayJNCgtSdW5uaW5nV29yaxIsCgdhdHRlbXB0GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSEAoIcHJvZ3Jlc3MYAiABKAEiqgEKD0NoZWNrSW5SZXNwb25zZRIxCgphc3NpZ25tZW50GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkFzc2lnbm1lbnRIABItCghyZWRpcmVjdBgCIAEoCzIZLnRyaWJ1dGFyeS5mbC52MS5SZWRpcmVjdEgAEisKB3VwZ3JhZGUYAyABKAsyGC50cmlidXRhcnkuZmwudjEuVXBncmFkZUgAQggKBnJlc3VsdCLIAQoKQXNzaWdubWVudBIQCghwcm90b2NvbBgBIAEoDRIUCgxwYXVzZV9taWxsaXMYAiABKA0SLwoIdHJhaW5pbmcYAyABKAsyHS50cmlidXRhcnkuZmwudjEuVHJhaW5pbmdXb3JrEjMKCmV2YWx1YXRpb24YBCABKAsyHy50cmlidXRhcnkuZmwudjEuRXZhbHVhdGlvbldvcmsSLAoHc2V0dGxlZBgFIAMoCzIbLnRyaWJ1dGFyeS5mbC52MS5TZXR0bGVtZW50IjIKCFJlZGlyZWN0EhAKCGVuZHBvaW50GAEgASgJEhQKDHBhdXNlX21pbGxpcxgCIAEoDSJKCgdVcGdyYWRlEhQKDHByb3RvY29sX21pbhgBIAEoDRIUCgxwcm90b2NvbF9tYXgYAiABKA0SEwoLbWluX3ZlcnNpb24YAyABKAkiSwoKU2V0dGxlbWVudBIsCgdhdHRlbXB0GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSDwoHb3V0Y29tZRgCIAEoCSKxBAoPVHJhaW5lclNldHRpbmdzEhEKCWZyYW1ld29yaxgBIAEoCRIPCgd0cmFpbmVyGAIgASgJEhQKDGxvY2FsX2Vwb2NocxgDIAEoDRISCgpiYXRjaF9zaXplGAQgASgNEhUKDWxlYXJuaW5nX3JhdGUYBSABKAESEQoJb3B0aW1pemVyGAYgASgJEgwKBGxvc3MYByABKAkSFQoIbW9tZW50dW0YCCABKAFIAIgBARISCgViZXRhMRgJIAEoAUgBiAEBEhIKBWJldGEyGAogASgBSAKIAQESFAoHZXBzaWxvbhgLIAEoAUgDiAEBEhkKDHdlaWdodF9kZWNheRgMIAEoAUgEiAEBEiMKFmdyYWRpZW50X2NsaXBwaW5nX25vcm0YDSABKAFIBYgBARIVCghwcm94aW1hbBgOIAEoAUgGiAEBEhwKD2xhYmVsX3Ntb290aGluZxgPIAEoAUgHiAEBEhkKDGlnbm9yZV9pbmRleBgQIAEoEUgIiAEBEhgKC2h1YmVyX2RlbHRhGBEgASgBSAmIAQFCCwoJX21vbWVudHVtQggKBl9iZXRhMUIICgZfYmV0YTJCCgoIX2Vwc2lsb25CDwoNX3dlaWdodF9kZWNheUIZChdfZ3JhZGllbnRfY2xpcHBpbmdfbm9ybUILCglfcHJveGltYWxCEgoQX2xhYmVsX3Ntb290aGluZ0IPCg1faWdub3JlX2luZGV4Qg4KDF9odWJlcl9kZWx0YSJWCgdTdW1SdWxlEg0KBWJvdW5kGAEgASgBEhIKCndlaWdodF9jYXAYAiABKA0SFQoNY2xpcHBpbmdfbm9ybRgDIAEoARIRCgl3ZWlnaHRpbmcYBCABKAkiggMKDFRyYWluaW5nV29yaxIsCgdhdHRlbXB0GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSDQoFdG9rZW4YAiABKAkSDwoHZGF0YXNldBgDIAEoCRIpCgRiYXNlGAQgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SLQoIbWFuaWZlc3QYBSABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIqCgVncmFwaBgGIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEjEKB3RyYWluZXIYByABKAsyIC50cmlidXRhcnkuZmwudjEuVHJhaW5lclNldHRpbmdzEiUKA3N1bRgIIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5TdW1SdWxlEgwKBHNlZWQYCSABKAkSGAoQbWF4X3VwZGF0ZV9ieXRlcxgKIAEoBBIcChRkZWFkbGluZV91bml4X21pbGxpcxgLIAEoAyKeAgoORXZhbHVhdGlvbldvcmsSEgoKZXZhbHVhdGlvbhgBIAEoCRINCgV0b2tlbhgCIAEoCRIPCgdkYXRhc2V0GAMgASgJEiwKB3dlaWdodHMYBCABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxItCghtYW5pZmVzdBgFIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEioKBWdyYXBoGAYgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SMQoHdHJhaW5lchgHIAEoCzIgLnRyaWJ1dGFyeS5mbC52MS5UcmFpbmVyU2V0dGluZ3MSHAoUZGVhZGxpbmVfdW5peF9taWxsaXMYCCABKAMiQQoQUHVsbE1vZGVsUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIOCgZzaGEyNTYYAiABKAkSDgoGb2Zmc2V0GAMgASgEIjcKEVB1bGxNb2RlbFJlc3BvbnNlEhMKC3RvdGFsX2J5dGVzGAEgASgEEg0KBWNodW5rGAIgASgMIiUKBk1ldHJpYxIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgDIowCCgxVcGRhdGVIZWFkZXISDQoFdG9rZW4YASABKAkSKQoEa2luZBgCIAEoDjIbLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVLaW5kEiUKBWNvZGVjGAMgASgOMhYudHJpYnV0YXJ5LmZsLnYxLkNvZGVjEhMKC2Jhc2Vfc2hhMjU2GAQgASgJEhMKC3RvdGFsX2J5dGVzGAUgASgEEg4KBnNoYTI1NhgGIAEoCRIOCgZvZmZzZXQYByABKAQSEAoIZXhhbXBsZXMYCCABKAQSFQoNdHJhaW5fc2Vjb25kcxgJIAEoARIoCgdtZXRyaWNzGAogAygLMhcudHJpYnV0YXJ5LmZsLnYxLk1ldHJpYyJdChFQdXNoVXBkYXRlUmVxdWVzdBIvCgZoZWFkZXIYASABKAsyHS50cmlidXRhcnkuZmwudjEuVXBkYXRlSGVhZGVySAASDwoFY2h1bmsYAiABKAxIAEIGCgRwYXJ0Ir0BCgdWZXJkaWN0EioKBGNvZGUYASABKA4yHC50cmlidXRhcnkuZmwudjEuVmVyZGljdENvZGUSDwoHcmVjZWlwdBgCIAEoCRISCgplcnJvcl9jb2RlGAMgASgJEg4KBnRlbnNvchgEIAEoCRIOCgZkZXRhaWwYBSABKAkSGgoScmV0cnlfYWZ0ZXJfbWlsbGlzGAYgASgNEhAKCGVuZHBvaW50GAcgASgJEhMKC21pbl92ZXJzaW9uGAggASgJIlcKElB1c2hVcGRhdGVSZXNwb25zZRIpCgd2ZXJkaWN0GAEgASgLMhgudHJpYnV0YXJ5LmZsLnYxLlZlcmRpY3QSFgoOcmVjZWl2ZWRfYnl0ZXMYAiABKAQiNAoTVXBkYXRlU3RhdHVzUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIOCgZzaGEyNTYYAiABKAkiWQoUVXBkYXRlU3RhdHVzUmVzcG9uc2USFgoOcmVjZWl2ZWRfYnl0ZXMYASABKAQSKQoHdmVyZGljdBgCIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0IokBChdSZXBvcnRFdmFsdWF0aW9uUmVxdWVzdBINCgV0b2tlbhgBIAEoCRISCgpldmFsdWF0aW9uGAIgASgJEhAKCGV4YW1wbGVzGAMgASgEEigKB21ldHJpY3MYBCADKAsyFy50cmlidXRhcnkuZmwudjEuTWV0cmljEg8KB3NlY29uZHMYBSABKAEiRQoYUmVwb3J0RXZhbHVhdGlvblJlc3BvbnNlEikKB3ZlcmRpY3QYASABKAsyGC50cmlidXRhcnkuZmwudjEuVmVyZGljdCpACgpVcGRhdGVLaW5kEhsKF1VQREFURV9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRVVBEQVRFX0tJTkRfREVMVEEQASouCgVDb2RlYxIVChFDT0RFQ19VTlNQRUNJRklFRBAAEg4KCkNPREVDX05PTkUQASqyAwoLVmVyZGljdENvZGUSHAoYVkVSRElDVF9DT0RFX1VOU1BFQ0lGSUVEEAASGQoVVkVSRElDVF9DT0RFX0FDQ0VQVEVEEAESGAoUVkVSRElDVF9DT0RFX0FMUkVBRFkQAhIZChVWRVJESUNUX0NPREVfQ09ORkxJQ1QQAxIVChFWRVJESUNUX0NPREVfTEFURRAEEhoKFlZFUkRJQ1RfQ09ERV9DQU5DRUxMRUQQBRIeChpWRVJESUNUX0NPREVfV1JPTkdfQVRURU1QVBAGEhwKGFZFUkRJQ1RfQ09ERV9XUk9OR19FUE9DSBAHEhsKF1ZFUkRJQ1RfQ09ERV9XUk9OR19CQVNFEAgSGAoUVkVSRElDVF9DT0RFX0lOVkFMSUQQCRIYChRWRVJESUNUX0NPREVfVE9PX0JJRxAKEhwKGFZFUkRJQ1RfQ09ERV9SRVRSWV9BRlRFUhALEh0KGVZFUkRJQ1RfQ09ERV9VTkFVVEhPUklTRUQQDBIYChRWRVJESUNUX0NPREVfVVBHUkFERRANEhwKGFZFUkRJQ1RfQ09ERV9XUk9OR19TSEFSRBAOMtYDChFGZWRlcmF0ZWRMZWFybmluZxJMCgdDaGVja0luEh8udHJpYnV0YXJ5LmZsLnYxLkNoZWNrSW5SZXF1ZXN0GiAudHJpYnV0YXJ5LmZsLnYxLkNoZWNrSW5SZXNwb25zZRJUCglQdWxsTW9kZWwSIS50cmlidXRhcnkuZmwudjEuUHVsbE1vZGVsUmVxdWVzdBoiLnRyaWJ1dGFyeS5mbC52MS5QdWxsTW9kZWxSZXNwb25zZTABElcKClB1c2hVcGRhdGUSIi50cmlidXRhcnkuZmwudjEuUHVzaFVwZGF0ZVJlcXVlc3QaIy50cmlidXRhcnkuZmwudjEuUHVzaFVwZGF0ZVJlc3BvbnNlKAESWwoMVXBkYXRlU3RhdHVzEiQudHJpYnV0YXJ5LmZsLnYxLlVwZGF0ZVN0YXR1c1JlcXVlc3QaJS50cmlidXRhcnkuZmwudjEuVXBkYXRlU3RhdHVzUmVzcG9uc2USZwoQUmVwb3J0RXZhbHVhdGlvbhIoLnRyaWJ1dGFyeS5mbC52MS5SZXBvcnRFdmFsdWF0aW9uUmVxdWVzdBopLnRyaWJ1dGFyeS5mbC52MS5SZXBvcnRFdmFsdWF0aW9uUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Chh0cmlidXRhcnkvZmwvdjEvZmwucHJvdG8SD3RyaWJ1dGFyeS5mbC52MSI6CgpBdHRlbXB0UmVmEgwKBHRhc2sYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDSIrCgpPYmplY3RJbmZvEg4KBnNoYTI1NhgBIAEoCRINCgVieXRlcxgCIAEoBCI/CgtEYXRhc2V0SW5mbxIMCgRuYW1lGAEgASgJEhAKCGV4YW1wbGVzGAIgASgEEhAKCGhlbGRfb3V0GAMgASgIIqECCg5DaGVja0luUmVxdWVzdBIUCgxwcm90b2NvbF9taW4YASABKA0SFAoMcHJvdG9jb2xfbWF4GAIgASgNEhUKDWFnZW50X3ZlcnNpb24YAyABKAkSLgoIZGF0YXNldHMYBCADKAsyHC50cmlidXRhcnkuZmwudjEuRGF0YXNldEluZm8SEgoKZnJhbWV3b3JrcxgFIAMoCRIsCgdob2xkaW5nGAYgAygLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSLQoHcnVubmluZxgHIAMoCzIcLnRyaWJ1dGFyeS5mbC52MS5SdW5uaW5nV29yaxIrCgZmYWlsZWQYCCADKAsyGy50cmlidXRhcnkuZmwudjEuRmFpbGVkV29yayJNCgtSdW5uaW5nV29yaxIsCgdhdHRlbXB0GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSEAoIcHJvZ3Jlc3MYAiABKAEiOQoKRmFpbGVkV29yaxINCgV0b2tlbhgBIAEoCRIMCgRjb2RlGAIgASgJEg4KBmRldGFpbBgDIAEoCSKqAQoPQ2hlY2tJblJlc3BvbnNlEjEKCmFzc2lnbm1lbnQYASABKAsyGy50cmlidXRhcnkuZmwudjEuQXNzaWdubWVudEgAEi0KCHJlZGlyZWN0GAIgASgLMhkudHJpYnV0YXJ5LmZsLnYxLlJlZGlyZWN0SAASKwoHdXBncmFkZRgDIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5VcGdyYWRlSABCCAoGcmVzdWx0IsgBCgpBc3NpZ25tZW50EhAKCHByb3RvY29sGAEgASgNEhQKDHBhdXNlX21pbGxpcxgCIAEoDRIvCgh0cmFpbmluZxgDIAEoCzIdLnRyaWJ1dGFyeS5mbC52MS5UcmFpbmluZ1dvcmsSMwoKZXZhbHVhdGlvbhgEIAEoCzIfLnRyaWJ1dGFyeS5mbC52MS5FdmFsdWF0aW9uV29yaxIsCgdzZXR0bGVkGAUgAygLMhsudHJpYnV0YXJ5LmZsLnYxLlNldHRsZW1lbnQiMgoIUmVkaXJlY3QSEAoIZW5kcG9pbnQYASABKAkSFAoMcGF1c2VfbWlsbGlzGAIgASgNIkoKB1VwZ3JhZGUSFAoMcHJvdG9jb2xfbWluGAEgASgNEhQKDHByb3RvY29sX21heBgCIAEoDRITCgttaW5fdmVyc2lvbhgDIAEoCSJLCgpTZXR0bGVtZW50EiwKB2F0dGVtcHQYASABKAsyGy50cmlidXRhcnkuZmwudjEuQXR0ZW1wdFJlZhIPCgdvdXRjb21lGAIgASgJIrEECg9UcmFpbmVyU2V0dGluZ3MSEQoJZnJhbWV3b3JrGAEgASgJEg8KB3RyYWluZXIYAiABKAkSFAoMbG9jYWxfZXBvY2hzGAMgASgNEhIKCmJhdGNoX3NpemUYBCABKA0SFQoNbGVhcm5pbmdfcmF0ZRgFIAEoARIRCglvcHRpbWl6ZXIYBiABKAkSDAoEbG9zcxgHIAEoCRIVCghtb21lbnR1bRgIIAEoAUgAiAEBEhIKBWJldGExGAkgASgBSAGIAQESEgoFYmV0YTIYCiABKAFIAogBARIUCgdlcHNpbG9uGAsgASgBSAOIAQESGQoMd2VpZ2h0X2RlY2F5GAwgASgBSASIAQESIwoWZ3JhZGllbnRfY2xpcHBpbmdfbm9ybRgNIAEoAUgFiAEBEhUKCHByb3hpbWFsGA4gASgBSAaIAQESHAoPbGFiZWxfc21vb3RoaW5nGA8gASgBSAeIAQESGQoMaWdub3JlX2luZGV4GBAgASgRSAiIAQESGAoLaHViZXJfZGVsdGEYESABKAFICYgBAUILCglfbW9tZW50dW1CCAoGX2JldGExQggKBl9iZXRhMkIKCghfZXBzaWxvbkIPCg1fd2VpZ2h0X2RlY2F5QhkKF19ncmFkaWVudF9jbGlwcGluZ19ub3JtQgsKCV9wcm94aW1hbEISChBfbGFiZWxfc21vb3RoaW5nQg8KDV9pZ25vcmVfaW5kZXhCDgoMX2h1YmVyX2RlbHRhIlYKB1N1bVJ1bGUSDQoFYm91bmQYASABKAESEgoKd2VpZ2h0X2NhcBgCIAEoDRIVCg1jbGlwcGluZ19ub3JtGAMgASgBEhEKCXdlaWdodGluZxgEIAEoCSKCAwoMVHJhaW5pbmdXb3JrEiwKB2F0dGVtcHQYASABKAsyGy50cmlidXRhcnkuZmwudjEuQXR0ZW1wdFJlZhINCgV0b2tlbhgCIAEoCRIPCgdkYXRhc2V0GAMgASgJEikKBGJhc2UYBCABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxItCghtYW5pZmVzdBgFIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEioKBWdyYXBoGAYgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SMQoHdHJhaW5lchgHIAEoCzIgLnRyaWJ1dGFyeS5mbC52MS5UcmFpbmVyU2V0dGluZ3MSJQoDc3VtGAggASgLMhgudHJpYnV0YXJ5LmZsLnYxLlN1bVJ1bGUSDAoEc2VlZBgJIAEoCRIYChBtYXhfdXBkYXRlX2J5dGVzGAogASgEEhwKFGRlYWRsaW5lX3VuaXhfbWlsbGlzGAsgASgDIp4CCg5FdmFsdWF0aW9uV29yaxISCgpldmFsdWF0aW9uGAEgASgJEg0KBXRva2VuGAIgASgJEg8KB2RhdGFzZXQYAyABKAkSLAoHd2VpZ2h0cxgEIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEi0KCG1hbmlmZXN0GAUgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SKgoFZ3JhcGgYBiABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIxCgd0cmFpbmVyGAcgASgLMiAudHJpYnV0YXJ5LmZsLnYxLlRyYWluZXJTZXR0aW5ncxIcChRkZWFkbGluZV91bml4X21pbGxpcxgIIAEoAyJBChBQdWxsTW9kZWxSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCRIOCgZvZmZzZXQYAyABKAQiNwoRUHVsbE1vZGVsUmVzcG9uc2USEwoLdG90YWxfYnl0ZXMYASABKAQSDQoFY2h1bmsYAiABKAwiJQoGTWV0cmljEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMijAIKDFVwZGF0ZUhlYWRlchINCgV0b2tlbhgBIAEoCRIpCgRraW5kGAIgASgOMhsudHJpYnV0YXJ5LmZsLnYxLlVwZGF0ZUtpbmQSJQoFY29kZWMYAyABKA4yFi50cmlidXRhcnkuZmwudjEuQ29kZWMSEwoLYmFzZV9zaGEyNTYYBCABKAkSEwoLdG90YWxfYnl0ZXMYBSABKAQSDgoGc2hhMjU2GAYgASgJEg4KBm9mZnNldBgHIAEoBBIQCghleGFtcGxlcxgIIAEoBBIVCg10cmFpbl9zZWNvbmRzGAkgASgBEigKB21ldHJpY3MYCiADKAsyFy50cmlidXRhcnkuZmwudjEuTWV0cmljIl0KEVB1c2hVcGRhdGVSZXF1ZXN0Ei8KBmhlYWRlchgBIAEoCzIdLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAQgYKBHBhcnQivQEKB1ZlcmRpY3QSKgoEY29kZRgBIAEoDjIcLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0Q29kZRIPCgdyZWNlaXB0GAIgASgJEhIKCmVycm9yX2NvZGUYAyABKAkSDgoGdGVuc29yGAQgASgJEg4KBmRldGFpbBgFIAEoCRIaChJyZXRyeV9hZnRlcl9taWxsaXMYBiABKA0SEAoIZW5kcG9pbnQYByABKAkSEwoLbWluX3ZlcnNpb24YCCABKAkiVwoSUHVzaFVwZGF0ZVJlc3BvbnNlEikKB3ZlcmRpY3QYASABKAsyGC50cmlidXRhcnkuZmwudjEuVmVyZGljdBIWCg5yZWNlaXZlZF9ieXRlcxgCIAEoBCI0ChNVcGRhdGVTdGF0dXNSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCSJZChRVcGRhdGVTdGF0dXNSZXNwb25zZRIWCg5yZWNlaXZlZF9ieXRlcxgBIAEoBBIpCgd2ZXJkaWN0GAIgASgLMhgudHJpYnV0YXJ5LmZsLnYxLlZlcmRpY3QiiQEKF1JlcG9ydEV2YWx1YXRpb25SZXF1ZXN0Eg0KBXRva2VuGAEgASgJEhIKCmV2YWx1YXRpb24YAiABKAkSEAoIZXhhbXBsZXMYAyABKAQSKAoHbWV0cmljcxgEIAMoCzIXLnRyaWJ1dGFyeS5mbC52MS5NZXRyaWMSDwoHc2Vjb25kcxgFIAEoASJFChhSZXBvcnRFdmFsdWF0aW9uUmVzcG9uc2USKQoHdmVyZGljdBgBIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0KkAKClVwZGF0ZUtpbmQSGwoXVVBEQVRFX0tJTkRfVU5TUEVDSUZJRUQQABIVChFVUERBVEVfS0lORF9ERUxUQRABKi4KBUNvZGVjEhUKEUNPREVDX1VOU1BFQ0lGSUVEEAASDgoKQ09ERUNfTk9ORRABKrIDCgtWZXJkaWN0Q29kZRIcChhWRVJESUNUX0NPREVfVU5TUEVDSUZJRUQQABIZChVWRVJESUNUX0NPREVfQUNDRVBURUQQARIYChRWRVJESUNUX0NPREVfQUxSRUFEWRACEhkKFVZFUkRJQ1RfQ09ERV9DT05GTElDVBADEhUKEVZFUkRJQ1RfQ09ERV9MQVRFEAQSGgoWVkVSRElDVF9DT0RFX0NBTkNFTExFRBAFEh4KGlZFUkRJQ1RfQ09ERV9XUk9OR19BVFRFTVBUEAYSHAoYVkVSRElDVF9DT0RFX1dST05HX0VQT0NIEAcSGwoXVkVSRElDVF9DT0RFX1dST05HX0JBU0UQCBIYChRWRVJESUNUX0NPREVfSU5WQUxJRBAJEhgKFFZFUkRJQ1RfQ09ERV9UT09fQklHEAoSHAoYVkVSRElDVF9DT0RFX1JFVFJZX0FGVEVSEAsSHQoZVkVSRElDVF9DT0RFX1VOQVVUSE9SSVNFRBAMEhgKFFZFUkRJQ1RfQ09ERV9VUEdSQURFEA0SHAoYVkVSRElDVF9DT0RFX1dST05HX1NIQVJEEA4y1gMKEUZlZGVyYXRlZExlYXJuaW5nEkwKB0NoZWNrSW4SHy50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlcXVlc3QaIC50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlc3BvbnNlElQKCVB1bGxNb2RlbBIhLnRyaWJ1dGFyeS5mbC52MS5QdWxsTW9kZWxSZXF1ZXN0GiIudHJpYnV0YXJ5LmZsLnYxLlB1bGxNb2RlbFJlc3BvbnNlMAESVwoKUHVzaFVwZGF0ZRIiLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVxdWVzdBojLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVzcG9uc2UoARJbCgxVcGRhdGVTdGF0dXMSJC50cmlidXRhcnkuZmwudjEuVXBkYXRlU3RhdHVzUmVxdWVzdBolLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVTdGF0dXNSZXNwb25zZRJnChBSZXBvcnRFdmFsdWF0aW9uEigudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXF1ZXN0GikudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message tributary.fl.v1.AttemptRef
@@ -137,6 +137,13 @@ export type CheckInRequest = Message<"tributary.fl.v1.CheckInRequest"> & {
    * @generated from field: repeated tributary.fl.v1.RunningWork running = 7;
    */
   running: RunningWork[];
+
+  /**
+   * work that ended here for good without a result: nobody need wait for it
+   *
+   * @generated from field: repeated tributary.fl.v1.FailedWork failed = 8;
+   */
+  failed: FailedWork[];
 };
 
 /**
@@ -171,6 +178,41 @@ export const RunningWorkSchema: GenMessage<RunningWork> = /*@__PURE__*/
   messageDesc(file_tributary_fl_v1_fl, 4);
 
 /**
+ * Durable at the node when the check-in is answered with an assignment; sent again until then. No paths, no data of the owner.
+ *
+ * @generated from message tributary.fl.v1.FailedWork
+ */
+export type FailedWork = Message<"tributary.fl.v1.FailedWork"> & {
+  /**
+   * of the work; it names attempt or evaluation
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * of the catalogue, e.g. DATASET_UNUSABLE
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * <= 500 bytes; for the operator
+   *
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message tributary.fl.v1.FailedWork.
+ * Use `create(FailedWorkSchema)` to create a new message.
+ */
+export const FailedWorkSchema: GenMessage<FailedWork> = /*@__PURE__*/
+  messageDesc(file_tributary_fl_v1_fl, 5);
+
+/**
  * @generated from message tributary.fl.v1.CheckInResponse
  */
 export type CheckInResponse = Message<"tributary.fl.v1.CheckInResponse"> & {
@@ -203,7 +245,7 @@ export type CheckInResponse = Message<"tributary.fl.v1.CheckInResponse"> & {
  * Use `create(CheckInResponseSchema)` to create a new message.
  */
 export const CheckInResponseSchema: GenMessage<CheckInResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 5);
+  messageDesc(file_tributary_fl_v1_fl, 6);
 
 /**
  * @generated from message tributary.fl.v1.Assignment
@@ -244,7 +286,7 @@ export type Assignment = Message<"tributary.fl.v1.Assignment"> & {
  * Use `create(AssignmentSchema)` to create a new message.
  */
 export const AssignmentSchema: GenMessage<Assignment> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 6);
+  messageDesc(file_tributary_fl_v1_fl, 7);
 
 /**
  * WRONG_SHARD: another node leases this device's shard.
@@ -270,7 +312,7 @@ export type Redirect = Message<"tributary.fl.v1.Redirect"> & {
  * Use `create(RedirectSchema)` to create a new message.
  */
 export const RedirectSchema: GenMessage<Redirect> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 7);
+  messageDesc(file_tributary_fl_v1_fl, 8);
 
 /**
  * @generated from message tributary.fl.v1.Upgrade
@@ -297,7 +339,7 @@ export type Upgrade = Message<"tributary.fl.v1.Upgrade"> & {
  * Use `create(UpgradeSchema)` to create a new message.
  */
 export const UpgradeSchema: GenMessage<Upgrade> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 8);
+  messageDesc(file_tributary_fl_v1_fl, 9);
 
 /**
  * @generated from message tributary.fl.v1.Settlement
@@ -321,7 +363,7 @@ export type Settlement = Message<"tributary.fl.v1.Settlement"> & {
  * Use `create(SettlementSchema)` to create a new message.
  */
 export const SettlementSchema: GenMessage<Settlement> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 9);
+  messageDesc(file_tributary_fl_v1_fl, 10);
 
 /**
  * @generated from message tributary.fl.v1.TrainerSettings
@@ -428,7 +470,7 @@ export type TrainerSettings = Message<"tributary.fl.v1.TrainerSettings"> & {
  * Use `create(TrainerSettingsSchema)` to create a new message.
  */
 export const TrainerSettingsSchema: GenMessage<TrainerSettings> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 10);
+  messageDesc(file_tributary_fl_v1_fl, 11);
 
 /**
  * @generated from message tributary.fl.v1.SumRule
@@ -466,7 +508,7 @@ export type SumRule = Message<"tributary.fl.v1.SumRule"> & {
  * Use `create(SumRuleSchema)` to create a new message.
  */
 export const SumRuleSchema: GenMessage<SumRule> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 11);
+  messageDesc(file_tributary_fl_v1_fl, 12);
 
 /**
  * @generated from message tributary.fl.v1.TrainingWork
@@ -537,7 +579,7 @@ export type TrainingWork = Message<"tributary.fl.v1.TrainingWork"> & {
  * Use `create(TrainingWorkSchema)` to create a new message.
  */
 export const TrainingWorkSchema: GenMessage<TrainingWork> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 12);
+  messageDesc(file_tributary_fl_v1_fl, 13);
 
 /**
  * @generated from message tributary.fl.v1.EvaluationWork
@@ -591,7 +633,7 @@ export type EvaluationWork = Message<"tributary.fl.v1.EvaluationWork"> & {
  * Use `create(EvaluationWorkSchema)` to create a new message.
  */
 export const EvaluationWorkSchema: GenMessage<EvaluationWork> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 13);
+  messageDesc(file_tributary_fl_v1_fl, 14);
 
 /**
  * @generated from message tributary.fl.v1.PullModelRequest
@@ -618,7 +660,7 @@ export type PullModelRequest = Message<"tributary.fl.v1.PullModelRequest"> & {
  * Use `create(PullModelRequestSchema)` to create a new message.
  */
 export const PullModelRequestSchema: GenMessage<PullModelRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 14);
+  messageDesc(file_tributary_fl_v1_fl, 15);
 
 /**
  * @generated from message tributary.fl.v1.PullModelResponse
@@ -644,7 +686,7 @@ export type PullModelResponse = Message<"tributary.fl.v1.PullModelResponse"> & {
  * Use `create(PullModelResponseSchema)` to create a new message.
  */
 export const PullModelResponseSchema: GenMessage<PullModelResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 15);
+  messageDesc(file_tributary_fl_v1_fl, 16);
 
 /**
  * Additive integer metric; real values travel in units of 2^-20 (name ends in "_q20").
@@ -668,7 +710,7 @@ export type Metric = Message<"tributary.fl.v1.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 16);
+  messageDesc(file_tributary_fl_v1_fl, 17);
 
 /**
  * @generated from message tributary.fl.v1.UpdateHeader
@@ -736,7 +778,7 @@ export type UpdateHeader = Message<"tributary.fl.v1.UpdateHeader"> & {
  * Use `create(UpdateHeaderSchema)` to create a new message.
  */
 export const UpdateHeaderSchema: GenMessage<UpdateHeader> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 17);
+  messageDesc(file_tributary_fl_v1_fl, 18);
 
 /**
  * @generated from message tributary.fl.v1.PushUpdateRequest
@@ -767,7 +809,7 @@ export type PushUpdateRequest = Message<"tributary.fl.v1.PushUpdateRequest"> & {
  * Use `create(PushUpdateRequestSchema)` to create a new message.
  */
 export const PushUpdateRequestSchema: GenMessage<PushUpdateRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 18);
+  messageDesc(file_tributary_fl_v1_fl, 19);
 
 /**
  * @generated from message tributary.fl.v1.Verdict
@@ -833,7 +875,7 @@ export type Verdict = Message<"tributary.fl.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 19);
+  messageDesc(file_tributary_fl_v1_fl, 20);
 
 /**
  * @generated from message tributary.fl.v1.PushUpdateResponse
@@ -857,7 +899,7 @@ export type PushUpdateResponse = Message<"tributary.fl.v1.PushUpdateResponse"> &
  * Use `create(PushUpdateResponseSchema)` to create a new message.
  */
 export const PushUpdateResponseSchema: GenMessage<PushUpdateResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 20);
+  messageDesc(file_tributary_fl_v1_fl, 21);
 
 /**
  * @generated from message tributary.fl.v1.UpdateStatusRequest
@@ -879,7 +921,7 @@ export type UpdateStatusRequest = Message<"tributary.fl.v1.UpdateStatusRequest">
  * Use `create(UpdateStatusRequestSchema)` to create a new message.
  */
 export const UpdateStatusRequestSchema: GenMessage<UpdateStatusRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 21);
+  messageDesc(file_tributary_fl_v1_fl, 22);
 
 /**
  * @generated from message tributary.fl.v1.UpdateStatusResponse
@@ -903,7 +945,7 @@ export type UpdateStatusResponse = Message<"tributary.fl.v1.UpdateStatusResponse
  * Use `create(UpdateStatusResponseSchema)` to create a new message.
  */
 export const UpdateStatusResponseSchema: GenMessage<UpdateStatusResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 22);
+  messageDesc(file_tributary_fl_v1_fl, 23);
 
 /**
  * @generated from message tributary.fl.v1.ReportEvaluationRequest
@@ -940,7 +982,7 @@ export type ReportEvaluationRequest = Message<"tributary.fl.v1.ReportEvaluationR
  * Use `create(ReportEvaluationRequestSchema)` to create a new message.
  */
 export const ReportEvaluationRequestSchema: GenMessage<ReportEvaluationRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 23);
+  messageDesc(file_tributary_fl_v1_fl, 24);
 
 /**
  * @generated from message tributary.fl.v1.ReportEvaluationResponse
@@ -957,7 +999,7 @@ export type ReportEvaluationResponse = Message<"tributary.fl.v1.ReportEvaluation
  * Use `create(ReportEvaluationResponseSchema)` to create a new message.
  */
 export const ReportEvaluationResponseSchema: GenMessage<ReportEvaluationResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 24);
+  messageDesc(file_tributary_fl_v1_fl, 25);
 
 /**
  * @generated from enum tributary.fl.v1.UpdateKind
