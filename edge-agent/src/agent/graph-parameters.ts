@@ -4,12 +4,17 @@ import type { Manifest } from '@tributary/tensors/manifest'
 import { sameShape } from '@tributary/tensors/shape'
 import { maxGraphBytes, WorkError } from './work.ts'
 
+/** Parameters of a graph by name, in its order, and those of them that keep their values. */
+export type GraphParameters = { readonly names: readonly string[]; readonly frozen: readonly string[] }
+
 /**
- * Names of the parameters of an ONNX graph in its order; exactly the tensors of the manifest, all float32 and averaged.
+ * The parameters and running statistics of an ONNX graph; exactly the tensors of the manifest, all float32 and averaged
+ * or frozen.
  * @throws OnnxModelError for a graph that is not acceptable, WorkError where graph and manifest disagree
  */
-export const graphParameters = (graph: Uint8Array, manifest: Manifest): string[] => {
+export const graphParameters = (graph: Uint8Array, manifest: Manifest): GraphParameters => {
   const parameters = parametersOf(readModel(graph, { maxBytes: maxGraphBytes }))
+  const frozen: string[] = []
   const tensors = new Map(manifest.tensors.map(tensor => [tensor.name, tensor]))
   for (const { name, dtype, shape } of parameters) {
     const tensor = tensors.get(name)
@@ -18,16 +23,21 @@ export const graphParameters = (graph: Uint8Array, manifest: Manifest): string[]
         `The graph has a parameter ${quote(name)} of shape [${shape.join(', ')}], the manifest has not.`,
       )
     }
-    if (dtype !== 'float32' || tensor.dtype !== 'F32' || tensor.policy !== 'average') {
+    if (dtype !== 'float32' || tensor.dtype !== 'F32' || !trainedPolicies.has(tensor.policy)) {
       const is = `${tensor.dtype} of policy ${tensor.policy}`
-      throw new WorkError(`Tensor ${quote(name)} is ${is}: the ONNX trainer trains F32 tensors of policy average only.`)
+      throw new WorkError(
+        `Tensor ${quote(name)} is ${is}: the ONNX trainer takes F32 tensors of policy average or frozen only.`,
+      )
     }
+    if (tensor.policy === 'frozen') frozen.push(name)
     tensors.delete(name)
   }
   const [unknown] = tensors.keys()
   if (unknown !== undefined)
     throw new WorkError(`The manifest names ${quote(unknown)}, which is no parameter of the graph.`)
-  return parameters.map(({ name }) => name)
+  return { names: parameters.map(({ name }) => name), frozen }
 }
+
+const trainedPolicies: ReadonlySet<string> = new Set(['average', 'frozen'])
 
 const quote = (name: string): string => JSON.stringify(name.slice(0, 80))

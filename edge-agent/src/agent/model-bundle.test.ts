@@ -64,8 +64,8 @@ suite('a model bundle', () => {
   })
 
   test('is refused when it asks for what the ONNX trainer would do wrongly', async () => {
-    const frozen = manifestWith(copy => void Object.assign(copy.tensors[0] ?? {}, { policy: 'frozen' }))
-    await assert.rejects(load({ manifest: frozen }), /F32 of policy frozen/)
+    const local = manifestWith(copy => void Object.assign(copy.tensors[0] ?? {}, { policy: 'keep-local' }))
+    await assert.rejects(load({ manifest: local }), /F32 of policy keep-local/)
   })
 
   test('with any byte changed is loaded whole or refused with a typed error', async () => {

@@ -17,6 +17,8 @@ export type ModelBundle = {
   readonly weights: ReadonlyMap<string, Tensor>
   /** Names of the graph's parameters, in its order. */
   readonly parameters: readonly string[]
+  /** Those of them that keep their values. */
+  readonly frozen: readonly string[]
 }
 
 /**
@@ -38,9 +40,9 @@ export const loadBundle = async (
     )
   }
   const graph = await pull(ref.graph)
-  const parameters = graphParameters(graph, manifest)
+  const { names, frozen } = graphParameters(graph, manifest)
   const weights = readWeights(await pull(ref.weights), manifest)
-  return { manifest, graph, weights, parameters }
+  return { manifest, graph, weights, parameters: names, frozen }
 }
 
 /** The values of the graph's parameters as one vector, in the graph's order. */

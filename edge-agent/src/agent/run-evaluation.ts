@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { create } from '@bufbuild/protobuf'
 import { ReportEvaluationRequestSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { evaluationSums } from '@tributary/learning/evaluation-metrics'
+import { lossOf } from '../training/graph-options.ts'
 import { Backoff } from '../transport/backoff.ts'
 import { isRetryable } from '../transport/call-error.ts'
 import type { NodeClient } from '../transport/node-client.ts'
@@ -16,7 +17,10 @@ import type { EvaluationJob } from './work.ts'
 /** What was found, as integers that add up over devices. */
 export type EvaluationFindings = {
   readonly examples: bigint
-  readonly correct: bigint
+  /** Null where no prediction can be right or wrong: labels that are real numbers. */
+  readonly correct: bigint | null
+  /** In units of 2^-20; null but for such labels. */
+  readonly absoluteErrorQ20: bigint | null
   readonly lossQ20: bigint
   readonly seconds: number
 }
@@ -51,9 +55,16 @@ const evaluate = async (
   const data = await datasets.load(job.dataset, 'evaluation')
   const bundle = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
   const { graph } = bundle
-  const { loss } = job.trainer
+  const loss = lossOf(job.trainer)
   const result = await trainer.evaluate({ graph, weights: flatWeights(bundle), data, loss }, { signal })
-  return { ...evaluationSums(result.examples, result.correct, result.lossSum), seconds: result.seconds }
+  const { examples, correct, lossQ20 } = evaluationSums(result.examples, result.correct ?? 0, result.lossSum)
+  return {
+    examples,
+    correct: result.correct === null ? null : correct,
+    lossQ20,
+    absoluteErrorQ20: result.absoluteErrorSum === null ? null : BigInt(Math.round(result.absoluteErrorSum * 2 ** 20)),
+    seconds: result.seconds,
+  }
 }
 
 const report = async (
@@ -74,8 +85,11 @@ const report = async (
           seconds: findings.seconds,
           metrics: [
             { name: 'examples', value: findings.examples },
-            { name: 'correct', value: findings.correct },
+            ...(findings.correct === null ? [] : [{ name: 'correct', value: findings.correct }]),
             { name: 'loss_q20', value: findings.lossQ20 },
+            ...(findings.absoluteErrorQ20 === null
+              ? []
+              : [{ name: 'absolute_error_q20', value: findings.absoluteErrorQ20 }]),
           ],
         }),
         signal,

@@ -1,6 +1,7 @@
 import { epochOrder } from '@tributary/learning/seeded/epoch-order'
 import type { IntegerMetrics, KeptUpdate } from '../state/kept-update.ts'
-import type { DataSet } from '../training/trainer.ts'
+import { trainingSettingsOf } from '../training/graph-options.ts'
+import { type DataSet, examplesOf } from '../training/trainer.ts'
 import { TrainingDivergedError } from '../training/training-error.ts'
 import type { NodeClient } from '../transport/node-client.ts'
 import { pullObject } from '../transport/pull-object.ts'
@@ -47,10 +48,11 @@ const train = async (
   job: TrainingJob,
   { signal, latest, onProgress }: JobControl<TrainingJob>,
 ): Promise<KeptUpdate> => {
-  const { attempt, trainer: settings } = job
+  const { attempt } = job
+  const settings = trainingSettingsOf(job.trainer)
   const data = await datasets.load(job.dataset, 'training')
   const bundle = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
-  const examples = data.labels.length
+  const examples = examplesOf(data)
   log.info({ attempt, dataset: job.dataset, examples }, 'training')
   const trained = await trainFlat(bundle, data)
   const body = encodeLocalUpdate(
@@ -83,7 +85,7 @@ const train = async (
     )
     try {
       return await trainer.train(
-        { graph, weights, data: dataset, settings, orders },
+        { graph, weights, frozen: bundle.frozen, data: dataset, settings, orders },
         { signal, onProgress: ({ steps, totalSteps }) => onProgress(steps / totalSteps) },
       )
     } catch (error) {

@@ -47,8 +47,14 @@ const evaluationJobOf = (maxModelBytes: number) =>
   z.object({
     evaluation: Uuid,
     ...bundleOf(maxModelBytes),
-    // A loss and a batch size are all that evaluation needs of the settings.
-    trainer: TrainerSettings.pick({ framework: true, batchSize: true, loss: true }),
+    // The loss is all that evaluation needs of the settings; smoothing is a matter of training.
+    trainer: TrainerSettings.pick({
+      framework: true,
+      batchSize: true,
+      loss: true,
+      ignoreIndex: true,
+      huberDelta: true,
+    }),
   })
 export type EvaluationJob = z.infer<ReturnType<typeof evaluationJobOf>>
 

@@ -1,13 +1,15 @@
 import { hash } from 'node:crypto'
-import { checkTrainingJob, classLabels } from './check-job.ts'
-import type {
-  DataSet,
-  EvaluationJob,
-  EvaluationResult,
-  Trainer,
-  TrainingJob,
-  TrainOptions,
-  TrainResult,
+import { lossOptions } from '@tributary/onnx-train/losses/loss'
+import { checkTrainingJob, plainLabels } from './check-job.ts'
+import {
+  type DataSet,
+  type EvaluationJob,
+  type EvaluationResult,
+  examplesOf,
+  type Trainer,
+  type TrainingJob,
+  type TrainOptions,
+  type TrainResult,
 } from './trainer.ts'
 import { TrainingError } from './training-error.ts'
 import { Turnstile } from './turnstile.ts'
@@ -53,12 +55,13 @@ export class OnnxTrainer implements Trainer {
 
   async train(job: TrainingJob, { signal, onProgress }: TrainOptions = {}): Promise<TrainResult> {
     checkTrainingJob(job)
-    const { settings, orders } = job
+    const { settings, orders, frozen = [] } = job
     const toMessage = (base: JobBase): TrainMessage => ({
       kind: 'train',
       ...base,
-      loss: settings.loss,
+      loss: lossOptions(settings.loss),
       settings,
+      frozen,
       orders,
     })
     const report = await this.#run(job, toMessage, signal, report => {
@@ -69,7 +72,7 @@ export class OnnxTrainer implements Trainer {
   }
 
   async evaluate(job: EvaluationJob, { signal }: Pick<TrainOptions, 'signal'> = {}): Promise<EvaluationResult> {
-    const { loss } = job
+    const loss = lossOptions(job.loss)
     const report = await this.#run(job, base => ({ kind: 'evaluate', ...base, loss }), signal)
     if (report.kind === 'evaluated') return report.result
     throw unexpected(report)
@@ -123,7 +126,8 @@ export class OnnxTrainer implements Trainer {
     const known = this.#dataIds.get(data)
     const dataId = known ?? ++this.#lastId
     if (known === undefined) {
-      link.post({ kind: 'put-data', dataId, features: compact(data.features), labels: compact(classLabels(data)) })
+      const [features, labels] = [compact(data.features), compact(plainLabels(data))]
+      link.post({ kind: 'put-data', dataId, features, labels, examples: examplesOf(data) })
     }
     this.#dataIds.delete(data)
     this.#dataIds.set(data, dataId)

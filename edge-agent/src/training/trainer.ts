@@ -1,25 +1,42 @@
+import type { LossChoice } from '@tributary/onnx-train/losses/loss'
+import type { OptimizerChoice } from '@tributary/onnx-train/optimisers/optimiser'
+
 /** The examples of one device. Must not be changed while a trainer knows it: it may keep a copy between jobs. */
 export type DataSet = {
   /** Row-major [examples, …shape of one example]. */
   readonly features: Float32Array
-  /** Class of each example, 0 … classes − 1; its length is the number of examples. */
-  readonly labels: Int32Array | BigInt64Array
+  /**
+   * Row-major [examples, …shape of one label]: classes 0 … classes − 1, or numbers where the loss takes numbers. Most
+   * models have one label an example.
+   */
+  readonly labels: Int32Array | BigInt64Array | Float32Array
+  /** @default the number of labels: one an example */
+  readonly examples?: number
 }
+
+/** The number of examples of a data set. */
+export const examplesOf = ({ labels, examples }: DataSet): number => examples ?? labels.length
 
 export type TrainingSettings = {
   readonly localEpochs: number
   /** Examples a step; the last step of an epoch takes what is left. */
   readonly batchSize: number
   readonly learningRate: number
-  readonly optimizer: 'sgd'
-  readonly loss: 'softmax-cross-entropy'
+  readonly optimizer: OptimizerChoice
+  readonly loss: LossChoice
+  /** The gradient of every batch is scaled down to this global norm. @default not clipped */
+  readonly gradientClippingNorm?: number | undefined
+  /** μ of FedProx: local weights are held near the job's. @default 0 */
+  readonly proximal?: number | undefined
 }
 
 export type TrainingJob = {
   /** Forward graph, ONNX bytes, with or without its weights. */
   readonly graph: Uint8Array
-  /** Every parameter, flat, in manifest order. */
+  /** Every parameter and running statistic, flat, in manifest order. */
   readonly weights: Float32Array
+  /** Names, or patterns with *, of those that keep their values. @default none */
+  readonly frozen?: readonly string[]
   readonly data: DataSet
   readonly settings: TrainingSettings
   /** Row numbers in the order of training, one list a local epoch: usually a seeded permutation. */
@@ -35,7 +52,7 @@ export type TrainProgress = {
 }
 
 export type TrainResult = {
-  /** New parameters, flat, in manifest order. */
+  /** New parameters and running statistics, flat, in manifest order. */
   readonly weights: Float32Array
   readonly steps: number
   /** Examples seen, all local epochs together. */
@@ -48,12 +65,18 @@ export type TrainResult = {
 }
 
 export type EvaluationJob = Pick<TrainingJob, 'graph' | 'weights' | 'data'> & {
-  readonly loss: 'softmax-cross-entropy'
+  readonly loss: LossChoice
 }
 
 export type EvaluationResult = {
   readonly examples: number
-  readonly correct: number
+  /**
+   * Examples whose prediction is their label; where one has several positions, its share of right ones counts, and the
+   * sum is rounded. Null for real labels, which no prediction meets exactly.
+   */
+  readonly correct: number | null
+  /** Summed mean |output − label| of each example, rounded as the loss is. Null but for real labels. */
+  readonly absoluteErrorSum: number | null
   /** Summed loss; each example's is rounded to a multiple of 2^−20, so sums are exact in any order. */
   readonly lossSum: number
   readonly seconds: number

@@ -1,6 +1,6 @@
 import { type CompiledEvaluation, compileEvaluation } from '@tributary/onnx-train/compile-evaluation'
 import { type CompiledTraining, compileTraining } from '@tributary/onnx-train/compile-training'
-import { parametersOf } from '@tributary/onnx-train/parameters'
+import { type Parameter, parametersOf } from '@tributary/onnx-train/parameters'
 import { readModel } from '@tributary/onnx-train/read-model'
 import { expectWeights } from './flat-weights.ts'
 import type { EvaluateMessage, TrainMessage } from './protocol.ts'
@@ -10,6 +10,8 @@ import type { StepsPerRun } from './steps-per-run.ts'
 export type TrainingProgram = AsyncDisposable & {
   readonly kind: 'train'
   readonly compiled: CompiledTraining
+  /** Every parameter and running statistic in manifest order, trained or frozen. */
+  readonly manifest: readonly Parameter[]
   readonly session: Session
   /** By batch size: what earlier jobs learnt about the speed of this graph here. */
   readonly pace: Map<number, StepsPerRun>
@@ -35,23 +37,30 @@ export class GraphCache {
 
   /** Throws OnnxModelError, TrainingError WEIGHTS_MISMATCH. */
   async training(message: TrainMessage): Promise<TrainingProgram> {
-    const { loss, optimizer } = message.settings
-    const key = ['train', message.graphKey, loss, optimizer].join()
+    const { optimizer, gradientClippingNorm: clippingNorm, proximal } = message.settings
+    const { loss, frozen } = message
+    const key = JSON.stringify(['train', message.graphKey, loss, optimizer, clippingNorm, proximal, frozen])
     const known = await this.#use(key)
     if (known?.kind === 'train') return known
-    const compiled = await compileTraining(readChecked(message), { loss, optimizer, form: 'loop' }, runOnce)
+    const model = readChecked(message)
+    const trainable = { except: frozen }
+    const options = { loss, optimizer, clippingNorm, proximal, trainable, form: 'loop' } as const
+    const compiled = await compileTraining(model, options, runOnce)
     const session = await Session.open(compiled.model)
-    const program: TrainingProgram = { kind: 'train', compiled, session, pace: new Map(), ...ownerOf(session) }
+    const pace = new Map<number, StepsPerRun>()
+    const manifest = parametersOf(model)
+    const program: TrainingProgram = { kind: 'train', compiled, manifest, session, pace, ...ownerOf(session) }
     this.#programs.set(key, program)
     return program
   }
 
   /** Throws OnnxModelError, TrainingError WEIGHTS_MISMATCH. */
   async evaluation(message: EvaluateMessage): Promise<EvaluationProgram> {
-    const key = ['evaluate', message.graphKey, message.loss].join()
+    const { loss } = message
+    const key = JSON.stringify(['evaluate', message.graphKey, loss])
     const known = await this.#use(key)
     if (known?.kind === 'evaluate') return known
-    const compiled = await compileEvaluation(readChecked(message), runOnce)
+    const compiled = await compileEvaluation(readChecked(message), runOnce, { loss })
     const session = await Session.open(compiled.model)
     const program: EvaluationProgram = { kind: 'evaluate', compiled, session, ...ownerOf(session) }
     this.#programs.set(key, program)

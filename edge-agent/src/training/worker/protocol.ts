@@ -1,3 +1,4 @@
+import type { LossOptions } from '@tributary/onnx-train/losses/loss'
 import type { EvaluationResult, TrainingSettings, TrainProgress, TrainResult } from '../trainer.ts'
 import type { TrainingErrorCode } from '../training-error.ts'
 
@@ -9,7 +10,7 @@ type JobMessage = {
   readonly graphKey: string
   readonly weights: Float32Array
   readonly dataId: number
-  readonly loss: TrainingSettings['loss']
+  readonly loss: LossOptions
   /** One int32; anything but 0 asks the job to stop at the next run. */
   readonly cancel: SharedArrayBuffer
 }
@@ -17,6 +18,8 @@ type JobMessage = {
 export type TrainMessage = JobMessage & {
   readonly kind: 'train'
   readonly settings: TrainingSettings
+  /** Names or patterns of parameters that keep their values. */
+  readonly frozen: readonly string[]
   readonly orders: readonly Int32Array[]
 }
 
@@ -26,7 +29,13 @@ export type EvaluateMessage = JobMessage & { readonly kind: 'evaluate' }
 export type WorkerRequest =
   | TrainMessage
   | EvaluateMessage
-  | { readonly kind: 'put-data'; readonly dataId: number; readonly features: Float32Array; readonly labels: Int32Array }
+  | {
+      readonly kind: 'put-data'
+      readonly dataId: number
+      readonly features: Float32Array
+      readonly labels: Int32Array | Float32Array
+      readonly examples: number
+    }
   | { readonly kind: 'drop-data'; readonly dataId: number }
   | { readonly kind: 'forget' }
   | { readonly kind: 'close' }

@@ -4,7 +4,7 @@ import { throwIfCancelled } from './cancelled-error.ts'
 import { splitWeights } from './flat-weights.ts'
 import type { EvaluationProgram } from './graph-cache.ts'
 import type { EvaluateMessage } from './protocol.ts'
-import { expectData, type WorkerData } from './worker-data.ts'
+import { ignoredLabel, type WorkerData } from './worker-data.ts'
 
 /** Fixed, so that the same data is always cut the same way; small, so that activations of a CNN stay small. */
 const batchSize = 100
@@ -21,30 +21,53 @@ export const runEvaluation = async (
   { compiled, session }: EvaluationProgram,
   data: WorkerData,
 ): Promise<EvaluationResult> => {
-  expectData(data, compiled.exampleShape, compiled.classes)
+  const { examples, features, labels } = data.fit({ ...compiled, ignoreIndex: ignoredLabel(message.loss) })
   const started = performance.now()
-  const width = elementCount(compiled.exampleShape)
-  const examples = data.labels.length
   const weights = splitWeights(message.weights, compiled.parameters)
   const parameters = compiled.parameters.map(({ name }, index): [string, Tensor] => [name, weights[index] as Tensor])
+  const fetches = [compiled.losses, ...[compiled.hits, compiled.counted, compiled.absoluteErrors].filter(isNamed)]
   let correct = 0
   let lossSum = 0
+  let absoluteErrorSum = 0
   for (let row = 0; row < examples; row += batchSize) {
     throwIfCancelled(message.cancel)
     const end = Math.min(row + batchSize, examples)
-    const features = data.features.subarray(row * width, end * width)
     const results = await session.run(
       new Map<string, Tensor>([
         ...parameters,
-        [compiled.features, { dtype: 'float32', shape: [end - row, ...compiled.exampleShape], data: features }],
-        [compiled.labels, { dtype: 'int32', shape: [end - row], data: data.labels.subarray(row, end) }],
+        [compiled.features, rowsOf(features, row, end)],
+        [compiled.labels, rowsOf(labels, row, end)],
       ]),
-      [compiled.hits, compiled.losses],
+      fetches,
     )
-    for (const hit of (results.get(compiled.hits) as Tensor).data as Int32Array) correct += hit
-    for (const loss of (results.get(compiled.losses) as Tensor).data as Float32Array) {
-      lossSum += loss <= worstLoss ? Math.round(loss / lossUnit) * lossUnit : worstLoss
-    }
+    const found = (name: string): ArrayLike<number> => (results.get(name)?.data ?? []) as Float32Array
+    const [hits, counted] = [found(compiled.hits), found(compiled.counted)]
+    for (let index = 0; index < hits.length; index++) correct += (hits[index] ?? 0) / Math.max(counted[index] ?? 1, 1)
+    lossSum += exactSum(found(compiled.losses))
+    absoluteErrorSum += exactSum(found(compiled.absoluteErrors))
   }
-  return { examples, correct, lossSum, seconds: (performance.now() - started) / 1000 }
+  return {
+    examples,
+    correct: compiled.hits === '' ? null : Math.round(correct),
+    lossSum,
+    absoluteErrorSum: compiled.absoluteErrors === '' ? null : absoluteErrorSum,
+    seconds: (performance.now() - started) / 1000,
+  }
+}
+
+const isNamed = (name: string): boolean => name !== ''
+
+/** Sum of multiples of the unit: exact, and the same however the data was cut. */
+const exactSum = (values: ArrayLike<number>): number => {
+  let sum = 0
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index] ?? 0
+    sum += value <= worstLoss ? Math.round(value / lossUnit) * lossUnit : worstLoss
+  }
+  return sum
+}
+
+const rowsOf = ({ dtype, shape, data }: Tensor, from: number, to: number): Tensor => {
+  const width = elementCount(shape.slice(1))
+  return { dtype, shape: [to - from, ...shape.slice(1)], data: data.subarray(from * width, to * width) }
 }

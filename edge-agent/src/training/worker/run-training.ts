@@ -1,4 +1,4 @@
-import type { Tensor } from '@tributary/onnx-train/tensor'
+import { type Tensor, zeros } from '@tributary/onnx-train/tensor'
 import type { TrainProgress, TrainResult } from '../trainer.ts'
 import { TrainingDivergedError } from '../training-error.ts'
 import { throwIfCancelled } from './cancelled-error.ts'
@@ -7,12 +7,13 @@ import type { TrainingProgram } from './graph-cache.ts'
 import type { TrainMessage } from './protocol.ts'
 import { flushesToZero } from './runtime.ts'
 import { StepsPerRun } from './steps-per-run.ts'
-import { expectData, type WorkerData } from './worker-data.ts'
+import { ignoredLabel, type WorkerData } from './worker-data.ts'
 
 /**
  * Trains over all local epochs. A run makes as many steps as fit its time, and never reaches over the end of an epoch;
  * what is left of an epoch below the batch size is one more run with one smaller step. Steps and their rows follow
- * from the orders alone, so how many steps a run takes changes nothing.
+ * from the orders alone, so how many steps a run takes changes nothing. The optimiser starts from zeros and is forgotten
+ * at the end: its state lives within one round.
  * Throws TrainingDivergedError, TrainingError, CancelledError.
  */
 export const runTraining = async (
@@ -21,20 +22,23 @@ export const runTraining = async (
   data: WorkerData,
   report: (progress: TrainProgress) => void,
 ): Promise<TrainResult> => {
-  const { compiled, session } = program
+  const { compiled, session, manifest } = program
   const { batchSize, learningRate } = message.settings
-  expectData(data, compiled.exampleShape, compiled.classes)
+  const { features, labels } = data.fit({ ...compiled, ignoreIndex: ignoredLabel(message.loss) })
   const started = performance.now()
-  const examples = data.labels.length
+  const start = new Map(splitWeights(message.weights, manifest).map((tensor, index) => [manifest[index]?.name, tensor]))
+  const startOf = ({ name }: { name: string }): Tensor => start.get(name) as Tensor
   const fixed: [string, Tensor][] = [
-    [compiled.features, { dtype: 'float32', shape: [examples, ...compiled.exampleShape], data: data.features }],
-    [compiled.labels, { dtype: 'int32', shape: [examples], data: data.labels }],
+    ...[...compiled.frozen, ...compiled.anchors].map((each): [string, Tensor] => [each.input, startOf(each)]),
+    [compiled.features, features],
+    [compiled.labels, labels],
     [compiled.learningRate, { dtype: 'float32', shape: [], data: Float32Array.of(learningRate) }],
   ]
-  const fetches = [...compiled.parameters.map(({ output }) => output), compiled.losses]
+  const carried = [...compiled.parameters, ...compiled.state]
+  const fetches = [...carried.map(({ output }) => output), compiled.losses]
   const totalSteps = message.orders.reduce((sum, order) => sum + Math.ceil(order.length / batchSize), 0)
   const pace = paceOf(program, batchSize)
-  let weights = splitWeights(message.weights, compiled.parameters)
+  let current = [...compiled.parameters.map(startOf), ...compiled.state.map(({ dtype, shape }) => zeros(dtype, shape))]
   const total = { steps: 0, examplesSeen: 0, loss: 0 }
   for (const epoch of message.orders) {
     for (let row = 0; row < epoch.length; ) {
@@ -44,7 +48,7 @@ export const runTraining = async (
       const runStarted = performance.now()
       const results = await session.run(
         new Map<string, Tensor>([
-          ...compiled.parameters.map(({ input }, index): [string, Tensor] => [input, weights[index] as Tensor]),
+          ...carried.map(({ input }, index): [string, Tensor] => [input, current[index] as Tensor]),
           ...fixed,
           [compiled.order ?? '', { dtype: 'int32', shape: [steps, batch], data: order }],
         ]),
@@ -52,7 +56,7 @@ export const runTraining = async (
       )
       const seconds = (performance.now() - runStarted) / 1000
       if (batch === batchSize) pace.observe(steps, seconds)
-      weights = compiled.parameters.map(({ output }) => results.get(output) as Tensor)
+      current = carried.map(({ output }) => results.get(output) as Tensor)
       const losses = (results.get(compiled.losses) as Tensor).data as Float32Array
       const diverged = losses.findIndex(loss => !Number.isFinite(loss))
       if (diverged !== -1) throw new TrainingDivergedError(total.steps + diverged + 1)
@@ -69,7 +73,8 @@ export const runTraining = async (
       })
     }
   }
-  const flat = joinWeights(weights)
+  const trained = new Map(compiled.parameters.map(({ name }, index) => [name, current[index] as Tensor]))
+  const flat = joinWeights(manifest.map(each => trained.get(each.name) ?? startOf(each)))
   if (flat === undefined) throw new TrainingDivergedError(total.steps)
   return {
     weights: flat,

@@ -5,7 +5,7 @@ import { GraphCache } from './graph-cache.ts'
 import type { EvaluateMessage, TrainMessage, WorkerReport, WorkerRequest } from './protocol.ts'
 import { runEvaluation } from './run-evaluation.ts'
 import { runTraining } from './run-training.ts'
-import { type WorkerData, workerData } from './worker-data.ts'
+import { WorkerData } from './worker-data.ts'
 
 /** Compiled graphs kept: training and evaluation of the model at hand and of the one before. */
 const graphCapacity = 4
@@ -38,7 +38,7 @@ export const serveJobs = (post: Post, close: () => void): ((request: WorkerReque
   const handle = async (request: WorkerRequest): Promise<void> => {
     switch (request.kind) {
       case 'put-data':
-        dataSets.set(request.dataId, workerData(request.features, request.labels))
+        dataSets.set(request.dataId, new WorkerData(request.features, request.labels, request.examples))
         return
       case 'drop-data':
         dataSets.delete(request.dataId)
@@ -75,7 +75,8 @@ const failure = (id: number, error: unknown): WorkerReport => {
   }
   if (error instanceof TrainingError) return { kind: 'failed', id, code: error.code, message: error.message }
   if (error instanceof OnnxModelError) {
-    return { kind: 'failed', id, code: 'MODEL_UNSUPPORTED', message: `${error.code}: ${error.message}` }
+    const code = error.code === 'OPTIONS_INVALID' ? 'SETTINGS_INVALID' : 'MODEL_UNSUPPORTED'
+    return { kind: 'failed', id, code, message: `${error.code}: ${error.message}` }
   }
   const message = error instanceof Error ? error.message : String(error)
   return { kind: 'failed', id, code: 'CRASHED', message: `The runtime failed: ${message}` }
