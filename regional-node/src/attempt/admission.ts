@@ -119,6 +119,7 @@ export const findAttempt = async (
 }
 
 const verdictAgain = (report: Report, sha256: string): Verdict => {
+  if (report.verdict === 'failed') return verdicts.declined()
   if (report.sha256 !== sha256) return verdicts.conflict()
   return report.verdict === 'accepted'
     ? verdicts.already(report.receipt)

@@ -30,6 +30,10 @@ export const InvalidUpdate = z.object({
 })
 export type InvalidUpdate = z.infer<typeof InvalidUpdate>
 
+/** Work that a device said it cannot do. */
+export const FailedDevice = z.object({ device: Uuid, code: z.string(), detail: z.string() })
+export type FailedDevice = z.infer<typeof FailedDevice>
+
 export const ClosingReason = z.enum(['goal', 'everybody', 'deadline'])
 export type ClosingReason = z.infer<typeof ClosingReason>
 
@@ -43,6 +47,7 @@ const kinds = {
   closing: { type: 5, data: z.object({ reason: ClosingReason }) },
   /** Sum and participation list are stored; the event may be published again and again. */
   summed: { type: 6, data: z.object({ event: ShardSummed }) },
+  failed: { type: 7, data: FailedDevice },
 } as const
 
 type Kinds = typeof kinds

@@ -33,6 +33,9 @@ export const participationLines = (
       const { code, detail, bytes, sha256 } = report
       return { device, label, verdict: 'invalid', code, detail: detail.slice(0, 500), bytes, sha256 }
     }
+    if (report?.verdict === 'failed') {
+      return { device, label, verdict: 'failed', code: report.code, detail: report.detail }
+    }
     if (late.has(device)) return { device, label, verdict: 'late' }
     const fault = faults.get(device)
     if (fault !== undefined) return { device, label, verdict: 'invalid', ...fault }

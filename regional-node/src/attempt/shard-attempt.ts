@@ -15,6 +15,7 @@ import {
   type AttemptRecord,
   decodeAttemptRecord,
   encodeAttemptRecord,
+  type FailedDevice,
   type InvalidUpdate,
 } from './attempt-records.ts'
 import { closingReason, nextMoment, selectionIsOver } from './closing-rule.ts'
@@ -101,7 +102,7 @@ export class ShardAttempt {
   }
 
   get progress(): ShardProgress {
-    const { plan, summed, closing, selected, accepted, empty, invalid } = this.state
+    const { plan, summed, closing, selected, accepted, empty, invalid, failed } = this.state
     const open = selectionIsOver(this.state, this.#context.clock.now()) ? 'collecting' : 'selecting'
     return {
       ...this.ref,
@@ -110,7 +111,7 @@ export class ShardAttempt {
       state: summed ? 'summed' : closing ? 'closing' : open,
       selected: selected.size,
       accepted,
-      refused: empty + invalid,
+      refused: empty + invalid + failed,
     }
   }
 
@@ -173,6 +174,27 @@ export class ShardAttempt {
       device,
       code,
       ...(tensor === '' ? {} : { fields: { tensor: tensor.slice(0, 500) } }),
+    })
+    this.#evaluate()
+  }
+
+  /**
+   * Logs that a device cannot do its part, which ends it; resolves when that is durable. Of no effect where the device is not
+   * awaited.
+   * @throws TributaryError UNAVAILABLE while the lease is not held
+   */
+  async fail(failure: FailedDevice): Promise<void> {
+    const { device, code, detail } = failure
+    await this.reportOf(device)
+    if (this.state.closing !== undefined || !this.state.awaits(device)) return
+    if (!this.#holdsLease()) throw new TributaryError('UNAVAILABLE', { detail: 'The lease is being renewed.' })
+    await this.#commit(device, { kind: 'failed', ...failure })
+    this.#context.metrics.updates.add({ verdict: 'failed' })
+    this.#context.journal.report('warn', `the device cannot do its part: ${detail}`, {
+      ...this.ref,
+      shard: this.state.plan.shard,
+      device,
+      code,
     })
     this.#evaluate()
   }
@@ -351,12 +373,12 @@ export class ShardAttempt {
         const where = { folder: this.#folder, node: identity.id, store, signal }
         const event = await storeShardResult(this.state, this.#prepared?.sum ?? null, list, where)
         await this.#append({ kind: 'summed', event })
-        const { accepted, empty, invalid } = this.state
+        const { accepted, empty, invalid, failed } = this.state
         const { selected } = event
         this.#context.journal.report('info', `shard closed (${reason}): ${accepted} of ${selected} accepted`, {
           ...this.ref,
           shard: this.state.plan.shard,
-          fields: { reason, accepted, selected, empty, invalid, weight: event.weight },
+          fields: { reason, accepted, selected, empty, invalid, failed, weight: event.weight },
         })
         break
       } catch (error) {

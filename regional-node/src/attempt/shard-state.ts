@@ -1,10 +1,11 @@
 import type { ShardSummed } from '@tributary/contracts/events'
 import type { RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
-import type { AcceptedUpdate, AttemptRecord, ClosingReason, InvalidUpdate } from './attempt-records.ts'
+import type { AcceptedUpdate, AttemptRecord, ClosingReason, FailedDevice, InvalidUpdate } from './attempt-records.ts'
 
 export type Report =
   | ({ readonly verdict: 'accepted' } & AcceptedUpdate)
   | ({ readonly verdict: 'invalid' } & InvalidUpdate)
+  | ({ readonly verdict: 'failed' } & FailedDevice)
 
 /**
  * What the log says about one shard's part of an attempt. Built by `apply` alone, record by record, so that a replay gives
@@ -22,6 +23,7 @@ export class ShardState {
   accepted = 0
   empty = 0
   invalid = 0
+  failed = 0
 
   constructor(descriptor: RoundDescriptor, plan: ShardPlan) {
     this.descriptor = descriptor
@@ -46,6 +48,12 @@ export class ShardState {
         const { kind: _, ...update } = record
         this.reports.set(update.device, { verdict: 'invalid', ...update })
         this.invalid += 1
+        return
+      }
+      case 'failed': {
+        const { kind: _, ...failure } = record
+        this.reports.set(failure.device, { verdict: 'failed', ...failure })
+        this.failed += 1
         return
       }
       case 'closing':

@@ -8,6 +8,7 @@ import type { LogRecord } from '../log/record.ts'
 const kinds = {
   opened: { type: 1, data: z.object({ descriptor: EvaluationDescriptor, shard: z.int(), epoch: z.int() }) },
   reported: { type: 2, data: z.object({ device: Uuid, metrics: MetricSums }) },
+  failed: { type: 4, data: z.object({ device: Uuid, code: z.string(), detail: z.string() }) },
   summed: { type: 3, data: z.object({ event: centralEvents['evaluation.summed'] }) },
 } as const
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { MessageData } from '@tributary/contracts/envelope'
+import { TributaryError } from '@tributary/contracts/errors'
 import type { CentralEvents } from '@tributary/contracts/events'
 import type { EvaluationDescriptor, MetricSums } from '@tributary/contracts/round'
 import type { AttemptContext } from '../attempt/attempt-context.ts'
@@ -28,6 +29,8 @@ export class ShardEvaluation {
   readonly #context: AttemptContext
   readonly #log: WriteAheadLog
   readonly #reports = new Map<string, MetricSums>()
+  /** Evaluators that said that they cannot. */
+  readonly #failed = new Set<string>()
   readonly #stop = new AbortController()
   readonly #pins = new DisposableStack()
   #summed: Summed | undefined
@@ -92,6 +95,30 @@ export class ShardEvaluation {
     this.evaluate()
   }
 
+  hasFailed(device: string): boolean {
+    return this.#failed.has(device)
+  }
+
+  /**
+   * Takes it that an evaluator cannot do its part; resolves when that is durable.
+   * @throws TributaryError UNAVAILABLE while the lease is not held
+   */
+  async fail(device: string, { code, detail }: { code: string; detail: string }): Promise<void> {
+    if (!this.isOpen || this.#reports.has(device) || this.#failed.has(device)) return
+    if (!this.#holdsLease()) throw new TributaryError('UNAVAILABLE', { detail: 'The lease is being renewed.' })
+    await this.#append({ kind: 'failed', device, code, detail })
+    const { task, round } = this.descriptor
+    const { shard } = this
+    this.#context.journal.report('warn', `the evaluator cannot do its part: ${detail}`, {
+      task,
+      round,
+      shard,
+      device,
+      code,
+    })
+    this.evaluate()
+  }
+
   /** Closes when everybody who is there has reported, or at the deadline. Called when presence changes, too. */
   evaluate(): void {
     this.#timer?.[Symbol.dispose]()
@@ -100,7 +127,8 @@ export class ShardEvaluation {
     const late = Date.parse(this.descriptor.deadline) - clock.now()
     const grace = this.#graceEnds - clock.monotonic()
     const awaited = directory.ofShard(this.shard, 'evaluator').some(device => this.#awaits(device))
-    const done = late <= 0 || (!awaited && (this.#reports.size > 0 || grace <= 0))
+    const heardOf = this.#reports.size + this.#failed.size > 0
+    const done = late <= 0 || (!awaited && (heardOf || grace <= 0))
     if (!done || !this.#holdsLease()) {
       const wait = done ? leasePollMillis : grace > 0 ? Math.min(grace, late) : late
       this.#timer = clock.after(wait, () => this.evaluate())
@@ -130,7 +158,8 @@ export class ShardEvaluation {
   }
 
   #awaits({ device, kind, revoked }: KnownDevice): boolean {
-    if (revoked || kind !== 'evaluator' || this.#reports.has(device)) return false
+    if (revoked || kind !== 'evaluator') return false
+    if (this.#reports.has(device) || this.#failed.has(device)) return false
     return this.#context.presence.capabilities(device)?.datasets.has(this.descriptor.dataset) === true
   }
 
@@ -191,6 +220,7 @@ export class ShardEvaluation {
 
   #apply(record: EvaluationRecord): void {
     if (record.kind === 'reported') this.#reports.set(record.device, record.metrics)
+    if (record.kind === 'failed') this.#failed.add(record.device)
     if (record.kind === 'summed') this.#summed = record.event
   }
 

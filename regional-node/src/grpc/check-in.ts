@@ -12,9 +12,10 @@ import type { KnownDevice } from '../devices/device-directory.ts'
 import type { Capabilities, Dataset } from '../devices/presence.ts'
 import { evaluationWork, trainingWork } from './assignments.ts'
 import type { NodeServices } from './node-services.ts'
+import { takeFailures } from './take-failures.ts'
 
 const pauses = { idleMillis: 5000, liveMillis: 2000, redirectMillis: 1000 } as const
-const most = { datasets: 256, attempts: 256, frameworks: 16 } as const
+const most = { datasets: 256, attempts: 256, frameworks: 16, failed: 32 } as const
 /** First version of the agent that speaks this protocol. */
 const firstAgentVersion = '0.1.0'
 
@@ -34,6 +35,7 @@ export const checkIn =
       return create(CheckInResponseSchema, { result: { case: 'redirect', value } })
     }
     node.presence.checkedIn(device.device, capabilities)
+    await takeFailures(node, device, request.failed)
     const training = await firstTraining(node, device)
     const evaluation = node.evaluations.ofShard(shard).find(open => open.offers(device))
     const live = node.attempts.ofShard(shard).length > 0 || node.evaluations.ofShard(shard).length > 0
@@ -69,10 +71,11 @@ const settlements = ({ attempts, settled, leases }: NodeServices, { shard }: Kno
 }
 
 /** @throws TributaryError BODY_INVALID */
-const readCapabilities = ({ datasets, frameworks, holding, running }: CheckInRequest): Capabilities => {
+const readCapabilities = ({ datasets, frameworks, holding, running, failed }: CheckInRequest): Capabilities => {
   if (
     datasets.length > most.datasets ||
     frameworks.length > most.frameworks ||
+    failed.length > most.failed ||
     holding.length + running.length > most.attempts
   ) {
     throw new TributaryError('BODY_INVALID', { detail: 'The check-in lists more than a device can have.' })

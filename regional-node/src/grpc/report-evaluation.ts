@@ -32,6 +32,7 @@ const judge = async (
   const evaluation = evaluations.find(id, shard)
   if (evaluation === undefined) return evaluations.isSettled(id) ? verdicts.late() : verdicts.wrongAttempt()
   if (evaluation.hasReport(device)) return verdicts.already('')
+  if (evaluation.hasFailed(device)) return verdicts.declined()
   if (!evaluation.isOpen) return verdicts.late()
   const metrics = readMetrics(sent, examples)
   if (!metrics.ok) return verdicts.invalid('BODY_INVALID', metrics.detail)

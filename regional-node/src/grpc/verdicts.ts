@@ -14,6 +14,11 @@ export const verdicts = {
       code: VerdictCode.CONFLICT,
       detail: 'Another update of this device was taken for this attempt. It stands; drop this one.',
     }),
+  declined: () =>
+    verdict({
+      code: VerdictCode.CONFLICT,
+      detail: 'The device said that it cannot do this work. That stands; drop what came of it.',
+    }),
   late: () =>
     verdict({ code: VerdictCode.LATE, detail: 'The shard has closed. Drop the update and check in for new work.' }),
   cancelled: () => verdict({ code: VerdictCode.CANCELLED, detail: 'The task was cancelled. Drop the update.' }),

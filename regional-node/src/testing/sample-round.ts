@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ObjectRef } from '@tributary/contracts/ids'
-import type { RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
+import type { EvaluationDescriptor, RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
 import { encodeUpdate } from '@tributary/learning/update/update-body'
 import { Manifest } from '@tributary/tensors/manifest'
 import { encodeSafetensors } from '@tributary/tensors/safetensors/file'
@@ -89,3 +89,17 @@ export const sampleDescriptor = (now: number, plan: Partial<ShardPlan> = {}): Ro
     shards: [{ region: 'north', shard: 0, epoch: 1, goal: 2, select: 2, ...plan }],
   }
 }
+
+/** The evaluation of the version that a round began with, for its shard. */
+export const sampleEvaluation = (round: RoundDescriptor): EvaluationDescriptor => ({
+  evaluation: uuidv7(),
+  task: round.task,
+  round: round.round,
+  weights: round.base,
+  manifest: round.manifest,
+  graph: null,
+  trainer: round.trainer,
+  dataset: round.cohort.dataset,
+  deadline: round.deadline,
+  shards: round.shards.map(({ region, shard, epoch }) => ({ region, shard, epoch })),
+})

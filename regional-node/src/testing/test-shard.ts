@@ -3,9 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import type { ShardSummed } from '@tributary/contracts/events'
+import type { MessageData } from '@tributary/contracts/envelope'
+import type { CentralEvents, ShardSummed } from '@tributary/contracts/events'
 import { Codec, UpdateHeaderSchema, UpdateKind, type VerdictCode } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
-import type { RoundDescriptor } from '@tributary/contracts/round'
+import type { EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
 import { shardOf } from '@tributary/learning/sharding'
 import { v7 as uuidv7 } from 'uuid'
 import { type AdmissionContext, admitUpdate } from '../attempt/admission.ts'
@@ -17,6 +18,7 @@ import { UploadSlots } from '../attempt/upload-slots.ts'
 import { LeaseTable } from '../central/lease-table.ts'
 import { DeviceDirectory, type KnownDevice } from '../devices/device-directory.ts'
 import { Presence } from '../devices/presence.ts'
+import { ShardEvaluations } from '../evaluation/shard-evaluations.ts'
 import { trainingWork } from '../grpc/assignments.ts'
 import { createNodeMetrics } from '../health/node-metrics.ts'
 import { loadTokenKey, WorkTokens } from '../identity/work-tokens.ts'
@@ -28,8 +30,12 @@ import { ManualClock, until } from './manual-clock.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
 import { sampleObjects, sha256Of } from './sample-round.ts'
 
+type EvaluationSummed = MessageData<CentralEvents, 'evaluation.summed'>
+
 /** Fixed ids, so that the order of devices is known. */
 const deviceId = (number: number): string => `01900000-0000-7000-8000-${`${number}`.padStart(12, '0')}`
+
+const trainers = 4
 
 /**
  * The inside of a node with one shard and its lease, on a manual clock, with object storage in memory; everything else is the
@@ -39,6 +45,7 @@ export class TestShard {
   readonly clock = new ManualClock()
   readonly store = new MemoryObjectStore()
   readonly events: ShardSummed[] = []
+  readonly evaluated: EvaluationSummed[] = []
   readonly notices: { device: string; kind: string }[] = []
   readonly devices: KnownDevice[] = []
   statusChanges = 0
@@ -46,6 +53,7 @@ export class TestShard {
   readonly #node = uuidv7()
   readonly #keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   attempts!: ShardAttempts
+  evaluations!: ShardEvaluations
   admission!: AdmissionContext
   leases!: LeaseTable
   presence!: Presence
@@ -55,11 +63,12 @@ export class TestShard {
     const { manifest, base } = sampleObjects()
     this.store.objects.set(manifest.ref.objectKey, manifest.bytes)
     this.store.objects.set(base.ref.objectKey, base.bytes)
-    for (let number = 1; number <= 4; number += 1) {
+    for (let number = 1; number <= trainers + 1; number += 1) {
       const device = deviceId(number)
       const certificateSha256 = sha256Of(Buffer.from(device))
       const label = `device-${number}`
-      this.devices.push({ device, label, kind: 'trainer', groups: [], certificateSha256, revoked: false, shard: 0 })
+      const kind = number > trainers ? 'evaluator' : 'trainer'
+      this.devices.push({ device, label, kind, groups: [], certificateSha256, revoked: false, shard: 0 })
     }
   }
 
@@ -89,6 +98,15 @@ export class TestShard {
     return until(() => {
       const attempt = this.attempts.find(descriptor, 0)
       return attempt?.isCollecting && attempt
+    })
+  }
+
+  /** Takes an evaluation up and waits until evaluators can be served. */
+  async openedEvaluation(descriptor: EvaluationDescriptor, number: number) {
+    await this.evaluations.reconcile(descriptor)
+    return until(() => {
+      const evaluation = this.evaluations.find(descriptor.evaluation, 0)
+      return evaluation?.offers(this.device(number)) && evaluation
     })
   }
 
@@ -144,15 +162,19 @@ export class TestShard {
   /** Forgets everything that is not on disk. */
   async restart(options: { uploadBytes?: number; spoolBytes?: number } = {}): Promise<void> {
     await this.attempts.close()
+    await this.evaluations.close()
     this.events.length = 0
     await this.#start(options)
     await this.attempts.replay(0, 1)
+    await this.evaluations.replay(0, 1)
     this.lease()
     this.attempts.leased(0)
+    this.evaluations.leased(0)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.attempts.close()
+    await this.evaluations.close()
     await rm(this.#folder, { recursive: true })
   }
 
@@ -190,7 +212,10 @@ export class TestShard {
       cache: await ObjectCache.open(join(this.#folder, 'cache'), store, 1e9),
       store,
       spoolRoom: new Budget(spoolBytes),
-      publish: async (_, data) => void this.events.push(data as ShardSummed),
+      publish: async (type, data) => {
+        if (type === 'shard.summed') this.events.push(data as ShardSummed)
+        if (type === 'evaluation.summed') this.evaluated.push(data as EvaluationSummed)
+      },
       notify: (devices, { kind }) => {
         for (const device of devices) this.notices.push({ device, kind })
       },
@@ -207,6 +232,7 @@ export class TestShard {
     if (folders.epochOf(0) === undefined) await folders.begin(0, 1)
     const settled = new SettledMemory()
     this.attempts = new ShardAttempts(context, folders, settled)
+    this.evaluations = new ShardEvaluations(context, folders)
     this.admission = {
       identity,
       tokens: new WorkTokens(await loadTokenKey(this.#folder), clock.now),
