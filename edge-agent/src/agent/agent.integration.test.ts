@@ -13,6 +13,7 @@ import {
   evaluationWork,
   freshToken,
   identityOf,
+  infoOf,
   publishBundle,
   startAgent,
   temporaryFolder,
@@ -339,6 +340,75 @@ suite('an agent and a node', () => {
     await using _agent = await startAgent(identity, [impostor.endpoint, node.endpoint], { folder: folder.path })
     await node.until('an accepted update', () => accepted(node))
     assert.equal(impostor.checkIns.length, 0)
+  })
+
+  const declarations = (node: TestNode) => node.checkIns.flatMap(({ failed }) => failed)
+
+  const declaresOnce = async (node: TestNode, folder: string, settings: { heldOut?: boolean } = {}) => {
+    await using _agent = await startAgent(identity, [node.endpoint], { folder, ...settings })
+    await node.until('a declaration', () => declarations(node).length > 0)
+    const seen = node.checkIns.length
+    await node.until('more check-ins', () => node.checkIns.length >= seen + 3)
+    assert.equal(declarations(node).length, 1, 'told once, and not tried again at once')
+    assert.equal(node.pushes.length, 0)
+    const [declared] = declarations(node)
+    assert.ok(declared)
+    assert.ok(!JSON.stringify(declared).includes(folder), 'no path leaves the device')
+    return declared
+  }
+
+  test('says that its data does not serve, without a word about files', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork()
+    const { token, code, detail } = await declaresOnce(node, folder.path, { heldOut: true })
+    assert.deepEqual([token, code, detail], [node.training.token, 'DATASET_UNUSABLE', 'HELD_OUT'])
+  })
+
+  test('says that training diverged', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork()
+    Object.assign(node.training.trainer ?? {}, { learningRate: 1000, localEpochs: 200 })
+    const { code, detail } = await declaresOnce(node, folder.path)
+    assert.equal(code, 'TRAINING_DIVERGED')
+    assert.match(detail, /^step [1-9]/)
+  })
+
+  test('says that it does not train a model', async () => {
+    await using folder = await temporaryFolder()
+    const graph = Buffer.from('no graph')
+    await using node = await startNode()
+    publishBundle(node, graph)
+    node.training = trainingWork()
+    node.training.graph = { ...node.training.graph, ...infoOf(graph) } as typeof node.training.graph
+    assert.equal((await declaresOnce(node, folder.path)).code, 'MODEL_UNSUPPORTED')
+  })
+
+  test('says that it cannot evaluate', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.evaluation = evaluationWork()
+    const { token, code } = await declaresOnce(node, folder.path)
+    assert.deepEqual([token, code], [node.evaluation.token, 'DATASET_UNUSABLE'])
+  })
+
+  test('declares again until a node has answered', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork()
+    node.answerCheckIn = () => {
+      const redirected = declarations(node).length === 1
+      if (redirected)
+        return create(CheckInResponseSchema, { result: { case: 'redirect', value: { pauseMillis: 100 } } })
+      const value = { protocol: 1, pauseMillis: 100, training: trainingWork() }
+      return create(CheckInResponseSchema, { result: { case: 'assignment', value } })
+    }
+    await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path, heldOut: true })
+    await node.until('a second declaration', () => declarations(node).length === 2)
+    const seen = node.checkIns.length
+    await node.until('more check-ins', () => node.checkIns.length >= seen + 3)
+    assert.equal(declarations(node).length, 2)
   })
 
   test('refuses objects larger than it accepts, and goes on checking in', async () => {

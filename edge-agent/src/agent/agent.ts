@@ -9,6 +9,7 @@ import { isRetryable } from '../transport/call-error.ts'
 import { agentVersion } from '../version.ts'
 import type { AgentContext } from './context.ts'
 import { DatasetReport } from './dataset-report.ts'
+import { DeclaredFailures } from './declared-failures.ts'
 import { JobSlot } from './job-slot.ts'
 import { type EvaluationFindings, runEvaluation } from './run-evaluation.ts'
 import { runTraining } from './run-training.ts'
@@ -32,6 +33,7 @@ export class Agent {
   readonly #evaluation: JobSlot<EvaluationJob>
   readonly #datasets: DatasetReport
   readonly #unknown = new UnknownAttempts()
+  readonly #failures = new DeclaredFailures()
   #redirects = 0
 
   /** @param onStatus told whenever the device becomes idle or busy */
@@ -42,14 +44,18 @@ export class Agent {
     this.#training = new JobSlot({
       keyOf: job => attemptKey(job.attempt),
       isSupersededBy: isOlderAttempt,
-      run: (job, control) => runTraining(context, job, control),
+      run: (job, control) =>
+        runTraining(context, job, control, failure => this.#failures.declare(control.latest().token, failure)),
       onChange: change => this.#changed(change),
     })
     const findings = new Map<string, EvaluationFindings>()
     this.#evaluation = new JobSlot({
       keyOf: job => job.evaluation,
       isSupersededBy: () => false,
-      run: (job, control) => runEvaluation(context, findings, job, control),
+      run: (job, control) =>
+        runEvaluation(context, findings, job, control, failure =>
+          this.#failures.declare(control.latest().token, failure),
+        ),
       onChange: change => this.#changed(change),
     })
   }
@@ -91,6 +97,7 @@ export class Agent {
   async #checkIn(signal: AbortSignal): Promise<number> {
     const { endpoints, updates, log } = this.#context
     const training = this.#training.current
+    const failed = this.#failures.waiting
     const request = create(CheckInRequestSchema, {
       protocolMin: protocolRange.min,
       protocolMax: protocolRange.max,
@@ -99,6 +106,7 @@ export class Agent {
       frameworks: ['onnx'],
       holding: updates.list().map(({ attempt }) => attempt),
       running: training === undefined ? [] : [{ attempt: training.job.attempt, progress: training.progress }],
+      failed,
     })
     const { result } = await endpoints.client().checkIn(request, signal)
     if (result.case === 'redirect') {
@@ -110,6 +118,7 @@ export class Agent {
     }
     this.#redirects = 0
     if (result.case === 'assignment') {
+      this.#failures.told(failed)
       await this.#follow(result.value)
       return pauseOf(result.value.pauseMillis)
     }

@@ -6,7 +6,7 @@ import { typedView } from '@tributary/tensors/view'
 import * as z from 'zod'
 import type { ObjectInfo } from '../state/object-cache.ts'
 import { graphParameters } from './graph-parameters.ts'
-import { type ModelBundleRef, WorkError } from './work.ts'
+import { type ModelBundleRef, ModelError } from './work.ts'
 
 /** A model as it is trained: checked, so that manifest, weights and graph speak of the same tensors. */
 export type ModelBundle = {
@@ -24,18 +24,18 @@ export type ModelBundle = {
 /**
  * Gets the parts of a model, small ones first, and holds them against each other before anything is trained.
  * @param pull gives the bytes of an object, already of the announced hash
- * @throws WorkError, SafetensorsError, OnnxModelError, and what `pull` throws
+ * @throws ModelError, SafetensorsError, OnnxModelError, and what `pull` throws
  */
 export const loadBundle = async (
   ref: ModelBundleRef,
   pull: (info: ObjectInfo) => Promise<Uint8Array>,
 ): Promise<ModelBundle> => {
   if (ref.graph === undefined)
-    throw new WorkError('The work names no graph. This agent trains ONNX models, which have one.')
+    throw new ModelError('The work names no graph. This agent trains ONNX models, which have one.')
   const manifest = readManifest(await pull(ref.manifest))
   const { fileBytes } = weightsLayout(manifest)
   if (fileBytes !== ref.weights.bytes) {
-    throw new WorkError(
+    throw new ModelError(
       `The manifest describes weights of ${fileBytes} bytes, the work announces ${ref.weights.bytes}.`,
     )
   }
@@ -75,11 +75,11 @@ const readManifest = (bytes: Uint8Array): Manifest => {
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (cause) {
-    throw new WorkError('The manifest is not JSON.', { cause })
+    throw new ModelError('The manifest is not JSON.', { cause })
   }
   const parsed = Manifest.safeParse(json)
   if (parsed.success) return parsed.data
-  throw new WorkError(`The manifest is not one:\n${z.prettifyError(parsed.error).slice(0, 2000)}`)
+  throw new ModelError(`The manifest is not one:\n${z.prettifyError(parsed.error).slice(0, 2000)}`)
 }
 
 const readWeights = (file: Uint8Array, manifest: Manifest): ReadonlyMap<string, Tensor> => {
@@ -87,12 +87,12 @@ const readWeights = (file: Uint8Array, manifest: Manifest): ReadonlyMap<string, 
   for (const { name, dtype, shape } of manifest.tensors) {
     const tensor = tensors.get(name)
     if (tensor?.dtype !== dtype || !sameShape(tensor.shape, shape)) {
-      throw new WorkError(
+      throw new ModelError(
         `The weights hold no ${JSON.stringify(name.slice(0, 80))} of the dtype and shape that the manifest says.`,
       )
     }
   }
   if (tensors.size !== manifest.tensors.length)
-    throw new WorkError('The weights hold tensors that the manifest does not name.')
+    throw new ModelError('The weights hold tensors that the manifest does not name.')
   return tensors
 }

@@ -8,6 +8,7 @@ import { isRetryable } from '../transport/call-error.ts'
 import type { NodeClient } from '../transport/node-client.ts'
 import { pullObject } from '../transport/pull-object.ts'
 import type { AgentContext } from './context.ts'
+import { type Failure, failureOf } from './failure.ts'
 import type { JobControl, JobOutcome } from './job-slot.ts'
 import { logFailure } from './log-failure.ts'
 import { flatWeights, loadBundle } from './model-bundle.ts'
@@ -27,12 +28,17 @@ export type EvaluationFindings = {
 
 const mostTries = 5
 
-/** Evaluates one version on a held-out data set and reports it. `known` has what was found before a report was lost. */
+/**
+ * Evaluates one version on a held-out data set and reports it.
+ * @param known what was found before a report was lost
+ * @param declare told why nobody need wait for a report, where there will be none
+ */
 export const runEvaluation = async (
   context: AgentContext,
   known: Map<string, EvaluationFindings>,
   job: EvaluationJob,
   control: JobControl<EvaluationJob>,
+  declare: (failure: Failure | undefined) => void,
 ): Promise<JobOutcome> => {
   const log = context.log.child({ evaluation: job.evaluation })
   try {
@@ -42,7 +48,9 @@ export const runEvaluation = async (
     for (const oldest of known.keys()) if (known.size > 16) known.delete(oldest)
     return await report(context, client, job, findings, control)
   } catch (error) {
-    return logFailure(log, 'evaluation', error, control.signal)
+    const outcome = logFailure(log, 'evaluation', error, control.signal)
+    if (outcome === 'over') declare(failureOf(error))
+    return outcome
   }
 }
 

@@ -2,11 +2,11 @@ import { epochOrder } from '@tributary/learning/seeded/epoch-order'
 import type { IntegerMetrics, KeptUpdate } from '../state/kept-update.ts'
 import { trainingSettingsOf } from '../training/graph-options.ts'
 import { type DataSet, examplesOf } from '../training/trainer.ts'
-import { TrainingDivergedError } from '../training/training-error.ts'
 import type { NodeClient } from '../transport/node-client.ts'
 import { pullObject } from '../transport/pull-object.ts'
 import { encodeLocalUpdate } from '../update/local-delta.ts'
 import type { AgentContext } from './context.ts'
+import { type Failure, failureOf } from './failure.ts'
 import type { JobControl, JobOutcome } from './job-slot.ts'
 import { logFailure } from './log-failure.ts'
 import { flatWeights, loadBundle, type ModelBundle, weightsFromFlat } from './model-bundle.ts'
@@ -19,11 +19,13 @@ const mostRows = 2 ** 28
 /**
  * One attempt on this device: pull, train, keep on disk, send. An update of the same attempt and base that is still on
  * disk is sent as it is. Nothing stays open at the node while training runs.
+ * @param declare told why nobody need wait for an update, where there will be none
  */
 export const runTraining = async (
   context: AgentContext,
   job: TrainingJob,
   control: JobControl<TrainingJob>,
+  declare: (failure: Failure | undefined) => void,
 ): Promise<JobOutcome> => {
   const { updates, endpoints } = context
   const log = context.log.child({ attempt: job.attempt })
@@ -38,7 +40,9 @@ export const runTraining = async (
     const token = () => control.latest().token
     return await sendUpdate(context, endpoints.client(), update, token, { resume, signal: control.signal })
   } catch (error) {
-    return logFailure(log, 'training', error, control.signal)
+    const outcome = logFailure(log, 'training', error, control.signal)
+    if (outcome === 'over') declare(failureOf(error))
+    return outcome
   }
 }
 
@@ -83,17 +87,10 @@ const train = async (
     const orders = Array.from({ length: localEpochs }, (_, epoch) =>
       Int32Array.from(epochOrder(job.seed, epoch, examples)),
     )
-    try {
-      return await trainer.train(
-        { graph, weights, frozen: bundle.frozen, data: dataset, settings, orders },
-        { signal, onProgress: ({ steps, totalSteps }) => onProgress(steps / totalSteps) },
-      )
-    } catch (error) {
-      if (!(error instanceof TrainingDivergedError)) throw error
-      log.warn({ attempt, err: error }, 'training diverged')
-      // What was trained is not finite, and the node is told so: it refuses by name, and the round need not wait.
-      return { weights: new Float32Array(weights.length).fill(Number.NaN), seconds: 0, meanLoss: 0, steps: error.step }
-    }
+    return trainer.train(
+      { graph, weights, frozen: bundle.frozen, data: dataset, settings, orders },
+      { signal, onProgress: ({ steps, totalSteps }) => onProgress(steps / totalSteps) },
+    )
   }
 }
 

@@ -61,9 +61,14 @@ export type EvaluationJob = z.infer<ReturnType<typeof evaluationJobOf>>
 /** What both kinds of work say about the model. */
 export type ModelBundleRef = Pick<TrainingJob, 'token' | 'weights' | 'manifest' | 'graph'>
 
-/** Work that no agent of this version should be given. */
+/** Work that no agent of this version should be given. The message tells of the work alone, never of this device. */
 export class WorkError extends Error {
-  override readonly name = 'WorkError'
+  override readonly name: string = 'WorkError'
+}
+
+/** A model that this agent does not take, or whose parts do not fit each other. */
+export class ModelError extends WorkError {
+  override readonly name = 'ModelError'
 }
 
 /** Checks training work. @param maxModelBytes largest object accepted. Throws WorkError that lists what is wrong. */

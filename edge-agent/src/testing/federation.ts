@@ -34,7 +34,7 @@ export const task = '0190b5a0-0000-7000-8000-0000000000f1'
 export const attempt = { task, round: 1, attempt: 1 }
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
-const infoOf = (bytes: Uint8Array) => ({ sha256: sha256(bytes), bytes: BigInt(bytes.length) })
+export const infoOf = (bytes: Uint8Array) => ({ sha256: sha256(bytes), bytes: BigInt(bytes.length) })
 
 /** The bundle of McMahan's 2NN (0.8 MB of weights): what central would have stored. */
 const makeBundle = () => {

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
+import { DataError } from '../data/data-error.ts'
+import { TrainingDivergedError, TrainingError } from '../training/training-error.ts'
+import { CallError } from '../transport/call-error.ts'
+import { failureOf } from './failure.ts'
+import { ModelError, WorkError } from './work.ts'
+
+const secret = '/home/owner/scans/patient-7.idx'
+
+suite('what leaves the device about work that failed', () => {
+  const rows: [string, unknown, ReturnType<typeof failureOf>][] = [
+    ['data', new DataError('IDX_MALFORMED', secret), { code: 'DATASET_UNUSABLE', detail: 'IDX_MALFORMED' }],
+    [
+      'a label that is none',
+      new TrainingError('DATA_MISMATCH', `Label ${secret}`),
+      { code: 'DATASET_UNUSABLE', detail: 'DATA_MISMATCH' },
+    ],
+    ['divergence', new TrainingDivergedError(7), { code: 'TRAINING_DIVERGED', detail: 'step 7' }],
+    ['a crash', new TrainingError('CRASHED', secret), { code: 'TRAINING_FAILED', detail: 'CRASHED' }],
+    [
+      'a crash for lack of memory',
+      new TrainingError('CRASHED', 'ended', {
+        cause: Object.assign(new Error(secret), { code: 'ERR_WORKER_OUT_OF_MEMORY' }),
+      }),
+      { code: 'DEVICE_OUT_OF_MEMORY', detail: '' },
+    ],
+    [
+      'an array too large',
+      new RangeError('Array buffer allocation failed'),
+      { code: 'DEVICE_OUT_OF_MEMORY', detail: '' },
+    ],
+    ['a file error', new Error(`ENOSPC: ${secret}`), { code: 'TRAINING_FAILED', detail: '' }],
+    ['a model', new ModelError('no\n  graph'), { code: 'MODEL_UNSUPPORTED', detail: 'no graph' }],
+    [
+      'a graph',
+      new OnnxModelError('OPERATOR_UNSUPPORTED', 'Loop is no operator here', 'Unroll it.'),
+      { code: 'MODEL_UNSUPPORTED', detail: 'OPERATOR_UNSUPPORTED: Loop is no operator here. Unroll it.' },
+    ],
+    ['work', new WorkError('odd'), { code: 'WORK_UNSUPPORTED', detail: 'odd' }],
+    ['a refused call', new CallError(secret, { status: 14, retryable: false }), undefined],
+    ['a trainer that is closed', new TrainingError('DISPOSED', ''), undefined],
+  ]
+  for (const [what, error, expected] of rows) {
+    test(`after ${what}: ${expected?.code ?? 'nothing'}`, () => assert.deepEqual(failureOf(error), expected))
+  }
+
+  test('is at most 500 bytes, cut between characters', () => {
+    assert.equal(failureOf(new WorkError(`a${'€'.repeat(400)}`))?.detail, `a${'€'.repeat(166)}`)
+  })
+})

@@ -1,0 +1,66 @@
+import type { ErrorCode } from '@tributary/contracts/errors'
+import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
+import { SafetensorsError } from '@tributary/tensors/safetensors/safetensors-error'
+import { DataError } from '../data/data-error.ts'
+import { TrainingDivergedError, TrainingError } from '../training/training-error.ts'
+import { CallError } from '../transport/call-error.ts'
+import { ModelError, WorkError } from './work.ts'
+
+/** Why work cannot be done on this device, as it leaves the device: a code of the catalogue and at most 500 bytes. */
+export type Failure = { readonly code: ErrorCode; readonly detail: string }
+
+const mostDetailBytes = 500
+/** What V8, worker threads and the ONNX runtime say when memory is short. */
+const outOfMemory = /bad_alloc|out of memory|allocation failed|failed to allocate|Invalid typed array length/i
+
+/**
+ * The failure that tells the federation about an error after which nobody need wait for this device; undefined where the node
+ * knows already, or where another try may do. Messages about the model and the work go out, since both came from central.
+ * Those about the owner's data or this machine name files, paths or labels: only their code does.
+ */
+export const failureOf = (error: unknown): Failure | undefined => {
+  if (error instanceof CallError) return undefined
+  if (error instanceof DataError) return failure('DATASET_UNUSABLE', error.code)
+  if (error instanceof TrainingError) return trainingFailure(error)
+  if (error instanceof ModelError || error instanceof SafetensorsError) {
+    return failure('MODEL_UNSUPPORTED', error.message)
+  }
+  if (error instanceof OnnxModelError) return failure('MODEL_UNSUPPORTED', `${error.code}: ${error.message}`)
+  if (error instanceof WorkError) return failure('WORK_UNSUPPORTED', error.message)
+  return failure(isOutOfMemory(error) ? 'DEVICE_OUT_OF_MEMORY' : 'TRAINING_FAILED', '')
+}
+
+const trainingFailure = (error: TrainingError): Failure | undefined => {
+  switch (error.code) {
+    case 'MODEL_UNSUPPORTED':
+    case 'WEIGHTS_MISMATCH':
+      return failure('MODEL_UNSUPPORTED', error.message)
+    case 'DATA_MISMATCH':
+      return failure('DATASET_UNUSABLE', error.code)
+    case 'SETTINGS_INVALID':
+      return failure('WORK_UNSUPPORTED', error.message)
+    case 'DIVERGED':
+      return failure('TRAINING_DIVERGED', error instanceof TrainingDivergedError ? `step ${error.step}` : '')
+    case 'CRASHED':
+      return isOutOfMemory(error) ? failure('DEVICE_OUT_OF_MEMORY', '') : failure('TRAINING_FAILED', error.code)
+    case 'STALLED':
+      return failure('TRAINING_FAILED', error.code)
+    case 'BUSY':
+    case 'DISPOSED':
+      return undefined
+  }
+}
+
+const isOutOfMemory = (error: unknown): boolean => {
+  const { message, code, cause } = error as { message?: unknown; code?: unknown; cause?: unknown }
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY' || outOfMemory.test(`${message}`)) return true
+  return cause instanceof Error && isOutOfMemory(cause)
+}
+
+const failure = (code: ErrorCode, detail: string): Failure => ({ code, detail: cut(detail.replace(/\s+/g, ' ')) })
+
+/** Cuts between characters. */
+const cut = (text: string): string => {
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(mostDetailBytes))
+  return text.slice(0, read)
+}
