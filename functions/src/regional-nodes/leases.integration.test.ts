@@ -70,6 +70,43 @@ test('a draining node gives its shards to the next that asks', async () => {
   assert.deepEqual(leasesOf(await federation.status(second)), [[0, 2]])
 })
 
+test('leases that are taken, begun anew and released are audited with their epochs, renewals are not', async () => {
+  const federation = await services.begin({ north: { trainers: 0, shards: 2 } })
+  const first = federation.nodeOf('north')
+  for (let call = 0; call < 4; call += 1) await federation.status(first)
+  first.epochs.delete(1)
+  await federation.status(first)
+  await federation.status(first, { draining: true })
+  const second = await federation.addNode('north')
+  for (let call = 0; call < 2; call += 1) await federation.status(second)
+  const entries = await services.db.sql`
+    select actor, action, subject, detail from audit_entry order by sequence`
+  const by = ({ id }: { id: string }) => ({ actor: `regional-node:${id}`, subject: `regional-node/${id}` })
+  const entry = (node: { id: string }, action: string, shards: unknown[]) => ({
+    ...by(node),
+    action,
+    detail: { region: 'north', shards },
+  })
+  assert.deepEqual(
+    [...entries],
+    [
+      entry(first, 'leases.taken', [
+        { shard: 0, epoch: 1, from: null },
+        { shard: 1, epoch: 1, from: null },
+      ]),
+      entry(first, 'leases.taken', [{ shard: 1, epoch: 2, from: first.id }]),
+      entry(first, 'leases.released', [
+        { shard: 0, epoch: 1 },
+        { shard: 1, epoch: 2 },
+      ]),
+      entry(second, 'leases.taken', [
+        { shard: 0, epoch: 2, from: first.id },
+        { shard: 1, epoch: 3, from: first.id },
+      ]),
+    ],
+  )
+})
+
 test('two nodes that ask at the same instant never get the same shard', async () => {
   const federation = await services.begin({ north: { trainers: 0, shards: 8 } })
   for (let more = 0; more < 3; more += 1) await federation.addNode('north')

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { TributaryError } from '@tributary/contracts/errors'
 import { leaseTimes, type NodeStatusRequest } from '@tributary/contracts/node-status'
+import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
-import { assignLeases, type ShardLease } from './assign-leases.ts'
+import { assignLeases, type LeaseChange, type ShardLease } from './assign-leases.ts'
 
 /** What the rest of a status call needs to know about its caller. */
 export type CallingNode = {
@@ -18,10 +19,15 @@ type NodeRow = { readonly region: string; readonly shardCount: number; readonly 
 
 /**
  * Renews, gives and takes back leases. The rows of the region's shards stay locked to the end of the transaction, so that
- * two nodes never take the same shard.
+ * two nodes never take the same shard. Whatever changes a holder or an epoch is audited; a renewal changes neither.
  * @throws TributaryError NOT_FOUND
  */
-export const renewLeases = async (sql: Transaction, node: string, request: NodeStatusRequest): Promise<CallingNode> => {
+export const renewLeases = async (
+  { audit }: Pick<Context, 'audit'>,
+  sql: Transaction,
+  node: string,
+  request: NodeStatusRequest,
+): Promise<CallingNode> => {
   const { leaseSeconds } = leaseTimes
   const [[row], shards] = await Promise.all([
     sql<NodeRow[]>`
@@ -71,6 +77,23 @@ export const renewLeases = async (sql: Transaction, node: string, request: NodeS
         last_seen_at = now(), load = ${sql.json(asJson(load))}
       where id = ${node}`,
   ])
+  const before = new Map(shards.map(shard => [shard.shard, shard.node]))
+  const kinds = new Map(changes.map(({ shard, kind }) => [shard, kind]))
+  const changed = (kind: LeaseChange['kind']) =>
+    held
+      .filter(({ shard }) => kinds.get(shard) === kind)
+      .map(({ shard, epoch }) => ({ shard, epoch, from: before.get(shard) ?? null }))
+      .sort((a, b) => a.shard - b.shard)
+  // One entry a call, since a region may have thousands of shards and every audit writer waits for the one before.
+  const entries = [
+    ['leases.taken', changed('take')],
+    ['leases.released', changed('release').map(({ shard, epoch }) => ({ shard, epoch }))],
+  ] as const
+  for (const [action, shards] of entries) {
+    if (shards.length === 0) continue
+    const detail = { region: row.region, shards }
+    audit.append(sql, { actor: `regional-node:${node}`, action, subject: `regional-node/${node}`, detail })
+  }
   const epochs = new Map(held.filter(({ seconds }) => seconds > 0).map(({ shard, epoch }) => [shard, epoch]))
   return { node, region: row.region, shardCount: row.shardCount, now: row.now, epochs }
 }

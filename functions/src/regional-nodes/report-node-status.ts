@@ -18,7 +18,7 @@ export const reportNodeStatus =
   (context: Context): Handler<'reportNodeStatus'> =>
   async ({ params, body, signal, log }) => {
     const caller = await context.database.transaction(async sql => {
-      const caller = await renewLeases(sql, params.node, body)
+      const caller = await renewLeases(context, sql, params.node, body)
       await raiseEpochs(sql, caller)
       await recordProgress(context, sql, caller, body.progress)
       return caller
