@@ -156,6 +156,18 @@ test('a task without devices waits, and its selection deadlines count as attempt
   assert.equal(await runDueWork(federation.context), 0)
 })
 
+test('a task that goes on waiting is not written', async () => {
+  const federation = await begin({ north: { trainers: 2 } })
+  await federation.createTask({ cohort: { dataset: 'mnist', size: { minimumToStart: 3 } } })
+  // xmin is the transaction that wrote the row last.
+  const written = async () => (await services.db.sql`select xmin::text, waiting_since from task`)[0]
+  const before = await written()
+  assert.ok(before?.waiting_since instanceof Date)
+  for (let call = 0; call < 3; call += 1) await federation.status(federation.nodeOf('north'))
+  assert.equal(await runDueWork(federation.context), 1)
+  assert.deepEqual(await written(), before)
+})
+
 test('a task that waits starts with the status call that brings its devices', async () => {
   const federation = await services.begin({ north: { trainers: 2 } })
   const task = await federation.createTask()
