@@ -6,6 +6,7 @@ import { emitLoss } from './losses/emit-loss.ts'
 import { expectOutput } from './losses/expect-output.ts'
 import type { FloatDType, LabelType, LossOptions } from './losses/loss.ts'
 import { emitTrainingLoss, type TrainingLoss } from './losses/training-loss.ts'
+import { expandBatchNormalization } from './lowering/expand-batch-normalization.ts'
 import { inferAndLower } from './lowering/infer-and-lower.ts'
 import { type EmittedUpdates, emitUpdates } from './optimisers/emit-updates.ts'
 import { foldAccumulationIntoGemm } from './optimisers/fold-accumulation-into-gemm.ts'
@@ -107,7 +108,13 @@ export const buildTrainStep = async (prepared: Forward, options: StepOptions, ru
   return {
     forward,
     emitter,
-    nodes: optimise([...graph.nodes, ...emitter.nodes], results, trained, updates, emitter),
+    nodes: optimise(
+      expandBatchNormalization([...graph.nodes, ...emitter.nodes], emitter, values),
+      results,
+      trained,
+      updates,
+      emitter,
+    ),
     dtype,
     labels,
     learningRate,

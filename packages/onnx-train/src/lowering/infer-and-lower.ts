@@ -4,6 +4,7 @@ import type { Parameter } from '../parameters.ts'
 import { foldConstants } from '../passes/fold-constants.ts'
 import type { Runner } from '../runner.ts'
 import type { ValueType } from '../values.ts'
+import { nameStatistics } from './name-statistics.ts'
 
 /** A forward graph of operators that gradient rules know, and what is known of its values. */
 export type LoweredGraph = {
@@ -15,7 +16,7 @@ export type LoweredGraph = {
 
 /**
  * Learns every value's type and computes what is constant.
- * @param _frozen names of parameters and running statistics that keep their values: a BatchNormalization whose statistics
+ * @param frozen names of parameters and running statistics that keep their values: a BatchNormalization whose statistics
  *   are among them normalises with them and updates nothing
  * Throws SHAPES_UNKNOWN, and OPERATOR_FORM_UNSUPPORTED for forms that cannot be lowered.
  */
@@ -24,8 +25,9 @@ export const inferAndLower = async (
   parameters: readonly Parameter[],
   opset: number,
   runner: Runner,
-  _frozen: ReadonlySet<string> = new Set(),
+  frozen: ReadonlySet<string> = new Set(),
 ): Promise<LoweredGraph> => {
-  const values = await inferValues(graph, parameters, opset, runner)
-  return { graph: foldConstants(graph, values), values, buffers: new Map() }
+  const named = nameStatistics(graph, frozen)
+  const values = await inferValues(named.graph, parameters, opset, runner)
+  return { graph: foldConstants(named.graph, values), values, buffers: named.buffers }
 }

@@ -11,9 +11,11 @@ import {
   whereGradient,
 } from './arithmetic.ts'
 import { averagePoolGradient, globalAveragePoolGradient, globalMaxPoolGradient } from './average-pool.ts'
+import { batchNormalizationGradient } from './batch-normalization.ts'
 import { clipGradient, hardSigmoidGradient, hardSwishGradient } from './clip.ts'
 import { concatGradient, splitGradient } from './concat-split.ts'
 import { convGradient, convTransposeGradient } from './conv.ts'
+import { dropoutGradient } from './dropout.ts'
 import { einsumGradient } from './einsum.ts'
 import { expandGradient, tileGradient } from './expand.ts'
 import { gatherElementsGradient, gatherGradient, gatherNdGradient, scatterGradient } from './gather.ts'
@@ -22,6 +24,11 @@ import { gemmGradient } from './gemm.ts'
 import type { GradientRule } from './gradient-rule.ts'
 import { matMulGradient } from './mat-mul.ts'
 import { maxPoolGradient } from './max-pool.ts'
+import {
+  groupNormalizationGradient,
+  instanceNormalizationGradient,
+  layerNormalizationGradient,
+} from './normalization.ts'
 import {
   reduceExtremumGradient,
   reduceL1Gradient,
@@ -61,6 +68,7 @@ export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
   ['Abs', absGradient],
   ['Add', addGradient],
   ['AveragePool', averagePoolGradient],
+  ['BatchNormalization', batchNormalizationGradient],
   ['Cast', castGradient],
   ['Celu', celuGradient],
   ['Clip', clipGradient],
@@ -71,6 +79,7 @@ export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
   ['CumSum', cumSumGradient],
   ['DepthToSpace', depthToSpaceGradient],
   ['Div', divGradient],
+  ['Dropout', dropoutGradient],
   ['Einsum', einsumGradient],
   ['Elu', eluGradient],
   ['Erf', erfGradient],
@@ -84,9 +93,12 @@ export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
   ['Gemm', gemmGradient],
   ['GlobalAveragePool', globalAveragePoolGradient],
   ['GlobalMaxPool', globalMaxPoolGradient],
+  ['GroupNormalization', groupNormalizationGradient],
   ['HardSigmoid', hardSigmoidGradient],
   ['HardSwish', hardSwishGradient],
   ['Identity', identityGradient],
+  ['InstanceNormalization', instanceNormalizationGradient],
+  ['LayerNormalization', layerNormalizationGradient],
   ['LeakyRelu', leakyReluGradient],
   ['Log', logGradient],
   ['LogSoftmax', logSoftmaxGradient],

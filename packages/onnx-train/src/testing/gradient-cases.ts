@@ -5,6 +5,7 @@ import { differentiate } from '../differentiate.ts'
 import { Emitter } from '../emitter.ts'
 import type { Graph, Node, ValueDeclaration } from '../graph.ts'
 import { modelFromGraph } from '../graph-to-proto.ts'
+import { expandBatchNormalization } from '../lowering/expand-batch-normalization.ts'
 import { inferAndLower } from '../lowering/infer-and-lower.ts'
 import { shareCommonSubexpressions } from '../passes/common-subexpressions.ts'
 import { dropDeadCode } from '../passes/dead-code.ts'
@@ -42,19 +43,32 @@ export const gradientTest = (name: string, given: GradientCase): void => {
   test(`gradient of ${name}`, () => checkGradients(given))
 }
 
-export const checkGradients = async (given: GradientCase): Promise<void> => {
+/** The compiled gradients of Σ r ⊙ result by input, and what they were computed from. */
+export const gradientsOf = async (
+  given: GradientCase,
+  values: ReadonlyMap<string, Tensor> = valuesOf(given),
+): Promise<{ readonly gradients: ReadonlyMap<string, Tensor>; readonly cotangent: Tensor; readonly y: Tensor }> => {
   const { dtype = 'float64', opset = 18 } = given
-  const values = new Map(Object.entries(given.inputs).map(([name, spec], seed) => [name, tensorOf(spec, dtype, seed)]))
   const forward = forwardGraph(given, values)
   const result = forward.outputs[0]?.name ?? ''
-  const names = [...values.keys()]
   await using reference = await Session.open(forward, opset)
   const y = (await reference.run(values)).get(result) as Tensor
   const cotangent = randomTensor(dtype, y.shape, 99)
   const compiled = await backwardGraph(forward, values, opset, cotangent)
-  const found = await ortRunner(compiled.model, new Map([...values, [compiled.seed, cotangent]]), [
-    ...compiled.gradients.values(),
-  ])
+  const fetches = [...compiled.gradients.values()]
+  const found = await ortRunner(compiled.model, new Map([...values, [compiled.seed, cotangent]]), fetches)
+  const named = [...compiled.gradients].map(([name, output]): [string, Tensor] => [name, found.get(output) as Tensor])
+  return { gradients: new Map(named), cotangent, y }
+}
+
+export const checkGradients = async (given: GradientCase): Promise<void> => {
+  const { dtype = 'float64', opset = 18 } = given
+  const values = valuesOf(given)
+  const { gradients, cotangent, y } = await gradientsOf(given, values)
+  const forward = forwardGraph(given, values)
+  const result = forward.outputs[0]?.name ?? ''
+  const names = [...values.keys()]
+  await using reference = await Session.open(forward, opset)
   const loss = async (): Promise<number> => {
     const results = given.definition?.(inDoubles(values)) ?? (await reference.run(values)).get(result)?.data
     return dot(cotangent.data as Float64Array, results as Float64Array)
@@ -67,7 +81,7 @@ export const checkGradients = async (given: GradientCase): Promise<void> => {
     )
   }
   for (const name of names.filter(each => !given.ignore?.includes(each))) {
-    const gradient = found.get(compiled.gradients.get(name) ?? '')
+    const gradient = gradients.get(name)
     assert.ok(gradient !== undefined, `${name} has no gradient`)
     assert.deepEqual(gradient.shape, values.get(name)?.shape, name)
     const expected = await centralDifferences(values.get(name)?.data as Float64Array, loss, given.step ?? 1e-6)
@@ -93,6 +107,9 @@ export const int64 = (shape: readonly number[], ...values: number[]): Tensor => 
   shape,
   data: BigInt64Array.from(values, BigInt),
 })
+
+const valuesOf = ({ inputs, dtype = 'float64' }: GradientCase): Map<string, Tensor> =>
+  new Map(Object.entries(inputs).map(([name, spec], seed) => [name, tensorOf(spec, dtype, seed)]))
 
 const tensorOf = (spec: readonly number[] | Tensor, dtype: 'float32' | 'float64', seed: number): Tensor => {
   if (Array.isArray(spec)) return randomTensor(dtype, spec, seed + 1)
@@ -139,7 +156,8 @@ const backwardGraph = async (
   })
   // A gradient that is the seed itself, or that two inputs share, gets a name of its own.
   const named = new Map([...gradients].map(([name, gradient]) => [name, emitter.emit('Identity', [gradient])]))
-  const all = dropDeadCode([...nodes, ...emitter.nodes], [...named.values()])
+  const expanded = expandBatchNormalization([...nodes, ...emitter.nodes], emitter, lowered.values)
+  const all = dropDeadCode(expanded, [...named.values()])
   const graph: Graph = {
     name: 'gradients',
     inputs: [...forward.inputs, { name: seed, dtype: cotangent.dtype, shape: cotangent.shape }],
