@@ -2,6 +2,7 @@ import { fromBinary } from '@bufbuild/protobuf'
 import { checkGraph } from './check-graph.ts'
 import { type ModelProto, ModelProtoSchema } from './gen/onnx_pb.ts'
 import { OnnxModelError } from './onnx-model-error.ts'
+import { pruneToOutput } from './prune-to-output.ts'
 
 export const oldestOpset = 11
 export const newestOpset = 26
@@ -12,6 +13,8 @@ export type ModelLimits = {
   readonly maxBytes: number
   /** Most nodes accepted. @default 20000 */
   readonly maxNodes?: number
+  /** Keep only what computes this value, which becomes the only output. @default the whole graph */
+  readonly output?: string | undefined
 }
 
 /**
@@ -27,8 +30,9 @@ export const readModel = (bytes: Uint8Array, limits: ModelLimits): ModelProto =>
       'Use a smaller model or raise the limit.',
     )
   }
-  const model = decode(bytes)
-  checkVersions(model)
+  const decoded = decode(bytes)
+  checkVersions(decoded)
+  const model = limits.output === undefined ? decoded : pruneToOutput(decoded, limits.output)
   if (model.functions.length > 0) {
     throw new OnnxModelError(
       'FUNCTIONS_UNSUPPORTED',

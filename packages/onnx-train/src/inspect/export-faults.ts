@@ -1,0 +1,69 @@
+import type { GraphProto, ModelProto } from '../gen/onnx_pb.ts'
+import { graphOf, parametersOf } from '../parameters.ts'
+
+/** Something that an exporter did and that training suffers from, though it does not prevent it. */
+export type ExportFault = {
+  readonly code: 'FUSED_BATCH_NORM' | 'RENAMED_WEIGHTS' | 'FOLDED_WEIGHTS' | 'INFERENCE_NORMALISATION'
+  readonly message: string
+}
+
+/** How messages name a few of many. */
+const some = (names: readonly string[]): string =>
+  `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`
+
+/**
+ * What names and shapes of a graph tell about how it was exported. torch.onnx.export names weights that it computed
+ * `onnx::Conv_44`; tf2onnx names those of a fused normalisation `…_weights_fused_bn`.
+ */
+export const exportFaults = (model: ModelProto): ExportFault[] => {
+  const graph = graphOf(model)
+  const weights = new Set(parametersOf(model).map(({ name }) => name))
+  const faults: ExportFault[] = []
+  const fused = fusedNormalisations(graph, weights)
+  if (fused.length > 0) {
+    faults.push({
+      code: 'FUSED_BATCH_NORM',
+      message: `BatchNormalization was fused into the weights of a convolution (${some(fused)}): it trains as a plain convolution with a bias and has no running statistics. Export with training=TrainingMode.TRAINING and do_constant_folding=False (PyTorch), or without the optimizer remove_back_to_back (tf2onnx).`,
+    })
+  }
+  const folded = readBy(graph, weights, /^onnx::(MatMul|Gemm)_\d+$/)
+  if (folded.length > 0) {
+    faults.push({
+      code: 'FOLDED_WEIGHTS',
+      message: `Weights were transposed or combined while exporting and lost their names (${some(folded)}): they train, but their names and shapes are not those of the source model. Export with do_constant_folding=False.`,
+    })
+  }
+  const numbered = [...weights].filter(name => /^(\d+|val_\d+|initializer_\d+|const_fold_opt__\d+)$/.test(name))
+  if (numbered.length > 0 && numbered.length === weights.size) {
+    faults.push({
+      code: 'RENAMED_WEIGHTS',
+      message: `The weights have no names of their own (${some(numbered)}), so a second export may name them otherwise and its versions will not fit. Export with parameter names kept.`,
+    })
+  }
+  return [...faults, ...modeFaults(graph)]
+}
+
+const fusedNormalisations = (graph: GraphProto, weights: ReadonlySet<string>): string[] => [
+  ...readBy(graph, weights, /^onnx::Conv(Transpose)?_\d+$/),
+  ...readBy(graph, weights, /_weights_fused_bn(__\d+)?$/),
+]
+
+const modeFaults = (graph: GraphProto): ExportFault[] => {
+  const inference = graph.node.filter(
+    ({ opType, attribute }) =>
+      opType === 'BatchNormalization' && !attribute.some(({ name, i }) => name === 'training_mode' && i === 1n),
+  )
+  if (inference.length === 0) return []
+  return [
+    {
+      code: 'INFERENCE_NORMALISATION',
+      message: `${inference.length} BatchNormalization nodes were exported for inference. They are trained on the statistics of each batch all the same; Dropout, which such an export leaves out, is not.`,
+    },
+  ]
+}
+
+/** Weights of a name that fits, as some node reads them. */
+const readBy = (graph: GraphProto, weights: ReadonlySet<string>, pattern: RegExp): string[] => {
+  const read = new Set(graph.node.flatMap(({ input }) => input))
+  return [...weights].filter(name => read.has(name) && pattern.test(name))
+}
