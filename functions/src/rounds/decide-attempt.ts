@@ -6,10 +6,8 @@ import type { TaskRow } from '../tasks/task-row.ts'
 import { abandonAttempt } from './abandon-attempt.ts'
 import { judgeAttempt } from './judge-attempt.ts'
 import { moveAttempt } from './move-attempt.ts'
+import { shardGraceSeconds } from './settlement-times.ts'
 import { systemActor } from './system-actor.ts'
-
-/** Shards have so long after the deadline to write their sum and say so. */
-export const shardGraceSeconds = 15
 
 /**
  * Looks whether a live attempt can be closed: all its shards are in, or the deadline has passed. Then the merge starts, or

@@ -5,13 +5,10 @@ import type { Sql, Transaction } from '../database/transaction.ts'
 import { closeEvaluation } from '../evaluation/close-evaluation.ts'
 import { lockTask } from '../tasks/task-row.ts'
 import { abandonAttempt } from './abandon-attempt.ts'
-import { decideAttempt, shardGraceSeconds } from './decide-attempt.ts'
+import { decideAttempt } from './decide-attempt.ts'
 import { openNextAttempt } from './open-next-attempt.ts'
+import { mergeGraceSeconds, mergeSilenceSeconds, shardGraceSeconds } from './settlement-times.ts'
 
-/** A merge says that it lives by moving `merge_started_at`; silent for so long, it is started again. */
-const mergeSilenceSeconds = 30
-/** An attempt settles by its deadline plus 90 s (DESIGN I8), so a merge that is silent by then is given up. */
-const mergeGraceSeconds = 70
 /** The regions sum up what evaluators reported by the deadline, and say so within this time. */
 const evaluationGraceSeconds = 15
 const relaySilenceSeconds = 5
@@ -95,7 +92,7 @@ const restartMerge = async (context: Context, sql: Transaction, ref: AttemptRef)
     returning deadline + make_interval(secs => ${mergeGraceSeconds}) < now() as over`
   if (task === undefined || attempt === undefined) return
   if (attempt.over) {
-    const detail = `the merge did not finish within ${mergeGraceSeconds} s after the deadline`
+    const detail = `the merge fell silent, more than ${mergeGraceSeconds} s after the deadline`
     return abandonAttempt(context, sql, task, ref, { code: 'UNAVAILABLE', detail })
   }
   context.log.warn({ attempt: attemptKey(ref) }, 'a merge fell silent and is started again')

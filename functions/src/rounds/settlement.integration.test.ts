@@ -229,7 +229,7 @@ test('a merge that falls silent is started again, and given up before 90 s after
   await runDueWork(federation.context)
   assert.equal(federation.merges.length, 1)
   await services.db
-    .sql`update round_attempt set merge_started_at = now() - interval '31 seconds', deadline = now() - interval '71 seconds'`
+    .sql`update round_attempt set merge_started_at = now() - interval '31 seconds', deadline = now() - interval '46 seconds'`
   await runDueWork(federation.context)
   assert.equal((await federation.getTask(task.id)).state, 'failed')
   assert.equal((await federation.getTask(task.id)).history[0]?.reason, 'UNAVAILABLE')

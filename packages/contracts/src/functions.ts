@@ -77,6 +77,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
     memoryMegabytes: 256,
     timeoutSeconds: 60,
     concurrency: 1,
+    // EventBridge has no finer rate; while a task is live, a run looks every 10 s until the next is near.
     trigger: { kind: 'schedule', everySeconds: 60 },
   },
 ]
