@@ -8,6 +8,7 @@ import { reportNodeLogs } from '../regional-nodes/report-node-logs.ts'
 import { testApi, testParts, tokens } from '../testing/test-api.ts'
 import { createRequest, createTestAuthority, signRequest } from '../testing/test-certificates.ts'
 import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
+import { failuresPerWindow, failureWindowSeconds } from './limit-failures.ts'
 
 const token = tokens.admin
 
@@ -73,6 +74,17 @@ suite('nodes and devices at the API', { timeout: 60_000 }, () => {
     assert.equal((await nodes('POST', path, { token, body: logs(), key: null })).body.code, 'FORBIDDEN')
     const signed = await signRequest(one.id, { ...one, method: 'GET', path: '/v1/regions' })
     assert.equal((await fleet('GET', '/v1/regions', { token: signed })).body.code, 'FORBIDDEN')
+  })
+
+  test('whoever keeps guessing is told to wait, and a token that is in use goes on', async () => {
+    const get = (guess: string) => fleet('GET', '/v1/regions', { token: guess })
+    let refused = await get('guess')
+    // Twice the number of a window, so that one that ends meanwhile changes nothing.
+    for (let n = 0; n < 2 * failuresPerWindow && refused.status !== 429; n += 1) refused = await get(`guess-${n}`)
+    assert.equal(refused.body.code, 'RATE_LIMITED')
+    const seconds = Number(refused.headers['retry-after'])
+    assert.ok(seconds >= 1 && seconds <= failureWindowSeconds)
+    assert.equal((await get(token)).status, 200)
   })
 
   test('a revoked certificate is refused at once, an older or unknown one too', async () => {

@@ -1,5 +1,6 @@
 import { TributaryError } from '@tributary/contracts/errors'
 import type { ApiCall } from '../http/api-call.ts'
+import { bearerToken } from './bearer-token.ts'
 import type { Principal } from './principal.ts'
 import { isSignedRequest, type SignedBy, type SignedParts } from './signed-requests.ts'
 
@@ -19,7 +20,7 @@ export type AuthenticatorParts = {
 export const createAuthenticator =
   ({ verifyToken, verifySigned, checkRegistered }: AuthenticatorParts): Authenticator =>
   async call => {
-    const [, token] = /^Bearer ([\x21-\x7e]+)$/i.exec(call.headers.get('authorization') ?? '') ?? []
+    const token = bearerToken(call)
     if (token === undefined) throw new TributaryError('UNAUTHENTICATED')
     if (verifySigned !== undefined && isSignedRequest(token)) {
       const signedBy = await verifySigned(token, call)

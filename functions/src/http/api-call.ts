@@ -10,6 +10,8 @@ export type ApiCall = {
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>
   readonly body: Uint8Array
+  /** IP address that the HTTP API saw. */
+  readonly sourceAddress: string
 }
 
 const utf8 = new TextEncoder()
@@ -24,5 +26,6 @@ export const apiCallOf = (event: APIGatewayProxyEventV2): ApiCall => {
     rawQuery: rawQueryString,
     headers: new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value ?? ''])),
     body: isBase64Encoded ? Buffer.from(body, 'base64') : utf8.encode(body),
+    sourceAddress: requestContext.http.sourceIp,
   }
 }

@@ -4,6 +4,7 @@ import { routes } from '@tributary/contracts/routes'
 import { apiTokenVerifier } from '../auth/api-tokens.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
 import { checkRegistered } from '../auth/certificate-register.ts'
+import { limitFailures } from '../auth/limit-failures.ts'
 import { signedRequestVerifier } from '../auth/signed-requests.ts'
 import { coreSections, readConfig } from '../config.ts'
 import { type Context, createContext } from '../context.ts'
@@ -26,11 +27,16 @@ export const httpFunction = <Function extends ApiFunction>(
     functionName,
     handlers: handlersOf(context),
     database: context.database,
-    authenticate: createAuthenticator({
-      verifyToken: apiTokenVerifier(config.apiTokens.API_TOKENS),
-      checkRegistered: signedBy => checkRegistered(context.database, signedBy),
-      ...(servesCertificates(functionName) ? { verifySigned: signedRequestVerifier(authority(), context.clock) } : {}),
-    }),
+    authenticate: limitFailures(
+      context,
+      createAuthenticator({
+        verifyToken: apiTokenVerifier(config.apiTokens.API_TOKENS),
+        checkRegistered: signedBy => checkRegistered(context.database, signedBy),
+        ...(servesCertificates(functionName)
+          ? { verifySigned: signedRequestVerifier(authority(), context.clock) }
+          : {}),
+      }),
+    ),
     limit: rateLimiter(context),
     log: context.log,
   })

@@ -6,6 +6,7 @@ import { createAudit } from '../audit/audit.ts'
 import { apiTokenVerifier } from '../auth/api-tokens.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
 import { checkRegistered } from '../auth/certificate-register.ts'
+import { limitFailures } from '../auth/limit-failures.ts'
 import { signedRequestVerifier } from '../auth/signed-requests.ts'
 import type { Database } from '../database/database.ts'
 import type { Handlers } from '../http/handler.ts'
@@ -34,6 +35,9 @@ export const testParts = (database: Database) => {
   return { database, log, clock: systemClock, ids: uuidV7Ids, audit: createAudit(systemClock), outbox, woken }
 }
 
+/** A cache that does not answer. */
+const noCache = { add: async () => null }
+
 /** The API of one function over a real database, with every answer held to its schema. */
 export const testApi = <Function extends ApiFunction>(
   functionName: Function,
@@ -45,11 +49,14 @@ export const testApi = <Function extends ApiFunction>(
       functionName,
       handlers,
       database,
-      authenticate: createAuthenticator({
-        verifyToken: apiTokenVerifier(known),
-        checkRegistered: signedBy => checkRegistered(database, signedBy),
-        ...(authorityPem === undefined ? {} : { verifySigned: signedRequestVerifier(authorityPem, systemClock) }),
-      }),
+      authenticate: limitFailures(
+        { cache: noCache, clock: systemClock },
+        createAuthenticator({
+          verifyToken: apiTokenVerifier(known),
+          checkRegistered: signedBy => checkRegistered(database, signedBy),
+          ...(authorityPem === undefined ? {} : { verifySigned: signedRequestVerifier(authorityPem, systemClock) }),
+        }),
+      ),
       limit: async () => undefined,
       log: createLog('silent', 'test'),
       checkAnswers: true,
