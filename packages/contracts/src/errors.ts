@@ -156,6 +156,12 @@ export const errorCatalogue = {
   CODEC_UNSUPPORTED: entry(422, 'INVALID_ARGUMENT', false, 'The task does not declare this codec.'),
   LENGTH_MISMATCH: entry(422, 'INVALID_ARGUMENT', false, 'More or fewer bytes arrived than the header declared.'),
   EXAMPLES_INVALID: entry(422, 'INVALID_ARGUMENT', false, 'The number of examples is not a whole number from 0 on.'),
+  METRICS_INVALID: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'The metrics contradict each other, or lie beyond what is possible. See the detail.',
+  ),
   // Work that a device declares failed
   TRAINING_FAILED: entry(422, 'ABORTED', false, 'Training on the device failed. The log of the device has the cause.'),
   TRAINING_DIVERGED: entry(

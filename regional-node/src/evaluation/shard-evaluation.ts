@@ -33,6 +33,8 @@ export class ShardEvaluation {
   readonly #failed = new Set<string>()
   readonly #stop = new AbortController()
   readonly #pins = new DisposableStack()
+  /** Appends of reports that are not durable yet, by device. */
+  readonly #committing = new Map<string, Promise<void>>()
   #summed: Summed | undefined
   #closing = false
   #prepared = false
@@ -85,13 +87,18 @@ export class ShardEvaluation {
     return !this.#closing && this.#summed === undefined
   }
 
-  hasReport(device: string): boolean {
-    return this.#reports.has(device)
+  /** Resolves once the report of a device is durable; undefined where there is none. */
+  reportOf(device: string): Promise<void> | undefined {
+    return this.#reports.has(device) ? (this.#committing.get(device) ?? Promise.resolve()) : undefined
   }
 
-  /** Takes an evaluator's metrics; resolves when they are durable. */
+  /** Takes the metrics of an evaluator without a report yet; resolves when they are durable. */
   async report(device: string, metrics: MetricSums): Promise<void> {
-    await this.#append({ kind: 'reported', device, metrics })
+    const durable = this.#append({ kind: 'reported', device, metrics })
+    this.#committing.set(device, durable)
+    // Of a log that failed the promise stays, so that nobody is told what is not durable.
+    await durable
+    this.#committing.delete(device)
     this.evaluate()
   }
 

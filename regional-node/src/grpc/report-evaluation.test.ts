@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import { ReportEvaluationRequestSchema, VerdictCode } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { until } from '../testing/manual-clock.ts'
+import { sampleDescriptor, sampleEvaluation } from '../testing/sample-round.ts'
+import { TestShard } from '../testing/test-shard.ts'
+import { evaluationWork } from './assignments.ts'
+import { reportEvaluation } from './report-evaluation.ts'
+
+const { ACCEPTED, ALREADY, INVALID, CONFLICT } = VerdictCode
+
+/** An evaluation that awaits device 5, and its report of so many correct and so much loss. */
+const open = async (shard: TestShard) => {
+  const descriptor = sampleEvaluation(sampleDescriptor(shard.clock.now()))
+  const { evaluation } = descriptor
+  shard.online(5)
+  const opened = await shard.openedEvaluation(descriptor, 5)
+  const { token = '' } = await evaluationWork(shard.admission.tokens, opened, shard.device(5))
+  const handle = reportEvaluation({ ...shard.admission, evaluations: shard.evaluations })
+  const report = async (examples: bigint, correct: bigint, loss: bigint) => {
+    const metrics = [
+      { name: 'correct', value: correct },
+      { name: 'loss_q20', value: loss },
+    ]
+    const request = create(ReportEvaluationRequestSchema, { token, evaluation, examples, metrics })
+    const { verdict } = await handle(request, shard.device(5))
+    return [verdict?.code, verdict?.errorCode]
+  }
+  return { evaluation, report }
+}
+
+for (const [what, examples, correct, loss] of [
+  ['more correct than examples', 10n, 11n, 0n],
+  ['fewer than none correct', 10n, -1n, 0n],
+  ['more examples than a device can hold', 2n ** 62n, 0n, 0n],
+  ['a mean loss above 2^30', 10n, 5n, 10n * 2n ** 50n + 1n],
+  ['a mean loss below -2^30', 10n, 5n, -10n * 2n ** 50n - 1n],
+  ['a loss of no examples', 0n, 0n, 1n],
+] as const) {
+  test(`${what}: refused, and the shard's evaluation goes on without it`, async () => {
+    await using shard = await TestShard.open()
+    const { report } = await open(shard)
+    assert.deepEqual(await report(examples, correct, loss), [INVALID, 'METRICS_INVALID'])
+    assert.deepEqual(await report(10n, 5n, 7n), [CONFLICT, ''])
+    const event = await until(() => shard.evaluated[0])
+    assert.deepEqual([event.evaluators, event.metrics], [0, {}])
+  })
+}
+
+test('the bounds themselves are possible', async () => {
+  await using shard = await TestShard.open()
+  const { report } = await open(shard)
+  assert.deepEqual(await report(4n, 4n, 4n * 2n ** 50n), [ACCEPTED, ''])
+  const event = await until(() => shard.evaluated[0])
+  assert.deepEqual(event.metrics, { correct: '4', examples: '4', loss_q20: `${4n * 2n ** 50n}` })
+})
+
+test('a second report at the same time is told ALREADY only when the first is on disk', async () => {
+  await using shard = await TestShard.open()
+  const { evaluation, report } = await open(shard)
+  const log = () => readFile(join(shard.folder, 'shards/0/1/evaluations', evaluation, 'log'), 'utf8')
+  const first = report(10n, 5n, 7n)
+  const second = report(10n, 5n, 7n)
+  assert.deepEqual(await second, [ALREADY, ''])
+  assert.match(await log(), /"loss_q20":"7"/)
+  assert.deepEqual(await first, [ACCEPTED, ''])
+  assert.deepEqual((await until(() => shard.evaluated[0])).evaluators, 1)
+})
