@@ -54,6 +54,9 @@ const attributeFromProto = (node: NodeProto, proto: AttributeProto): Attribute =
   if (proto.type === AttributeType.STRING) return { string: new TextDecoder().decode(proto.s) }
   if (proto.type === AttributeType.INTS) return { ints: proto.ints.map(Number) }
   if (proto.type === AttributeType.FLOATS) return { floats: proto.floats }
+  if (proto.type === AttributeType.STRINGS) {
+    return { strings: proto.strings.map(bytes => new TextDecoder().decode(bytes)) }
+  }
   if (proto.type === AttributeType.TENSOR && proto.t !== undefined) return { tensor: tensorFromProto(proto.t) }
   throw new OnnxModelError(
     'OPERATOR_FORM_UNSUPPORTED',

@@ -84,6 +84,10 @@ const attributeToProto = (name: string, attribute: Attribute): AttributeProto =>
   if ('floats' in attribute) {
     return create(AttributeProtoSchema, { name, type: AttributeType.FLOATS, floats: [...attribute.floats] })
   }
+  if ('strings' in attribute) {
+    const strings = attribute.strings.map(text => new TextEncoder().encode(text))
+    return create(AttributeProtoSchema, { name, type: AttributeType.STRINGS, strings })
+  }
   if ('tensor' in attribute) {
     return create(AttributeProtoSchema, { name, type: AttributeType.TENSOR, t: tensorToProto('', attribute.tensor) })
   }

@@ -7,6 +7,7 @@ export type Attribute =
   | { readonly string: string }
   | { readonly ints: readonly number[] }
   | { readonly floats: readonly number[] }
+  | { readonly strings: readonly string[] }
   | { readonly tensor: Tensor }
   | { readonly graph: Graph }
 

@@ -1,10 +1,13 @@
 import type { Graph } from '../graph.ts'
 import { inferValues } from '../infer-values.ts'
 import type { Parameter } from '../parameters.ts'
+import { dropDeadCode } from '../passes/dead-code.ts'
 import { foldConstants } from '../passes/fold-constants.ts'
 import type { Runner } from '../runner.ts'
 import type { ValueType } from '../values.ts'
 import { nameStatistics } from './name-statistics.ts'
+import { checkRecurrentForm, isRecurrent } from './recurrence.ts'
+import { unrollRecurrences } from './unroll-recurrences.ts'
 
 /** A forward graph of operators that gradient rules know, and what is known of its values. */
 export type LoweredGraph = {
@@ -27,7 +30,14 @@ export const inferAndLower = async (
   runner: Runner,
   frozen: ReadonlySet<string> = new Set(),
 ): Promise<LoweredGraph> => {
+  graph.nodes.filter(isRecurrent).forEach(checkRecurrentForm)
   const named = nameStatistics(graph, frozen)
   const values = await inferValues(named.graph, parameters, opset, runner)
-  return { graph: foldConstants(named.graph, values), values, buffers: named.buffers }
+  const folded = foldConstants(named.graph, values)
+  const unrolled = unrollRecurrences(folded, values)
+  if (unrolled === folded) return { graph: folded, values, buffers: named.buffers }
+  const results = unrolled.outputs.map(({ name }) => name)
+  const used = { ...unrolled, nodes: dropDeadCode(unrolled.nodes, [...results, ...named.buffers.values()]) }
+  const all = await inferValues(used, parameters, opset, runner)
+  return { graph: foldConstants(used, all), values: all, buffers: named.buffers }
 }
