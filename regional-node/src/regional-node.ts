@@ -12,6 +12,7 @@ import { ShardFolders } from './attempt/shard-folders.ts'
 import { UploadSlots } from './attempt/upload-slots.ts'
 import { CentralClient } from './central/central-client.ts'
 import { CentralClock } from './central/central-clock.ts'
+import { DirectoryRefresh } from './central/directory-refresh.ts'
 import { LeaseTable } from './central/lease-table.ts'
 import { shipJournal } from './central/log-shipper.ts'
 import { StatusLoop } from './central/status-loop.ts'
@@ -124,6 +125,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   }
 
   const slots = new UploadSlots()
+  const directoryRefresh = new DirectoryRefresh(clock, (millis: number): Promise<void> => status.refreshed(millis))
   const central = new CentralClient(config.centralUrl, identity, clock)
   const services: NodeServices = {
     ...context,
@@ -137,7 +139,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     now: clock.now,
     stallMillis: config.stallMillis,
     isDraining: () => draining,
-    refreshDirectory: (millis: number): Promise<void> => status.refreshed(millis),
+    refreshDirectory: (millis: number): Promise<void> => directoryRefresh.refreshed(millis),
   }
   const server = new GrpcServer(services)
   const takeOver = applyStatus({ leases, folders, attempts, evaluations, directory })
