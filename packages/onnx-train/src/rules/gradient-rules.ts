@@ -40,6 +40,7 @@ import {
 } from './reduce.ts'
 import { celuGradient, eluGradient, leakyReluGradient, preluGradient, reluGradient } from './relu.ts'
 import { identityGradient, reshapeGradient } from './reshape.ts'
+import { resizeGradient } from './resize.ts'
 import { padGradient, sliceGradient } from './slice.ts'
 import {
   absGradient,
@@ -126,6 +127,7 @@ export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
   ['Reshape', reshapeGradient],
   ['ScatterElements', scatterGradient],
   ['ScatterND', scatterGradient],
+  ['Resize', resizeGradient],
   ['Selu', eluGradient],
   ['Sigmoid', sigmoidGradient],
   ['Sin', sinGradient],
