@@ -21,6 +21,9 @@ test('keeps texts as they are and counts, in a real Redis behind the REST front'
   }
   assert.equal(await cache.add('n', 20, 60), 20)
   assert.equal(await cache.add('n', 22, 60), 42)
+  const claims = await Promise.all([1, 2, 3].map(() => cache.addIfAbsent('once', 60)))
+  assert.deepEqual(claims.toSorted(), [false, false, true])
+  assert.equal(await cache.addIfAbsent('other', 60), true)
 })
 
 test('is empty, not broken, when the service does not answer', async () => {
@@ -28,5 +31,6 @@ test('is empty, not broken, when the service does not answer', async () => {
   assert.equal(await cache.get('a'), null)
   await cache.set('a', 'b', 60)
   assert.equal(await cache.add('n', 1, 60), null)
+  assert.equal(await cache.addIfAbsent('once', 60), null)
   await assert.rejects(cache.ready(AbortSignal.timeout(2000)))
 })

@@ -43,6 +43,10 @@ export class UpstashCache implements Cache {
     })
   }
 
+  addIfAbsent(key: string, seconds: number): Promise<boolean | null> {
+    return this.#orNull(async () => (await this.#redis.set(key, '1', { ex: seconds, nx: true })) === 'OK')
+  }
+
   async ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     await this.#redis.ping()

@@ -4,6 +4,7 @@ import { systemClock } from '../adapters/clock.ts'
 import { uuidV7Ids } from '../adapters/ids.ts'
 import { fileCertificateAuthority } from '../fleet/certificate-authority.ts'
 import { fleetHandlers } from '../fleet/fleet-handlers.ts'
+import type { Handlers } from '../http/handler.ts'
 import { reportNodeLogs } from '../regional-nodes/report-node-logs.ts'
 import { testApi, testParts, tokens } from '../testing/test-api.ts'
 import { createRequest, createTestAuthority, signRequest } from '../testing/test-certificates.ts'
@@ -17,15 +18,27 @@ suite('nodes and devices at the API', { timeout: 60_000 }, () => {
   let db: TestDatabase
   let fleet: ReturnType<typeof testApi>
   let nodes: ReturnType<typeof testApi>
+  let options: Parameters<typeof testApi>[2]
+  let handlers: Handlers<'regional-nodes'>
+  /** Lives in seconds of what the cache was given to keep. */
+  const kept = new Map<string, number>()
   before(async () => {
     db = resources.use(await startTestDatabase())
     const files = resources.use(await createTestAuthority())
     const parts = testParts(db.database)
     const authority = fileCertificateAuthority(files.config, systemClock)
-    const options = { database: db.database, authorityPem: files.pem }
+    const cache = {
+      add: async () => null,
+      addIfAbsent: async (key: string, seconds: number) => {
+        if (kept.has(key)) return false
+        kept.set(key, seconds)
+        return true
+      },
+    }
+    options = { database: db.database, authorityPem: files.pem, cache }
     fleet = testApi('fleet', fleetHandlers({ ...parts, authority }), options)
     const notAsked = () => Promise.reject(new Error('not in this test'))
-    const handlers = { reportNodeStatus: notAsked, reportNodeLogs: reportNodeLogs(parts) }
+    handlers = { reportNodeStatus: notAsked, reportNodeLogs: reportNodeLogs(parts) }
     nodes = testApi('regional-nodes', handlers, options)
     await fleet('POST', '/v1/regions', { token, body: { region: 'alps' } })
   })
@@ -64,6 +77,22 @@ suite('nodes and devices at the API', { timeout: 60_000 }, () => {
     const { status, body } = await nodes('POST', path, { token: signed, body: logs(), key: null })
     assert.equal(status, 401)
     assert.deepEqual(Object.keys(body).toSorted(), ['code', 'instance', 'status', 'title', 'type'])
+  })
+
+  test('a request that comes twice is refused the second time; signed anew, or without the cache, it is taken', async () => {
+    const one = await node('replayed')
+    const path = `/v1/regional-nodes/${one.id}/logs`
+    const body = logs()
+    const sign = () => signRequest(one.id, { ...one, method: 'POST', path, body })
+    const send = (signed: string, api = nodes) => api('POST', path, { token: signed, body, key: null })
+    const first = await sign()
+    assert.equal((await send(first)).status, 204)
+    assert.equal((await send(first)).body.code, 'UNAUTHENTICATED')
+    assert.equal((await send(await sign())).status, 204)
+    const noCache = { add: async () => null, addIfAbsent: async () => null }
+    const without = testApi('regional-nodes', handlers, { ...options, cache: noCache })
+    assert.equal((await send(first, without)).status, 204)
+    assert.ok([...kept.values()].every(seconds => seconds > 85 && seconds <= 90))
   })
 
   test('a device is no node, a person is no node, and a node is no person', async () => {

@@ -11,6 +11,7 @@ export type AuthenticatorParts = {
   /** Absent in functions that serve no certificate's route. */
   readonly verifySigned?: (token: string, parts: SignedParts) => Promise<SignedBy>
   readonly checkRegistered: (signedBy: SignedBy) => Promise<void>
+  readonly checkUnused: (signedBy: SignedBy) => Promise<void>
 }
 
 /**
@@ -18,13 +19,14 @@ export type AuthenticatorParts = {
  * @throws TributaryError UNAUTHENTICATED, CERTIFICATE_REVOKED
  */
 export const createAuthenticator =
-  ({ verifyToken, verifySigned, checkRegistered }: AuthenticatorParts): Authenticator =>
+  ({ verifyToken, verifySigned, checkRegistered, checkUnused }: AuthenticatorParts): Authenticator =>
   async call => {
     const token = bearerToken(call)
     if (token === undefined) throw new TributaryError('UNAUTHENTICATED')
     if (verifySigned !== undefined && isSignedRequest(token)) {
       const signedBy = await verifySigned(token, call)
-      await checkRegistered(signedBy)
+      // At once: a status call waits for the slower of database and cache, not for both.
+      await Promise.all([checkRegistered(signedBy), checkUnused(signedBy)])
       return { kind: signedBy.kind, id: signedBy.id }
     }
     const principal = verifyToken(token)

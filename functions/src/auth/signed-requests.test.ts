@@ -40,13 +40,16 @@ suite('requests signed by a certificate', () => {
     )
 
   test('tell who signed, with the fingerprint of the certificate', async () => {
-    const token = await signRequest(id, options)
+    const iat = Math.floor(Date.now() / 1000)
+    const token = await signRequest(id, { ...options, claims: { jti: 'request-1', iat, exp: iat + 60 } })
     assert.ok(isSignedRequest(token))
     const der = new X509Certificate(options.certificatePem).raw
     assert.deepEqual(await verify(token, parts), {
       kind: 'regional-node',
       id,
       certificateSha256: createHash('sha256').update(der).digest('hex'),
+      jti: 'request-1',
+      goodUntil: new Date((iat + 90) * 1000),
     })
   })
 

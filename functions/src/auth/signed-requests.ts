@@ -15,6 +15,10 @@ export type SignedBy = {
   readonly id: string
   /** Hex sha256 of the certificate (DER). */
   readonly certificateSha256: string
+  /** Drawn anew for each request; whether it was there before has not been asked yet. */
+  readonly jti: string
+  /** Until when the signature verifies. */
+  readonly goodUntil: Date
 }
 
 /** What the signature covers. */
@@ -47,8 +51,9 @@ export const signedRequestVerifier = (authority: string, clock: Clock) => {
       (cause: unknown) => refuse('the signature does not verify', cause),
     )
     const { id, kind } = subjectOf(certificate)
-    checkClaims(payload, id, parts, clock.now())
-    return { kind, id, certificateSha256: createHash('sha256').update(certificate.raw).digest('hex') }
+    const { jti, exp } = checkClaims(payload, id, parts, clock.now())
+    const certificateSha256 = createHash('sha256').update(certificate.raw).digest('hex')
+    return { kind, id, certificateSha256, jti, goodUntil: new Date((exp + skewSeconds) * 1000) }
   }
 }
 
@@ -90,7 +95,12 @@ const subjectOf = (certificate: X509Certificate): { id: string; kind: SignedBy['
   return { id: attributes.get('CN') ?? '', kind }
 }
 
-const checkClaims = (payload: Uint8Array, id: string, { method, path, body }: SignedParts, now: Date): void => {
+const checkClaims = (
+  payload: Uint8Array,
+  id: string,
+  { method, path, body }: SignedParts,
+  now: Date,
+): SignedRequestClaims => {
   let json: unknown
   try {
     json = JSON.parse(Buffer.from(payload).toString('utf8'))
@@ -107,4 +117,5 @@ const checkClaims = (payload: Uint8Array, id: string, { method, path, body }: Si
   if (exp - iat > signedRequestSeconds || exp <= iat) refuse('signed for too long')
   if (iat > seconds + skewSeconds) refuse('signed in the future')
   if (exp < seconds - skewSeconds) refuse('the signature has expired')
+  return claims
 }

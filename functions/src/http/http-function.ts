@@ -5,6 +5,7 @@ import { apiTokenVerifier } from '../auth/api-tokens.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
 import { checkRegistered } from '../auth/certificate-register.ts'
 import { limitFailures } from '../auth/limit-failures.ts'
+import { replayGuard } from '../auth/replay-guard.ts'
 import { signedRequestVerifier } from '../auth/signed-requests.ts'
 import { coreSections, readConfig } from '../config.ts'
 import { type Context, createContext } from '../context.ts'
@@ -32,6 +33,7 @@ export const httpFunction = <Function extends ApiFunction>(
       createAuthenticator({
         verifyToken: apiTokenVerifier(config.apiTokens.API_TOKENS),
         checkRegistered: signedBy => checkRegistered(context.database, signedBy),
+        checkUnused: replayGuard(context),
         ...(servesCertificates(functionName)
           ? { verifySigned: signedRequestVerifier(authority(), context.clock) }
           : {}),

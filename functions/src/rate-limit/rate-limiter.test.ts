@@ -1,22 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TributaryError } from '@tributary/contracts/errors'
-import type { Cache } from '../adapters/cache.ts'
 import type { Principal } from '../auth/principal.ts'
 import { rateLimiter, requestsPerWindow } from './rate-limiter.ts'
 
 const who = (name: string): Principal => ({ kind: 'token', name, role: 'viewer' })
 
 /** A cache in memory that several limiters share, or one that never answers. */
-const cacheOf = (counts: Map<string, number> | null): Cache => ({
-  get: async () => null,
-  set: async () => undefined,
-  add: async (key, amount) => {
+const cacheOf = (counts: Map<string, number> | null) => ({
+  add: async (key: string, amount: number) => {
     if (counts === null) return null
     counts.set(key, (counts.get(key) ?? 0) + amount)
     return counts.get(key) ?? null
   },
-  ready: async () => undefined,
 })
 const refused = (error: unknown) => error instanceof TributaryError && error.code === 'RATE_LIMITED'
 const use = async (limit: (principal: Principal) => Promise<void>, principal: Principal, times: number) => {

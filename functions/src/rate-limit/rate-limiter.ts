@@ -17,7 +17,7 @@ type Count = { window: number; own: number; shared: number }
  * for itself, so that losing the cache loosens the limit and refuses nobody.
  * @throws TributaryError RATE_LIMITED with `retryAfterSeconds`
  */
-export const rateLimiter = ({ cache, clock }: { cache: Cache; clock: Clock }) => {
+export const rateLimiter = ({ cache, clock }: { cache: Pick<Cache, 'add'>; clock: Clock }) => {
   const counts = new Map<string, Count>()
   return async (principal: Principal): Promise<void> => {
     const seconds = clock.now().getTime() / 1000

@@ -67,6 +67,7 @@ export class RoundFederation {
         get: async () => null,
         set: async () => undefined,
         add: async () => null,
+        addIfAbsent: async () => null,
         ready: async () => undefined,
       },
       outbox: createOutbox({ ids: uuidV7Ids, clock: systemClock, wakeRelay: async () => undefined }),

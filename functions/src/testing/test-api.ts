@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ApiFunction, Role } from '@tributary/contracts/routes'
+import type { Cache } from '../adapters/cache.ts'
 import { systemClock } from '../adapters/clock.ts'
 import { uuidV7Ids } from '../adapters/ids.ts'
 import { createAudit } from '../audit/audit.ts'
@@ -7,6 +8,7 @@ import { apiTokenVerifier } from '../auth/api-tokens.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
 import { checkRegistered } from '../auth/certificate-register.ts'
 import { limitFailures } from '../auth/limit-failures.ts'
+import { replayGuard } from '../auth/replay-guard.ts'
 import { signedRequestVerifier } from '../auth/signed-requests.ts'
 import type { Database } from '../database/database.ts'
 import type { Handlers } from '../http/handler.ts'
@@ -36,13 +38,13 @@ export const testParts = (database: Database) => {
 }
 
 /** A cache that does not answer. */
-const noCache = { add: async () => null }
+const noCache: Pick<Cache, 'add' | 'addIfAbsent'> = { add: async () => null, addIfAbsent: async () => null }
 
 /** The API of one function over a real database, with every answer held to its schema. */
 export const testApi = <Function extends ApiFunction>(
   functionName: Function,
   handlers: Handlers<Function>,
-  { database, authorityPem }: { database: Database; authorityPem?: string },
+  { database, authorityPem, cache = noCache }: { database: Database; authorityPem?: string; cache?: typeof noCache },
 ) =>
   apiClient(
     httpApi({
@@ -50,10 +52,11 @@ export const testApi = <Function extends ApiFunction>(
       handlers,
       database,
       authenticate: limitFailures(
-        { cache: noCache, clock: systemClock },
+        { cache, clock: systemClock },
         createAuthenticator({
           verifyToken: apiTokenVerifier(known),
           checkRegistered: signedBy => checkRegistered(database, signedBy),
+          checkUnused: replayGuard({ cache, clock: systemClock }),
           ...(authorityPem === undefined ? {} : { verifySigned: signedRequestVerifier(authorityPem, systemClock) }),
         }),
       ),
