@@ -1,9 +1,12 @@
 import type { LogEntry, NodeLogsRequest } from '@tributary/contracts/node-status'
+import { routes } from '@tributary/contracts/routes'
 import { v7 as uuidv7 } from 'uuid'
 import { backoffMillis, type Clock, pause } from '../clock.ts'
 import type { Journal } from '../journal/journal.ts'
 
 const mostEntries = 500
+/** Of the entries: what the route takes, less the frame around them. */
+const mostBytes = routes.reportNodeLogs.maxBodyBytes - 1024
 const gatherMillis = 500
 const mostTries = 20
 
@@ -26,7 +29,7 @@ export const shipJournal = async (
   while (!signal.aborted) {
     await Promise.race([entry(), stopped])
     await pause(clock, gatherMillis, signal).catch(() => {})
-    const entries: LogEntry[] = journal.take(mostEntries)
+    const entries: LogEntry[] = journal.take(mostEntries, mostBytes)
     if (entries.length === 0) continue
     const request = { batch: uuidv7(), entries }
     for (let tries = 0; tries < mostTries; tries += 1) {

@@ -43,16 +43,21 @@ export class Journal {
     this.#wake()
   }
 
-  /** Takes up to `most` entries, oldest first. */
-  take(most: number): LogEntry[] {
-    const entries = this.#waiting.slice(0, most)
-    this.#waiting = this.#waiting.slice(entries.length)
-    if (this.#dropped > 0 && entries.length > 0) {
+  /**
+   * Takes up to `most` entries, oldest first, whose JSON with a comma each is at most `mostBytes`; the first in any case.
+   * That entries were dropped is told by an entry in front of them.
+   */
+  take(most: number, mostBytes: number): LogEntry[] {
+    if (this.#dropped > 0 && this.#waiting.length > 0) {
       const message = `${this.#dropped} older entries were dropped while central did not answer`
       this.#dropped = 0
-      if (entries.length === most) this.#waiting.unshift(entries.pop() as LogEntry)
-      entries.unshift({ time: new Date(this.#now()).toISOString(), level: 'warn', message })
+      this.#waiting.unshift({ time: new Date(this.#now()).toISOString(), level: 'warn', message })
     }
-    return entries
+    let count = 0
+    for (let bytes = 0; count < Math.min(most, this.#waiting.length); count += 1) {
+      bytes += Buffer.byteLength(JSON.stringify(this.#waiting[count])) + 1
+      if (bytes > mostBytes && count > 0) break
+    }
+    return this.#waiting.splice(0, count)
   }
 }
