@@ -19,6 +19,9 @@ test('raw bytes are read wherever they start in the file', () => {
   bytes.set(new Uint8Array(Float32Array.of(1.5, -3).buffer), 1)
   const proto = create(TensorProtoSchema, { dims: [2n], dataType: DataType.FLOAT, rawData: bytes.subarray(1) })
   assert.deepEqual(tensorFromProto(proto).data, Float32Array.of(1.5, -3))
+  // A Buffer, as files are read into, slices without copying.
+  const buffer = Buffer.from(bytes.buffer)
+  assert.deepEqual(tensorFromProto({ ...proto, rawData: buffer.subarray(1) }).data, Float32Array.of(1.5, -3))
 })
 
 test('a tensor survives being stored and read', () => {

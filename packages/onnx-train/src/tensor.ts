@@ -45,7 +45,8 @@ export const tensorBytes = (tensor: Tensor): Uint8Array =>
 
 /** Reads little-endian bytes as a tensor, copying only where the bytes are not aligned. */
 export const tensorFromBytes = (dtype: DType, shape: readonly number[], bytes: Uint8Array): Tensor => {
-  const aligned = bytes.byteOffset % bytesPerElement(dtype) === 0 ? bytes : bytes.slice()
+  // Not slice(): that of a Buffer copies nothing.
+  const aligned = bytes.byteOffset % bytesPerElement(dtype) === 0 ? bytes : new Uint8Array(bytes)
   const count = elementCount(shape)
   return { dtype, shape, data: new arrayTypes[dtype](aligned.buffer as ArrayBuffer, aligned.byteOffset, count) }
 }

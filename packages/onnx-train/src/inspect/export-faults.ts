@@ -57,7 +57,7 @@ const modeFaults = (graph: GraphProto): ExportFault[] => {
   return [
     {
       code: 'INFERENCE_NORMALISATION',
-      message: `${inference.length} BatchNormalization nodes were exported for inference. They are trained on the statistics of each batch all the same; Dropout, which such an export leaves out, is not.`,
+      message: `${inference.length} BatchNormalization ${inference.length === 1 ? 'node was' : 'nodes were'} exported for inference: running statistics stay as they are, and Dropout was left out. To train both, export with training=TrainingMode.TRAINING.`,
     },
   ]
 }

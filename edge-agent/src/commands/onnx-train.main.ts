@@ -1,0 +1,15 @@
+import { callFolder } from './config.ts'
+import { runCommand } from './run-command.ts'
+
+const controller = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort(new Error(name)))
+
+process.exitCode = await runCommand(process.argv.slice(2), {
+  folder: callFolder(),
+  output: {
+    out: text => void process.stdout.write(text),
+    err: text => void process.stderr.write(text),
+    columns: process.stderr.isTTY ? process.stderr.columns : undefined,
+  },
+  signal: controller.signal,
+})
