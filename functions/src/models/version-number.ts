@@ -2,8 +2,8 @@ import { TributaryError } from '@tributary/contracts/errors'
 import type { Transaction } from '../database/transaction.ts'
 
 /**
- * The number of a model's next version, from 0. Locks the model until the transaction ends, so that no number is given
- * twice and none is left out.
+ * The number of a model's next version, from 0. Locks the model until the transaction ends, so that no two versions have one
+ * number. That of an upload which was abandoned and removed stays free, or is given again where it was the last.
  * @throws TributaryError NOT_FOUND
  */
 export const nextVersionNumber = async (sql: Transaction, model: string): Promise<number> => {
