@@ -121,7 +121,7 @@ suite('nodes and devices at the API', { timeout: 60_000 }, () => {
     await db.sql`update regional_node set certificate_sha256 = ${'0'.repeat(64)} where id = ${one.id}`
     assert.equal((await report(one)).body.code, 'UNAUTHENTICATED')
     const two = await node('six')
-    await db.sql`update regional_node set revoked_at = now() where id = ${two.id}`
+    assert.equal((await fleet('POST', `/v1/regional-nodes/${two.id}/revoke`, { token })).status, 200)
     assert.equal((await report(two)).body.code, 'CERTIFICATE_REVOKED')
     const three = await node('seven')
     await db.sql`delete from regional_node where id = ${three.id}`

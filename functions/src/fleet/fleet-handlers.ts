@@ -9,6 +9,7 @@ import { listRegions } from './list-regions.ts'
 import { registerDevice } from './register-device.ts'
 import { registerNode } from './register-node.ts'
 import { revokeDevice } from './revoke-device.ts'
+import { revokeNode } from './revoke-node.ts'
 
 type Parts = Pick<Context, 'database' | 'audit' | 'ids' | 'outbox'> & { readonly authority: CertificateAuthority }
 
@@ -17,6 +18,7 @@ export const fleetHandlers = (parts: Parts): Handlers<'fleet'> => ({
   listRegions: listRegions(parts),
   registerNode: registerNode(parts),
   listNodes: listNodes(parts),
+  revokeNode: revokeNode(parts),
   registerDevice: registerDevice(parts),
   listDevices: listDevices(parts),
   getDevice: getDevice(parts),

@@ -62,6 +62,43 @@ suite('the fleet API', { timeout: 60_000 }, () => {
     assert.equal((await api('POST', '/v1/regional-nodes', { token, body: nowhere })).body.code, 'REGION_UNKNOWN')
   })
 
+  test('revokes a node, whose leases end at once and whose name is free again', async () => {
+    const register = async () => {
+      const { csr } = await createRequest()
+      const body = { region: 'alps', name: 'to-revoke', csr, hostnames: ['localhost'] }
+      return (await api('POST', '/v1/regional-nodes', { token, body })).body
+    }
+    const { id } = await register()
+    assert.equal((await register()).code, 'NAME_TAKEN')
+    await db.sql`
+      update region_shard set node = ${id}, epoch = 4, lease_expires_at = now() + interval '20 s', devices_online = 3
+      where region = 'alps' and shard = 1`
+    const revoke = (as: string = token) => api('POST', `/v1/regional-nodes/${id}/revoke`, { token: as })
+    assert.equal((await revoke(tokens.operator)).body.code, 'FORBIDDEN')
+    const { status, body } = await revoke()
+    assert.equal(status, 200)
+    assert.deepEqual(
+      { id: body.id, name: body.name, revoked: body.revoked, shards: body.shards },
+      { id, name: 'to-revoke', revoked: true, shards: [] },
+    )
+    const [shard] = await db.sql`
+      select epoch, lease_expires_at > now() as live, devices_online as online from region_shard where node = ${id}`
+    assert.deepEqual(shard, { epoch: 4, live: false, online: 0 })
+    assert.equal((await revoke()).status, 200)
+    const audited = await db.sql`
+      select actor, detail from audit_entry where action = 'regional-node.revoked' and subject = ${`regional-node/${id}`}`
+    assert.deepEqual(
+      [...audited],
+      [{ actor: 'token:admin', detail: { region: 'alps', shards: [{ shard: 1, epoch: 4 }] } }],
+    )
+    const listed = await api('GET', '/v1/regional-nodes', { token, query: 'limit=200' })
+    assert.ok(!listed.body.items.some((item: { id: string }) => item.id === id))
+    const again = await register()
+    assert.notEqual(again.id, id)
+    const unknown = '01890a5d-ac96-774b-bcce-b302099a8057'
+    assert.equal((await api('POST', `/v1/regional-nodes/${unknown}/revoke`, { token })).body.code, 'NOT_FOUND')
+  })
+
   test('registers, shows, pages and revokes devices', async () => {
     const ids: string[] = []
     for (const label of ['d-3', 'd-1', 'd-2']) {

@@ -24,7 +24,7 @@ export const registerNode = ({
     const created = await sql`
       insert into regional_node (id, region, name, certificate_sha256, certificate_expires_at)
       values (${id}, ${region}, ${name}, ${issued.sha256}, ${issued.expiresAt})
-      on conflict (region, name) do nothing`
+      on conflict (region, name) where revoked_at is null do nothing`
     if (created.count === 0) throw new TributaryError('NAME_TAKEN', { detail: `region ${region} has a node ${name}` })
     audit.append(sql, {
       actor,

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NodeStatusAnswer } from '@tributary/contracts/node-status'
 import type { RoundDescriptor } from '@tributary/contracts/round'
+import { revokeNode } from '../fleet/revoke-node.ts'
+import type { TransactionalHandler } from '../http/handler.ts'
 import { exampleSum } from '../testing/example-model.ts'
 import { testServices } from '../testing/test-services.ts'
 
@@ -105,6 +107,33 @@ test('leases that are taken, begun anew and released are audited with their epoc
       ]),
     ],
   )
+})
+
+test('a node that is revoked while it calls keeps nothing, and the next takes its shards with a new epoch', async () => {
+  const federation = await services.begin({ north: { trainers: 0 } })
+  const first = federation.nodeOf('north')
+  const second = await federation.addNode('north')
+  await federation.status(first)
+  const entered = Promise.withResolvers<void>()
+  const leave = Promise.withResolvers<void>()
+  await using connections = federation.ownConnections(1)
+  const [context] = connections.contexts
+  assert.ok(context)
+  const request = federation.request<'revokeNode'>({ params: { node: first.id }, query: undefined, body: undefined })
+  const revoked = context.database.transaction(async sql => {
+    await (revokeNode(context) as TransactionalHandler<'revokeNode'>)(request, sql)
+    entered.resolve()
+    await leave.promise
+  })
+  await entered.promise
+  const late = federation.status(first)
+  late.catch(() => undefined)
+  // Once the call waits for the shards, having seen a node that is not revoked, the revocation ends.
+  while ((await services.db.sql`select from pg_locks where not granted`).length === 0);
+  leave.resolve()
+  await revoked
+  await assert.rejects(late, { code: 'NOT_FOUND' })
+  assert.deepEqual(leasesOf(await federation.status(second)), [[0, 2]])
 })
 
 test('two nodes that ask at the same instant never get the same shard', async () => {

@@ -59,7 +59,7 @@ export const renewLeases = async (
     evaluators: kind === 'renew' ? (presence.get(shard)?.evaluatorsOnline ?? 0) : 0,
   }))
   const load = { ...request.load, draining }
-  const [held] = await Promise.all([
+  const [held, seen] = await Promise.all([
     sql<{ shard: number; epoch: number; seconds: number }[]>`
       update region_shard s set
         node = ${node},
@@ -75,8 +75,10 @@ export const renewLeases = async (
     sql`
       update regional_node set endpoint = ${request.endpoint}, version = ${request.nodeVersion}, boot = ${request.boot},
         last_seen_at = now(), load = ${sql.json(asJson(load))}
-      where id = ${node}`,
+      where id = ${node} and revoked_at is null`,
   ])
+  // Revoked since the first look.
+  if (seen.count !== 1) throw new TributaryError('NOT_FOUND')
   const before = new Map(shards.map(shard => [shard.shard, shard.node]))
   const kinds = new Map(changes.map(({ shard, kind }) => [shard, kind]))
   const changed = (kind: LeaseChange['kind']) =>

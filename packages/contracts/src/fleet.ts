@@ -48,6 +48,7 @@ export const NodeView = z.object({
   endpoint: z.string().nullable(),
   version: z.string().nullable(),
   lastSeenAt: Timestamp.nullable(),
+  revoked: z.boolean(),
   shards: z.array(z.object({ shard: z.int(), epoch: z.int() })),
 })
 export type NodeView = z.infer<typeof NodeView>

@@ -271,6 +271,17 @@ export const routes = {
     query: page,
     answer: pageOf(fleet.NodeView),
   },
+  revokeNode: {
+    ...mutation,
+    status: 200,
+    method: 'POST',
+    path: '/v1/regional-nodes/{node}/revoke',
+    function: 'fleet',
+    access: admin,
+    summary: 'Revoke a regional node; its leases end at once, and it is refused from its next contact on.',
+    params: nodeParams,
+    answer: fleet.NodeView,
+  },
   reportNodeStatus: {
     ...defaults,
     maxBodyBytes: 1024 * KiB,
