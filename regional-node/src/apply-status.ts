@@ -1,6 +1,7 @@
 import type { NodeStatusAnswer } from '@tributary/contracts/node-status'
 import type { ShardAttempts } from './attempt/shard-attempts.ts'
 import type { ShardFolders } from './attempt/shard-folders.ts'
+import type { CentralLevel } from './central/central-level.ts'
 import type { LeaseTable } from './central/lease-table.ts'
 import type { DeviceDirectory } from './devices/device-directory.ts'
 import type { ShardEvaluations } from './evaluation/shard-evaluations.ts'
@@ -11,6 +12,7 @@ export type StatusTargets = {
   readonly attempts: ShardAttempts
   readonly evaluations: ShardEvaluations
   readonly directory: DeviceDirectory
+  readonly level: CentralLevel
 }
 
 /**
@@ -18,9 +20,10 @@ export type StatusTargets = {
  * True where a lease is new: the request was made without the shard, so central does not know yet who is online there.
  */
 export const applyStatus =
-  ({ leases, folders, attempts, evaluations, directory }: StatusTargets) =>
+  ({ leases, folders, attempts, evaluations, directory, level }: StatusTargets) =>
   async (answer: NodeStatusAnswer, sentAt: number): Promise<boolean> => {
     let isNew = false
+    level.heard(answer)
     directory.apply(answer)
     for (const { shard, epoch } of answer.leases) {
       if (folders.epochOf(shard) === epoch) continue

@@ -1,6 +1,7 @@
 import type { RegionCommands } from '@tributary/contracts/commands'
 import type { Message } from '@tributary/contracts/envelope'
 import type { ShardAttempts } from './attempt/shard-attempts.ts'
+import type { CentralLevel } from './central/central-level.ts'
 import type { DeviceDirectory } from './devices/device-directory.ts'
 import type { ShardEvaluations } from './evaluation/shard-evaluations.ts'
 
@@ -8,16 +9,18 @@ export type CommandTargets = {
   readonly attempts: ShardAttempts
   readonly evaluations: ShardEvaluations
   readonly directory: DeviceDirectory
+  readonly level: CentralLevel
   /** Central knows something newer than the node: ask now. */
   readonly askCentral: () => void
 }
 
 /** What each command of central does. All are edges: `status` tells the same as a level, so each may come twice or never. */
 export const handleCommand =
-  ({ attempts, evaluations, directory, askCentral }: CommandTargets) =>
+  ({ attempts, evaluations, directory, level, askCentral }: CommandTargets) =>
   async (command: Message<RegionCommands>): Promise<void> => {
     switch (command.type) {
       case 'round.opened':
+        if (!attempts.has(command.data) && level.doubts(command.data, command.time)) return askCentral()
         if (await attempts.reconcile(command.data)) askCentral()
         return
       case 'round.settled': {
@@ -25,6 +28,7 @@ export const handleCommand =
         return attempts.settle({ task, round, attempt }, outcome)
       }
       case 'evaluation.opened':
+        if (level.doubts(command.data.evaluation, command.time)) return askCentral()
         if (await evaluations.reconcile(command.data)) askCentral()
         return
       case 'task.paused':

@@ -71,7 +71,7 @@ const getObject = async (Key: string): Promise<Buffer> => {
   return Buffer.from((await Body?.transformToByteArray()) ?? [])
 }
 const command = (type: keyof typeof regionCommands, data: never) => {
-  const origin = { id: uuidv7(), source: 'central', time: new Date() }
+  const origin = { id: uuidv7(), source: 'central', time: new Date(Date.now() + central.aheadMillis) }
   const content = Buffer.from(JSON.stringify(makeMessage(regionCommands, type, data, origin)))
   channel.publish(amqpNames.commands, amqpNames.regionKey('north'), content, { persistent: true })
 }

@@ -12,6 +12,7 @@ import { ShardFolders } from './attempt/shard-folders.ts'
 import { UploadSlots } from './attempt/upload-slots.ts'
 import { CentralClient } from './central/central-client.ts'
 import { CentralClock } from './central/central-clock.ts'
+import { CentralLevel } from './central/central-level.ts'
 import { DirectoryRefresh } from './central/directory-refresh.ts'
 import { LeaseTable } from './central/lease-table.ts'
 import { shipJournal } from './central/log-shipper.ts'
@@ -71,6 +72,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
 
   const leases = new LeaseTable(clock.monotonic)
   const settled = new SettledMemory()
+  const level = new CentralLevel()
   const directory = new DeviceDirectory(({ device }) => context.notify([device], { kind: 'revoked' }))
   const presence = new Presence(
     clock.monotonic,
@@ -142,7 +144,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     refreshDirectory: (millis: number): Promise<void> => directoryRefresh.refreshed(millis),
   }
   const server = new GrpcServer(services)
-  const takeOver = applyStatus({ leases, folders, attempts, evaluations, directory })
+  const takeOver = applyStatus({ leases, folders, attempts, evaluations, directory, level })
   const status: StatusLoop = new StatusLoop(
     {
       request: statusRequest({
@@ -168,7 +170,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   )
   const region = Promise.withResolvers<string>()
   region.promise.catch(() => {})
-  const commands = handleCommand({ attempts, evaluations, directory, askCentral: () => status.soon() })
+  const commands = handleCommand({ attempts, evaluations, directory, level, askCentral: () => status.soon() })
   const broker = closedAtEnd(
     'broker',
     new BrokerConnection(config.amqpUrl, `regional-node ${identity.id}`, logger, async connection => {
