@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, utimes, writeFile } from 'node:fs/promises'
+import { readdir, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { temporaryFolder } from '../testing/federation.ts'
@@ -70,6 +70,15 @@ suite('pulled objects', () => {
     await writeFile(join(folder.path, sha256Of(bytes)), 'evil')
     assert.equal(await cache.read(infoOf(bytes)), undefined)
     assert.deepEqual(await readdir(folder.path), [])
+  })
+
+  test('make room also where a name in the folder leads nowhere any more', async () => {
+    await using folder = await temporaryFolder()
+    const cache = await ObjectCache.open(folder.path, 1000)
+    // Listed, and missing when looked at: as a file that was removed in between.
+    await symlink(join(folder.path, 'gone'), join(folder.path, 'ab'.repeat(32)))
+    const bytes = Buffer.from('good')
+    assert.equal(await cache.write(infoOf(bytes), offset => pieces(bytes, offset)), true)
   })
 
   test('make room for new ones, longest unused first', async () => {

@@ -98,8 +98,9 @@ export class ObjectCache {
     const entries: { name: string; bytes: number; usedAt: number }[] = []
     for (const name of await readdir(this.#folder)) {
       if (name.startsWith(wanted.sha256)) continue
-      const { size, mtimeMs } = await stat(join(this.#folder, name))
-      entries.push({ name, bytes: size, usedAt: mtimeMs })
+      // A reader may have removed it meanwhile: what rotted goes outside of the writers' turns.
+      const found = await statOf(join(this.#folder, name))
+      if (found !== undefined) entries.push({ name, bytes: found.size, usedAt: found.mtimeMs })
     }
     entries.sort((a, b) => a.usedAt - b.usedAt)
     let total = entries.reduce((sum, { bytes }) => sum + bytes, wanted.bytes)
@@ -128,9 +129,12 @@ const hashFile = async (file: string): Promise<string> => {
   return hash.digest('hex')
 }
 
-const sizeOf = async (file: string): Promise<number | undefined> => {
+const sizeOf = async (file: string): Promise<number | undefined> => (await statOf(file))?.size
+
+/** Undefined where there is no such file. */
+const statOf = async (file: string): Promise<{ size: number; mtimeMs: number } | undefined> => {
   try {
-    return (await stat(file)).size
+    return await stat(file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
