@@ -393,6 +393,21 @@ suite('an agent and a node', () => {
     assert.deepEqual([token, code], [node.evaluation.token, 'DATASET_UNUSABLE'])
   })
 
+  test('does the evaluation of an answer whose training is malformed, and says that it does not take that', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork()
+    node.training.seed = 'not hex'
+    node.evaluation = evaluationWork()
+    await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path, heldOut: true })
+    await node.until('a report', () => node.reports.length === 1)
+    await node.until('a declaration', () => declarations(node).length > 0)
+    assert.deepEqual(declarations(node).map(({ token, code }) => [token, code])[0], [
+      node.training.token,
+      'WORK_UNSUPPORTED',
+    ])
+  })
+
   test('declares again until a node has answered', async () => {
     await using folder = await temporaryFolder()
     await using node = await startNode()

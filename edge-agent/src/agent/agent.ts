@@ -10,6 +10,7 @@ import { agentVersion } from '../version.ts'
 import type { AgentContext } from './context.ts'
 import { DatasetReport } from './dataset-report.ts'
 import { DeclaredFailures } from './declared-failures.ts'
+import { failureOf } from './failure.ts'
 import { JobSlot } from './job-slot.ts'
 import { type EvaluationFindings, runEvaluation } from './run-evaluation.ts'
 import { runTraining } from './run-training.ts'
@@ -135,13 +136,23 @@ export class Agent {
   }
 
   async #follow({ settled, training, evaluation }: Assignment): Promise<void> {
-    const { log, maxModelBytes } = this.#context
+    const { maxModelBytes } = this.#context
     await this.#settle(settled)
+    if (training !== undefined) {
+      await this.#take(training.token, () => this.#training.offer(readTrainingWork(training, maxModelBytes)))
+    }
+    if (evaluation !== undefined) {
+      await this.#take(evaluation.token, () => this.#evaluation.offer(readEvaluationWork(evaluation, maxModelBytes)))
+    }
+  }
+
+  /** Takes one piece of work up; one that is malformed takes nothing else with it. */
+  async #take(token: string, offer: () => Promise<void>): Promise<void> {
     try {
-      if (training !== undefined) await this.#training.offer(readTrainingWork(training, maxModelBytes))
-      if (evaluation !== undefined) await this.#evaluation.offer(readEvaluationWork(evaluation, maxModelBytes))
+      await offer()
     } catch (error) {
-      log.error({ err: error }, 'work refused')
+      this.#context.log.error({ err: error }, 'work refused')
+      this.#failures.declare(token, failureOf(error))
     }
   }
 
