@@ -164,12 +164,15 @@ const defined = <Values extends Record<string, unknown>>(values: Values): Define
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<Values>
 
 /** `--ignore-index -100` as `--ignore-index=-100`, which is the only form in which parseArgs takes a negative number. */
-const joinNegatives = (line: readonly string[]): string[] =>
-  line.reduce<string[]>((joined, argument) => {
+const joinNegatives = (line: readonly string[]): string[] => {
+  const joined: string[] = []
+  for (const argument of line) {
     const last = joined.at(-1) ?? ''
-    const isNegative = /^-\d/.test(argument) && /^--[a-z0-9-]+$/.test(last)
-    return isNegative ? [...joined.slice(0, -1), `${last}=${argument}`] : [...joined, argument]
-  }, [])
+    if (/^-\d/.test(argument) && /^--[a-z0-9-]+$/.test(last)) joined[joined.length - 1] = `${last}=${argument}`
+    else joined.push(argument)
+  }
+  return joined
+}
 
 /** parseArgs explains at length; its first sentence says what is wrong. */
 const firstSentence = (error: unknown): string =>

@@ -28,6 +28,8 @@ export type TrainingOptions = {
   readonly sampleWeights?: boolean
   /** @default every parameter */
   readonly trainable?: TrainableChoice
+  /** Of what the model draws in training (Dropout's masks), an unsigned 32-bit integer. @default 1 */
+  readonly seed?: number
   /** Value of the graph that the loss is computed from. @default its only output */
   readonly output?: string | undefined
 }
@@ -80,6 +82,11 @@ export type CompiledTraining = {
   /** Only in loop form. */
   readonly order?: string
   readonly losses: string
+  /**
+   * Whether the model draws numbers in training. Then the same seed gives the same bytes only in a session of its own:
+   * the runtime goes on drawing from run to run.
+   */
+  readonly random: boolean
 }
 
 /**
@@ -100,6 +107,7 @@ export const compileTraining = async (
     proximal: options.proximal,
     correction: options.correction ?? false,
     sampleWeights: options.sampleWeights ?? false,
+    seed: options.seed ?? 1,
     trainable: chosenParameters(forward.parameters, options.trainable ?? {}),
   }
   const step = await buildTrainStep(forward, stepOptions, runner)
@@ -139,6 +147,7 @@ export const compileTraining = async (
     ...(sampleWeights === undefined ? {} : { sampleWeights }),
     ...(order === undefined ? {} : { order }),
     losses: outputs.at(-1)?.name ?? '',
+    random: step.random,
   }
 }
 

@@ -86,6 +86,21 @@ const bodyGraph = (step: TrainStep, nodes: Graph['nodes'], outer: Outer): Graph 
     ],
     outputs: [stillGoOn, ...results].map(name => ({ name })),
     constants: new Map(),
-    nodes: dropDeadCode([...gather, ...nodes], [stillGoOn, ...results]),
+    nodes: dropDeadCode([...gather, ...withReadMasks(step, nodes)], [stillGoOn, ...results]),
   }
+}
+
+/**
+ * Reads the mask of every Dropout that nobody reads (where nothing before it trains): onnxruntime 1.30 takes such a
+ * node out of the body of a loop, even one that is training.
+ */
+const withReadMasks = ({ emitter, dtype }: TrainStep, nodes: Graph['nodes']): Graph['nodes'] => {
+  const read = new Set(nodes.flatMap(({ inputs }) => inputs))
+  return nodes.flatMap(node => {
+    const [dropped = '', mask = ''] = node.outputs
+    if (node.op !== 'Dropout' || read.has(mask)) return [node]
+    const [values, kept] = [emitter.fresh(`${dropped}.values`), emitter.fresh(`${dropped}.mask`)]
+    const reading = emitter.capture(() => emitter.define([dropped], 'Where', [kept, values, emitter.scalar(dtype, 0)]))
+    return [{ ...node, outputs: [values, kept] }, ...reading]
+  })
 }

@@ -18,6 +18,7 @@ import { dropDeadCode } from './passes/dead-code.ts'
 import { foldUpdateIntoGemm } from './passes/fold-update-into-gemm.ts'
 import { swapReluAndMaxPool } from './passes/swap-relu-max-pool.ts'
 import type { Runner } from './runner.ts'
+import { isRandom, seedRandom } from './seed-random.ts'
 
 /** What a train step is made of beside the forward graph. */
 export type StepOptions = {
@@ -29,6 +30,8 @@ export type StepOptions = {
   readonly sampleWeights: boolean
   /** Names of the parameters and running statistics that change. */
   readonly trainable: ReadonlySet<string>
+  /** Of what the forward graph draws (Dropout's masks). */
+  readonly seed: number
 }
 
 /** A tensor that the step reads under `name` and writes under `updated`. */
@@ -57,6 +60,8 @@ export type TrainStep = {
   /** FedProx: the weights that the round began with. SCAFFOLD: c − cᵢ. Both of trained parameters only. */
   readonly anchors: readonly FixedTensor[]
   readonly corrections: readonly FixedTensor[]
+  /** Whether the step draws numbers. */
+  readonly random: boolean
 }
 
 /** Builds forward pass, loss, gradients and update of one step, and optimises them. Throws OnnxModelError. */
@@ -105,16 +110,13 @@ export const buildTrainStep = async (prepared: Forward, options: StepOptions, ru
     loss.perStep,
     loss.normaliser,
   ]
+  const all = expandBatchNormalization([...graph.nodes, ...emitter.nodes], emitter, values)
+  const nodes = seedRandom(optimise(all, results, trained, updates, emitter), options.seed)
   return {
     forward,
     emitter,
-    nodes: optimise(
-      expandBatchNormalization([...graph.nodes, ...emitter.nodes], emitter, values),
-      results,
-      trained,
-      updates,
-      emitter,
-    ),
+    nodes,
+    random: nodes.some(isRandom),
     dtype,
     labels,
     learningRate,
