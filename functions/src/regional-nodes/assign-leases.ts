@@ -22,6 +22,9 @@ export type LeaseRequest = {
   readonly liveNodes: number
 }
 
+/** Most shards that a node takes while others of its region are alive. */
+export const fairShare = (shards: number, liveNodes: number): number => Math.ceil(shards / Math.max(1, liveNodes))
+
 /**
  * What a status call does to the leases of its region. The caller keeps what it holds with its log, starts anew (epoch + 1)
  * where it lost the log, and takes free or expired shards up to its fair share.
@@ -34,7 +37,7 @@ export const assignLeases = (
   if (draining) return mine.filter(({ live }) => live).map(({ shard }) => ({ shard, kind: 'release' }))
   const kept = mine.filter(({ shard, epoch }) => listed.get(shard) === epoch)
   const restarted = mine.filter(shard => shard.live && !kept.includes(shard))
-  const share = Math.ceil(shards.length / Math.max(1, liveNodes))
+  const share = fairShare(shards.length, liveNodes)
   const free = shards.filter(shard => !kept.includes(shard) && (shard.node === null || !shard.live))
   const taken = free.slice(0, Math.max(0, share - kept.length - restarted.length))
   return [

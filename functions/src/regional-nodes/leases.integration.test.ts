@@ -109,6 +109,40 @@ test('leases that are taken, begun anew and released are audited with their epoc
   )
 })
 
+test('a node that joins a fully leased region gets its fair share of idle shards, never one with an open attempt', async () => {
+  const federation = await services.begin({ north: { trainers: 2, shards: 4 } })
+  const first = federation.nodeOf('north')
+  await federation.comeUp()
+  const second = await federation.addNode('north')
+  const task = await federation.createTask({ cohort: { dataset: 'mnist', size: { goal: 2, quorum: 1 } } })
+  const [attempt] = (await federation.status(first)).attempts
+  assert.ok(attempt)
+  const busy = new Set(attempt.shards.map(({ shard }) => shard))
+  const idle = [0, 1, 2, 3].filter(shard => !busy.has(shard))
+  const early = leasesOf(await federation.status(second))
+  assert.deepEqual(
+    early,
+    idle.slice(0, 2).map(shard => [shard, 2]),
+  )
+  // What the attempt pins stays with its holder until the shard has reported.
+  const kept = (await federation.status(first)).leases.map(({ shard }) => shard)
+  assert.ok([...busy].every(shard => kept.includes(shard)))
+  assert.equal((await services.db.sql`select from attempt_shard where epoch <> 1`).length, 0)
+
+  for (const shard of attempt.shards)
+    await federation.deliver(await federation.summed({ ...attempt, shards: [shard] }, { ...some, accepted: 1 }))
+  await federation.runMerges()
+  assert.equal((await federation.getTask(task.id)).state, 'completed')
+  const late = await federation.status(second)
+  const answer = await federation.status(first)
+  assert.deepEqual([late.leases.length, answer.leases.length], [2, 2])
+  assert.ok(answer.leases.every(({ epoch }) => epoch === 1) && late.leases.every(({ epoch }) => epoch === 2))
+  assert.deepEqual(
+    answer.otherShards.map(({ shard }) => shard),
+    late.leases.map(({ shard }) => shard),
+  )
+})
+
 test('a node that is revoked while it calls keeps nothing, and the next takes its shards with a new epoch', async () => {
   const federation = await services.begin({ north: { trainers: 0 } })
   const first = federation.nodeOf('north')

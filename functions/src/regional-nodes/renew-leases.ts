@@ -3,7 +3,8 @@ import { TributaryError } from '@tributary/contracts/errors'
 import { leaseTimes, type NodeStatusRequest } from '@tributary/contracts/node-status'
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
-import { assignLeases, type LeaseChange, type ShardLease } from './assign-leases.ts'
+import { assignLeases, type LeaseChange, type LeaseRequest, type ShardLease } from './assign-leases.ts'
+import { takeSurplus } from './take-surplus.ts'
 
 /** What the rest of a status call needs to know about its caller. */
 export type CallingNode = {
@@ -48,7 +49,9 @@ export const renewLeases = async (
   if (row === undefined) throw new TributaryError('NOT_FOUND')
   const listed = new Map(request.shards.map(({ shard, epoch }) => [shard, epoch]))
   const { draining } = request
-  const changes = assignLeases(shards, { node, draining, listed, liveNodes: row.otherNodes + 1 })
+  const leaseRequest = { node, draining, listed, liveNodes: row.otherNodes + 1 }
+  const own = assignLeases(shards, leaseRequest)
+  const changes = [...own, ...(await drawSurplus(sql, row.region, shards, leaseRequest, own.length))]
   const presence = new Map(request.shards.map(shard => [shard.shard, shard]))
   const updates = changes.map(({ shard, kind }) => ({
     shard,
@@ -98,4 +101,22 @@ export const renewLeases = async (
   }
   const epochs = new Map(held.filter(({ seconds }) => seconds > 0).map(({ shard, epoch }) => [shard, epoch]))
   return { node, region: row.region, shardCount: row.shardCount, now: row.now, epochs }
+}
+
+/** Asks for the busy shards only where there is something to take, which is seldom. */
+const drawSurplus = async (
+  sql: Transaction,
+  region: string,
+  shards: readonly ShardLease[],
+  request: LeaseRequest,
+  own: number,
+): Promise<LeaseChange[]> => {
+  if (takeSurplus(shards, request, own, () => false).length === 0) return []
+  const rows = await sql<{ shard: number }[]>`
+    select distinct s.shard from round_attempt a
+      join attempt_shard s on s.task = a.task and s.round = a.round and s.attempt = a.attempt
+    where a.state in ('open', 'collecting') and s.region = ${region} and s.state in ('open', 'collecting')`
+  // An attempt that opens at this moment is not seen; its part here gets the new epoch in this call or the next.
+  const busy = new Set(rows.map(({ shard }) => shard))
+  return takeSurplus(shards, request, own, shard => busy.has(shard))
 }
