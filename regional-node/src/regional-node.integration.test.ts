@@ -376,6 +376,29 @@ test('evaluators report once each, and their sums go to central', { timeout: 60_
   central.evaluations = []
 })
 
+test('a device that declares at check-in that it cannot train is not waited for', { timeout: 60_000 }, async () => {
+  await using field = await federation(2)
+  await healthy(field.node)
+  const [one, two] = field.devices as [TestDevice, TestDevice]
+  await appear(one)
+  await appear(two)
+  central.attempts = [field.descriptor]
+  command('round.opened', field.descriptor as never)
+  const work = await one.work('training')
+  const failed = [{ token: work.token, code: 'DATASET_UNUSABLE', detail: 'IDX_MALFORMED' }]
+  const { result } = await one.checkIn({ failed })
+  assert.equal(result.case === 'assignment' && result.value.training, undefined, 'the work is not handed out again')
+  assert.equal((await two.push(await two.work('training'), updateOf(2))).verdict?.code, ACCEPTED)
+  const event = centralEvents['shard.summed'].parse(await nextEvent('shard.summed', field.descriptor.task))
+  assert.deepEqual([event.selected, event.accepted], [2, 1])
+  const rows = `${await getObject(event.participation.objectKey)}`.trimEnd().split('\n')
+  const { verdict, code, detail } = rows
+    .map(row => Participation.parse(JSON.parse(row)))
+    .find(({ device }) => device === one.entry.device) as Participation
+  assert.deepEqual([verdict, code, detail], ['failed', 'DATASET_UNUSABLE', 'IDX_MALFORMED'])
+  await until(() => central.logs.some(entry => entry.code === 'DATASET_UNUSABLE'))
+})
+
 test('who has no right certificate is refused, and says why', { timeout: 60_000 }, async () => {
   await using field = await federation(1)
   const { node, devices } = field

@@ -66,7 +66,7 @@ export const NodeStatusAnswer = z.object({
       epoch: z.int().positive(),
       /** From the moment the request was sent, on the node's monotonic clock. */
       leaseSeconds: z.number().positive(),
-      /** Base64; seals the node's log of this shard at rest. */
+      /** Base64; new with every epoch. Meant to seal the node's log of this shard at rest: nodes do not seal it yet. */
       logKey: z.string(),
     }),
   ),
