@@ -143,6 +143,54 @@ test('a node that joins a fully leased region gets its fair share of idle shards
   )
 })
 
+test('a node that joins during a task is used from the next round, though no shard is ever idle when it calls', async () => {
+  // With so many devices both shards take part in every round.
+  const federation = await services.begin({ north: { trainers: 60, shards: 2 } })
+  const first = federation.nodeOf('north')
+  await federation.comeUp()
+  const task = await federation.createTask({ rounds: 2 })
+  const [before] = (await federation.status(first)).attempts
+  assert.ok(before)
+  assert.equal(before.shards.length, 2)
+  const second = await federation.addNode('north')
+  assert.deepEqual(leasesOf(await federation.status(second)), [])
+  for (const shard of before.shards)
+    await federation.deliver(await federation.summed({ ...before, shards: [shard] }, { ...some, accepted: 1 }))
+  await federation.runMerges()
+
+  const opened = (await federation.commands('round.opened')).map(({ data }) => data as unknown as RoundDescriptor)
+  assert.deepEqual(
+    opened.at(-1)?.shards.map(({ shard, epoch }) => [shard, epoch]),
+    [
+      [0, 2],
+      [1, 1],
+    ],
+  )
+  const shardsOf = ({ attempts }: NodeStatusAnswer) =>
+    attempts.flatMap(({ round, shards }) => shards.map(({ shard, epoch }) => [round, shard, epoch]))
+  const [left, joined] = [await federation.status(first), await federation.status(second)]
+  assert.deepEqual([leasesOf(left), shardsOf(left)], [[[1, 1]], [[2, 1, 1]]])
+  assert.deepEqual([leasesOf(joined), shardsOf(joined)], [[[0, 3]], [[2, 0, 3]]])
+  const audited = await services.db.sql`select actor, detail from audit_entry where action = 'leases.handed-over'`
+  const detail = { region: 'north', shards: [{ node: second.id, epoch: 2, shard: 0 }] }
+  assert.deepEqual([...audited], [{ actor: 'system', detail }])
+  assert.equal((await federation.getTask(task.id)).state, 'running')
+})
+
+test('an opening round leaves the leases alone while a call changes them', async () => {
+  const federation = await services.begin({ north: { trainers: 60, shards: 2 } })
+  await federation.comeUp()
+  const second = await federation.addNode('north')
+  await services.db.sql`update regional_node set last_seen_at = now() where id = ${second.id}`
+  await services.db.sql.begin(async sql => {
+    await sql`select from region_shard where shard = 1 for no key update`
+    await federation.createTask()
+  })
+  assert.equal((await services.db.sql`select from region_shard where epoch <> 1`).length, 0)
+  await federation.createTask()
+  assert.equal((await services.db.sql`select from region_shard where epoch <> 1`).length, 0, 'busy by now')
+})
+
 test('a node that is revoked while it calls keeps nothing, and the next takes its shards with a new epoch', async () => {
   const federation = await services.begin({ north: { trainers: 0 } })
   const first = federation.nodeOf('north')

@@ -4,6 +4,7 @@ import { leaseTimes, type NodeStatusRequest } from '@tributary/contracts/node-st
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
 import { assignLeases, type LeaseChange, type LeaseRequest, type ShardLease } from './assign-leases.ts'
+import { readBusyShards } from './busy-shards.ts'
 import { takeSurplus } from './take-surplus.ts'
 
 /** What the rest of a status call needs to know about its caller. */
@@ -112,11 +113,7 @@ const drawSurplus = async (
   own: number,
 ): Promise<LeaseChange[]> => {
   if (takeSurplus(shards, request, own, () => false).length === 0) return []
-  const rows = await sql<{ shard: number }[]>`
-    select distinct s.shard from round_attempt a
-      join attempt_shard s on s.task = a.task and s.round = a.round and s.attempt = a.attempt
-    where a.state in ('open', 'collecting') and s.region = ${region} and s.state in ('open', 'collecting')`
   // An attempt that opens at this moment is not seen; its part here gets the new epoch in this call or the next.
-  const busy = new Set(rows.map(({ shard }) => shard))
+  const busy = await readBusyShards(sql, region)
   return takeSurplus(shards, request, own, shard => busy.has(shard))
 }

@@ -3,6 +3,7 @@ import type { AttemptRef } from '@tributary/contracts/ids'
 import type { RoundDescriptor } from '@tributary/contracts/round'
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
+import { balanceLeases } from '../regional-nodes/balance-leases.ts'
 import { moveTask } from '../tasks/move-task.ts'
 import { lockTask, type TaskRow } from '../tasks/task-row.ts'
 import { announceAttempt } from './announce-attempt.ts'
@@ -31,6 +32,7 @@ export const openNextAttempt = async (context: Context, sql: Transaction, taskId
   if (last !== undefined && !last.settled) return
   const ref: AttemptRef = { task: task.id, round, attempt: (last?.attempt ?? 0) + 1 }
   const { cohort, regions } = task.settings
+  await balanceLeases(context, sql, regions)
   const shards = await readLeasedShards(sql, regions)
   const shortage = shortageOnline(cohort.size, shards)
   if (shortage !== null) return waitForDevices(context, sql, task, ref, shortage)
