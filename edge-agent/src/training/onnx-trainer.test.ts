@@ -6,6 +6,7 @@ import { extractWeights } from '@tributary/onnx-train/extract-weights'
 import { mcmahan2nn, mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
 import { readModel } from '@tributary/onnx-train/read-model'
 import { loadMnist } from '@tributary/onnx-train/testing/mnist'
+import { modelOf, node, randomTensor } from '@tributary/onnx-train/testing/model-of'
 import { withoutWeights } from '@tributary/onnx-train/without-weights'
 import { writeModel } from '@tributary/onnx-train/write-model'
 import { OnnxTrainer } from './onnx-trainer.ts'
@@ -202,6 +203,51 @@ test('labels that the loss cannot take are refused', async () => {
   const wild = { ...settings, optimizer: { kind: 'momentum', momentum: 2 } } as const
   await assert.rejects(trainer.train(job({ settings: wild })), { code: 'SETTINGS_INVALID' })
   await assert.rejects(trainer.train(job({ frozen: ['nobody'] })), { code: 'SETTINGS_INVALID' })
+})
+
+/** Two dense layers with a normalisation and a Dropout between them, as an export for training has them. */
+const normalised = (): Pick<TrainingJob, 'graph' | 'weights'> & { readonly statistics: number } => {
+  const float = (...shape: number[]) => randomTensor('float32', shape, shape.length)
+  const filled = (value: number) => ({ dtype: 'float32' as const, shape: [16], data: new Float32Array(16).fill(value) })
+  const constants = {
+    w1: float(784, 16),
+    scale: filled(1),
+    shift: filled(0),
+    w2: float(16, 10),
+    mean: filled(0),
+    variance: filled(1),
+    ratio: { dtype: 'float32' as const, shape: [], data: Float32Array.of(0.25) },
+    training: { dtype: 'bool' as const, shape: [], data: Uint8Array.of(1) },
+  }
+  const model = modelOf('float32', [784], constants, [
+    node('MatMul', ['x', 'w1'], 'h'),
+    node('BatchNormalization', ['h', 'scale', 'shift', 'mean', 'variance'], ['n', 'mean.next', 'variance.next'], {
+      training_mode: { int: 1 },
+    }),
+    node('Relu', ['n'], 'r'),
+    node('Dropout', ['r', 'ratio', 'training'], 'd'),
+    node('MatMul', ['d', 'w2'], 'y'),
+  ])
+  return { ...startModel(writeModel(model)), statistics: 32 }
+}
+
+test('running statistics travel with the weights, and evaluation uses them', async () => {
+  const { statistics, ...start } = normalised()
+  const longer = job({ ...start, settings: { ...settings, localEpochs: 8 }, orders: ordersOf(8) })
+  const { weights } = await trainer.train(longer)
+  const [before, after] = [start.weights, weights].map(values => [...values.subarray(-statistics)])
+  assert.deepEqual(before, [...new Array(16).fill(0), ...new Array(16).fill(1)])
+  assert.ok(after?.every((value, index) => Number.isFinite(value) && value !== before?.[index]))
+  const { correct } = await trainer.evaluate({ ...longer, weights, loss: 'softmax-cross-entropy' })
+  assert.ok((correct ?? 0) > 300, `${correct} of 605`)
+})
+
+test('a model that drops values at random gives the same bytes for the same job', async () => {
+  const { statistics: _, ...start } = normalised()
+  const first = await trainer.train(job(start))
+  assert.equal(sha256((await trainer.train(job(start))).weights), sha256(first.weights))
+  await using other = new OnnxTrainer()
+  assert.equal(sha256((await other.train(job(start))).weights), sha256(first.weights))
 })
 
 test('labels may be 64-bit', async () => {

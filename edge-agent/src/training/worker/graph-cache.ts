@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { type CompiledEvaluation, compileEvaluation } from '@tributary/onnx-train/compile-evaluation'
 import { type CompiledTraining, compileTraining } from '@tributary/onnx-train/compile-training'
 import { type Parameter, parametersOf } from '@tributary/onnx-train/parameters'
@@ -39,12 +40,13 @@ export class GraphCache {
   async training(message: TrainMessage): Promise<TrainingProgram> {
     const { optimizer, gradientClippingNorm: clippingNorm, proximal } = message.settings
     const { loss, frozen } = message
+    const seed = seedOf(message.orders)
     const key = JSON.stringify(['train', message.graphKey, loss, optimizer, clippingNorm, proximal, frozen])
     const known = await this.#use(key)
     if (known?.kind === 'train') return known
     const model = readChecked(message)
     const trainable = { except: frozen }
-    const options = { loss, optimizer, clippingNorm, proximal, trainable, form: 'loop' } as const
+    const options = { loss, optimizer, clippingNorm, proximal, trainable, seed, form: 'loop' } as const
     const compiled = await compileTraining(model, options, runOnce)
     const session = await Session.open(compiled.model)
     const pace = new Map<number, StepsPerRun>()
@@ -52,6 +54,16 @@ export class GraphCache {
     const program: TrainingProgram = { kind: 'train', compiled, manifest, session, pace, ...ownerOf(session) }
     this.#programs.set(key, program)
     return program
+  }
+
+  /**
+   * Takes back a program after its job. One that draws numbers ends here: the runtime would go on drawing, and the same
+   * job would not give the same bytes again.
+   */
+  async giveBack(program: TrainingProgram): Promise<void> {
+    if (!program.compiled.random) return
+    for (const [key, known] of this.#programs) if (known === program) this.#programs.delete(key)
+    await program[Symbol.asyncDispose]()
   }
 
   /** Throws OnnxModelError, TrainingError WEIGHTS_MISMATCH. */
@@ -96,6 +108,15 @@ const readChecked = ({ graph, weights }: TrainMessage | EvaluateMessage) => {
   expectWeights(weights, parametersOf(model))
   return model
 }
+
+/** Orders come from the device's seed of the round, so what follows from them is as reproducible and as varied. */
+const seedOf = ([first]: readonly Int32Array[]): number =>
+  first === undefined
+    ? 0
+    : createHash('sha256')
+        .update(new Uint8Array(first.buffer, first.byteOffset, first.byteLength))
+        .digest()
+        .readUInt32LE()
 
 const ownerOf = (session: Session): AsyncDisposable => ({
   [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),

@@ -24,9 +24,10 @@ export const serveJobs = (post: Post, close: () => void): ((request: WorkerReque
   }
 
   const train = async (message: TrainMessage): Promise<void> => {
-    const result = await runTraining(message, await graphs.training(message), dataOf(message), progress =>
+    const program = await graphs.training(message)
+    const result = await runTraining(message, program, dataOf(message), progress =>
       post({ kind: 'progress', id: message.id, progress }),
-    )
+    ).finally(() => graphs.giveBack(program))
     post({ kind: 'trained', id: message.id, result }, [result.weights.buffer as ArrayBuffer])
   }
 
