@@ -12,6 +12,8 @@ export type NamedTensor = {
   readonly dtype: 'F32' | 'F64'
   readonly shape: readonly number[]
   readonly policy: 'average'
+  /** A running statistic: averaged, but under its own bound and outside norms, optimisers and noise. */
+  readonly buffer?: true
   /** Little-endian, row-major. */
   readonly bytes: Uint8Array
 }
@@ -50,7 +52,7 @@ export const extractWeights = (model: ModelProto): ExtractedWeights => {
   const graph = graphOf(model)
   const parameters = parametersOf(model)
   const initialisers = new Map(graph.initializer.map(proto => [proto.name, proto]))
-  const tensors = parameters.map(({ name, dtype, shape }): NamedTensor => {
+  const tensors = parameters.map(({ name, dtype, shape, buffer }): NamedTensor => {
     const proto = initialisers.get(name)
     if (proto === undefined) {
       throw new OnnxModelError(
@@ -64,6 +66,7 @@ export const extractWeights = (model: ModelProto): ExtractedWeights => {
       dtype: dtype === 'float32' ? 'F32' : 'F64',
       shape,
       policy: 'average',
+      ...(buffer === undefined ? {} : { buffer }),
       bytes: tensorBytes(tensorFromProto(proto)),
     }
   })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compileTraining } from './compile-training.ts'
+import { extractWeights } from './extract-weights.ts'
 import { parametersOf } from './parameters.ts'
 import type { Tensor } from './tensor.ts'
 import { modelOf, node, randomTensor } from './testing/model-of.ts'
@@ -87,6 +88,10 @@ test('settings of operators and constants of formulas are no parameters, running
     node('Mul', ['n', 'half'], 'h'),
     node('Add', ['h', 'bias'], 'y'),
   ])
+  assert.deepEqual(
+    extractWeights(model).tensors.flatMap(({ name, buffer }) => (buffer === true ? [name] : [])),
+    ['mean', 'variance'],
+  )
   for (const form of [model, withoutWeights(model)]) {
     assert.deepEqual(
       parametersOf(form).map(({ name, buffer }) => (buffer === true ? `${name} carried` : name)),

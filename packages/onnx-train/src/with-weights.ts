@@ -7,7 +7,7 @@ import { tensorFromBytes } from './tensor.ts'
 import { tensorToProto } from './tensor-proto.ts'
 
 /** A tensor to put in; what a safetensors file or `extractWeights` gives. */
-export type GivenTensor = Omit<NamedTensor, 'policy'>
+export type GivenTensor = Omit<NamedTensor, 'policy' | 'buffer'>
 
 /**
  * The forward graph with the given values as initialisers, ready for any ONNX runtime. Takes a graph with weights (they
