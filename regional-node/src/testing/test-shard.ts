@@ -49,7 +49,7 @@ export class TestShard {
   readonly notices: { device: string; kind: string }[] = []
   readonly devices: KnownDevice[] = []
   statusChanges = 0
-  readonly folder: string
+  readonly #folder: string
   readonly #node = uuidv7()
   readonly #keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   attempts!: ShardAttempts
@@ -59,7 +59,7 @@ export class TestShard {
   presence!: Presence
 
   private constructor(folder: string) {
-    this.folder = folder
+    this.#folder = folder
     const { manifest, base } = sampleObjects()
     this.store.objects.set(manifest.ref.objectKey, manifest.bytes)
     this.store.objects.set(base.ref.objectKey, base.bytes)
@@ -175,7 +175,7 @@ export class TestShard {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.attempts.close()
     await this.evaluations.close()
-    await rm(this.folder, { recursive: true })
+    await rm(this.#folder, { recursive: true })
   }
 
   async #start({ uploadBytes = 1e9, spoolBytes = 1e9 }: { uploadBytes?: number; spoolBytes?: number }): Promise<void> {
@@ -209,7 +209,7 @@ export class TestShard {
       leases: this.leases,
       directory,
       presence: this.presence,
-      cache: await ObjectCache.open(join(this.folder, 'cache'), store, 1e9),
+      cache: await ObjectCache.open(join(this.#folder, 'cache'), store, 1e9),
       store,
       spoolRoom: new Budget(spoolBytes),
       publish: async (type, data) => {
@@ -228,14 +228,14 @@ export class TestShard {
         throw error
       },
     }
-    const folders = await ShardFolders.open(join(this.folder, 'shards'))
+    const folders = await ShardFolders.open(join(this.#folder, 'shards'))
     if (folders.epochOf(0) === undefined) await folders.begin(0, 1)
     const settled = new SettledMemory()
     this.attempts = new ShardAttempts(context, folders, settled)
     this.evaluations = new ShardEvaluations(context, folders)
     this.admission = {
       identity,
-      tokens: new WorkTokens(await loadTokenKey(this.folder), clock.now),
+      tokens: new WorkTokens(await loadTokenKey(this.#folder), clock.now),
       leases: this.leases,
       attempts: this.attempts,
       settled,
