@@ -61,6 +61,10 @@ const fail = (error: unknown, { err }: Output, signal: AbortSignal): number => {
     say(error.message)
     return 2
   }
+  if (error instanceof OnnxModelError && error.code === 'DOMAIN_UNSUPPORTED') {
+    say(`${error.message} Or train up to a value before it: --output name.`)
+    return 1
+  }
   if (error instanceof OnnxModelError || error instanceof TrainingError || error instanceof DataError) {
     say(error.message)
     return 1

@@ -13,7 +13,8 @@ const some = (names: readonly string[]): string =>
 
 /**
  * What names and shapes of a graph tell about how it was exported. torch.onnx.export names weights that it computed
- * `onnx::Conv_44`; tf2onnx names those of a fused normalisation `…_weights_fused_bn`.
+ * `onnx::Conv_44`; tf2onnx names those of a fused normalisation `…_weights_fused_bn`, and TensorFlow's own optimiser
+ * `…/merged_input`.
  */
 export const exportFaults = (model: ModelProto): ExportFault[] => {
   const graph = graphOf(model)
@@ -23,7 +24,7 @@ export const exportFaults = (model: ModelProto): ExportFault[] => {
   if (fused.length > 0) {
     faults.push({
       code: 'FUSED_BATCH_NORM',
-      message: `BatchNormalization was fused into the weights of a convolution (${some(fused)}): it trains as a plain convolution with a bias and has no running statistics. Export with training=TrainingMode.TRAINING and do_constant_folding=False (PyTorch), or without the optimizer remove_back_to_back (tf2onnx).`,
+      message: `BatchNormalization was fused into the weights of a convolution (${some(fused)}): it trains as a plain convolution with a bias and has no running statistics. Export without that fusion; docs/bring-your-model.md has the call for each framework.`,
     })
   }
   const folded = readBy(graph, weights, /^onnx::(MatMul|Gemm)_\d+$/)
@@ -43,23 +44,40 @@ export const exportFaults = (model: ModelProto): ExportFault[] => {
   return [...faults, ...modeFaults(graph)]
 }
 
-const fusedNormalisations = (graph: GraphProto, weights: ReadonlySet<string>): string[] => [
-  ...readBy(graph, weights, /^onnx::Conv(Transpose)?_\d+$/),
-  ...readBy(graph, weights, /_weights_fused_bn(__\d+)?$/),
-]
+const fusedNormalisations = (graph: GraphProto, weights: ReadonlySet<string>): string[] => {
+  const named = [/^onnx::Conv(Transpose)?_\d+$/, /_weights_fused_bn(__\d+)?$/, /\/merged_input(:\d+)?$/]
+  // The newer exporter of PyTorch keeps names, and notes at each node which module it came from.
+  const traced = graph.node.filter(
+    ({ opType, metadataProps }) =>
+      products.has(opType) &&
+      metadataProps.some(({ key, value }) => key === 'namespace' && value.includes('BatchNorm')),
+  )
+  return [
+    ...named.flatMap(pattern => readBy(graph, weights, pattern)),
+    ...traced.flatMap(({ input }) => input.slice(1, 2)),
+  ]
+}
+
+const products = new Set(['Conv', 'ConvTranspose', 'Gemm'])
 
 const modeFaults = (graph: GraphProto): ExportFault[] => {
   const inference = graph.node.filter(
     ({ opType, attribute }) =>
       opType === 'BatchNormalization' && !attribute.some(({ name, i }) => name === 'training_mode' && i === 1n),
-  )
-  if (inference.length === 0) return []
-  return [
-    {
-      code: 'INFERENCE_NORMALISATION',
-      message: `${inference.length} BatchNormalization ${inference.length === 1 ? 'node was' : 'nodes were'} exported for inference: running statistics stay as they are, and Dropout was left out. To train both, export with training=TrainingMode.TRAINING.`,
-    },
+  ).length
+  const scaled = graph.initializer.filter(({ name }) => /batchnorm\/mul/.test(name)).length
+  const dropout = graph.node.some(({ opType }) => opType === 'Dropout')
+  const message = [
+    inference === 0
+      ? ''
+      : `${inference} BatchNormalization exported for inference: the running statistics stay as they are.`,
+    scaled === 0
+      ? ''
+      : `${scaled} BatchNormalization became a scale and a shift, which train; there are no running statistics.`,
+    dropout ? '' : 'Such an export leaves out Dropout, if there was any.',
   ]
+  if (inference + scaled === 0) return []
+  return [{ code: 'INFERENCE_NORMALISATION', message: message.filter(part => part !== '').join(' ') }]
 }
 
 /** Weights of a name that fits, as some node reads them. */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import { StringStringEntryProtoSchema } from '../gen/onnx_pb.ts'
 import { OnnxModelError } from '../onnx-model-error.ts'
+import { graphOf } from '../parameters.ts'
 import type { Tensor } from '../tensor.ts'
 import { modelOf, node, randomTensor } from '../testing/model-of.ts'
 import { ortRunner } from '../testing/ort-runner.ts'
@@ -68,6 +71,13 @@ test('what exporters did to weights is noticed by their names', async () => {
   assert.deepEqual(await codes(conv('model/conv2d/Conv2D_weights_fused_bn', 'model/conv2d/Conv2D_bias_fused_bn')), [
     'FUSED_BATCH_NORM',
   ])
+  assert.deepEqual(await codes(conv('f/conv_1/convolution/merged_input:0', 'bias')), ['FUSED_BATCH_NORM'])
+  const traced = conv('conv.weight', 'conv.bias')
+  const namespace = ': Net/bn: torch.nn.modules.batchnorm.BatchNorm2d/_native_batch_norm_legit_no_training'
+  graphOf(traced).node[0]?.metadataProps.push(
+    create(StringStringEntryProtoSchema, { key: 'namespace', value: namespace }),
+  )
+  assert.deepEqual(await codes(traced), ['FUSED_BATCH_NORM'])
   assert.deepEqual(await codes(conv('12', '13')), ['RENAMED_WEIGHTS'])
   const matrix = modelOf('float32', [4], { 'onnx::MatMul_21': float([4, 3], 1), 'head.bias': float([3], 2) }, [
     node('MatMul', ['x', 'onnx::MatMul_21'], 'm'),
