@@ -1,3 +1,5 @@
+import { checkGrowth } from './check-growth.ts'
+import { checkShrinking } from './check-shrinking.ts'
 import type { Graph } from './graph.ts'
 import { modelFromGraph } from './graph-to-proto.ts'
 import { OnnxModelError } from './onnx-model-error.ts'
@@ -26,17 +28,23 @@ export const inferValues = async (
   const known = new Map<string, ValueType>()
   for (const [name, tensor] of graph.constants) known.set(name, { ...compare(tensor, tensor), constant: tensor })
   for (const { name, dtype, shape } of parameters) known.set(name, { dtype, shape })
-  const model = writeModel(modelFromGraph(withOutputs(graph, parameters, names), opset))
   const weights = parameters.map(({ name, dtype, shape }): [string, Tensor] => [name, zeros(dtype, shape)])
-  const probes = []
-  for (const batch of probeSizes) {
+  const probe = async (part: Graph, wanted: readonly string[], batch: number): Promise<Map<string, Tensor>> => {
     const data = graph.inputs.map(({ name, dtype, shape }): [string, Tensor] => [
       name,
       zeros(dtype, [batch, ...(shape.slice(1) as number[])]),
     ])
-    probes.push(new Map([...data, ...(await runProbe(runner, model, new Map([...data, ...weights]), names))]))
+    const model = writeModel(modelFromGraph(withOutputs(part, parameters, wanted), opset))
+    const found = wanted.length === 0 ? [] : await runProbe(runner, model, new Map([...data, ...weights]), wanted)
+    return new Map([...data, ...found])
   }
-  const [small, large] = probes as [Map<string, Tensor>, Map<string, Tensor>]
+  checkGrowth(graph)
+  await checkShrinking(
+    graph,
+    async (before, wanted) => new Map([...weights, ...(await probe(before, wanted, probeSizes[0]))]),
+  )
+  const small = await probe(graph, names, probeSizes[0])
+  const large = await probe(graph, names, probeSizes[1])
   const independent = independentOf([...graph.inputs, ...parameters], graph)
   let budget = maxConstantElements
   for (const [name, tensor] of small) {

@@ -47,11 +47,12 @@ const depthwise = (emitter: Emitter, { x, dY, window, channels }: Convolution): 
   const axes = emitter.int64s([0, ...kernel.map((_, axis) => axis + 2)])
   const sums = positions(kernel).map(position => {
     const seen = stridedSlice(emitter, padded, window, position)
-    const sum = emitter.emit('ReduceSum', [emitter.call('Mul', seen, dY), axes], { keepdims: 0 })
-    return emitter.call('Unsqueeze', sum, emitter.int64s([1]))
+    return emitter.emit('ReduceSum', [emitter.call('Mul', seen, dY), axes], { keepdims: 0 })
   })
-  const joined = sums.length === 1 ? (sums[0] ?? '') : emitter.emit('Concat', sums, { axis: 1 })
-  return emitter.call('Reshape', joined, emitter.int64s([channels, 1, ...kernel]))
+  const joined = sums.length === 1 ? (sums[0] ?? '') : emitter.emit('Concat', sums, { axis: 0 })
+  const byPosition = emitter.call('Reshape', joined, emitter.int64s([sums.length, channels]))
+  const byChannel = emitter.emit('Transpose', [byPosition], { perm: [1, 0] })
+  return emitter.call('Reshape', byChannel, emitter.int64s([channels, 1, ...kernel]))
 }
 
 /** The pixels that the kernel's element at `position` saw, one for each output pixel. */
