@@ -236,7 +236,10 @@ test('running statistics travel with the weights, and evaluation uses them', asy
   const longer = job({ ...start, settings: { ...settings, localEpochs: 8 }, orders: ordersOf(8) })
   const { weights } = await trainer.train(longer)
   const [before, after] = [start.weights, weights].map(values => [...values.subarray(-statistics)])
-  assert.deepEqual(before, [...new Array(16).fill(0), ...new Array(16).fill(1)])
+  assert.deepEqual(
+    before,
+    Array.from({ length: statistics }, (_, index) => (index < 16 ? 0 : 1)),
+  )
   assert.ok(after?.every((value, index) => Number.isFinite(value) && value !== before?.[index]))
   const { correct } = await trainer.evaluate({ ...longer, weights, loss: 'softmax-cross-entropy' })
   assert.ok((correct ?? 0) > 300, `${correct} of 605`)

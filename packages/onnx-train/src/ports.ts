@@ -41,11 +41,13 @@ export type Port = {
   readonly parameter?: string
 }
 
-export const port = (
-  role: PortRole,
-  { name, dtype, shape }: ValueDeclaration,
-  parameter?: string | undefined,
-): Port => ({ name, role, dtype, shape, ...(parameter === undefined ? {} : { parameter }) })
+export const port = (role: PortRole, { name, dtype, shape }: ValueDeclaration, parameter?: string): Port => ({
+  name,
+  role,
+  dtype,
+  shape,
+  ...(parameter === undefined ? {} : { parameter }),
+})
 
 /** The declaration alone, for a graph. */
 export const declarationOf = ({ name, dtype, shape }: Port): ValueDeclaration => ({ name, dtype, shape })

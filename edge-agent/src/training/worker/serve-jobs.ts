@@ -25,10 +25,14 @@ export const serveJobs = (post: Post, close: () => void): ((request: WorkerReque
 
   const train = async (message: TrainMessage): Promise<void> => {
     const program = await graphs.training(message)
-    const result = await runTraining(message, program, dataOf(message), progress =>
-      post({ kind: 'progress', id: message.id, progress }),
-    ).finally(() => graphs.giveBack(program))
-    post({ kind: 'trained', id: message.id, result }, [result.weights.buffer as ArrayBuffer])
+    try {
+      const result = await runTraining(message, program, dataOf(message), progress =>
+        post({ kind: 'progress', id: message.id, progress }),
+      )
+      post({ kind: 'trained', id: message.id, result }, [result.weights.buffer as ArrayBuffer])
+    } finally {
+      await graphs.giveBack(program)
+    }
   }
 
   const evaluate = async (message: EvaluateMessage): Promise<void> => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compileTraining, type TrainingOptions } from '../compile-training.ts'
 import { compileEvaluation } from '../compile-evaluation.ts'
+import { compileTraining, type TrainingOptions } from '../compile-training.ts'
 import { graphFromProto } from '../graph-from-proto.ts'
 import { graphOf } from '../parameters.ts'
 import { readModel } from '../read-model.ts'
