@@ -7,6 +7,7 @@ import type { Runner } from '../runner.ts'
 import type { ValueType } from '../values.ts'
 import { nameStatistics } from './name-statistics.ts'
 import { checkRecurrentForm, isRecurrent } from './recurrence.ts'
+import { sliceSequences } from './slice-sequences.ts'
 import { unrollRecurrences } from './unroll-recurrences.ts'
 
 /** A forward graph of operators that gradient rules know, and what is known of its values. */
@@ -31,7 +32,7 @@ export const inferAndLower = async (
   frozen: ReadonlySet<string> = new Set(),
 ): Promise<LoweredGraph> => {
   graph.nodes.filter(isRecurrent).forEach(checkRecurrentForm)
-  const named = nameStatistics(graph, frozen)
+  const named = nameStatistics(sliceSequences(graph), frozen)
   const values = await inferValues(named.graph, parameters, opset, runner)
   const folded = foldConstants(named.graph, values)
   const unrolled = unrollRecurrences(folded, values)

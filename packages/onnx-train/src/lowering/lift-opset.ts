@@ -7,14 +7,14 @@ export const emittedOpset = 18
 
 /** Operators that mean the same in opset 11 and 18, in every form that opset 11 allows. */
 const unchanged = new Set(
-  `Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool Cast Ceil Celu Clip Concat Constant
+  `Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool Cast CastLike Ceil Celu Clip Concat Constant
   ConstantOfShape Conv ConvTranspose Cos Cosh CumSum DepthToSpace Div Einsum Elu Equal Erf Exp Expand EyeLike Flatten
   Floor GRU Gather GatherElements GatherND Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid
-  HardSwish Identity InstanceNormalization IsInf IsNaN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log MatMul Max
-  MaxPool Mean Min Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow RandomNormal RandomNormalLike RandomUniform
-  RandomUniformLike Range Reciprocal Relu Reshape Resize Round ScatterElements ScatterND Selu Shape Sigmoid Sign Sin
-  Sinh Size Slice Softplus Softsign SpaceToDepth Sqrt Sub Sum Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Where
-  Xor`.split(/\s+/),
+  HardSwish Identity InstanceNormalization IsInf IsNaN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log MatMul
+  Max MaxPool Mean Min Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow RandomNormal RandomNormalLike RandomUniform
+  RandomUniformLike Range Reciprocal Relu Reshape Resize Round ScatterElements ScatterND Selu SequenceAt Shape Sigmoid
+  Sign Sin Sinh Size Slice Softplus Softsign SpaceToDepth SplitToSequence Sqrt Sub Sum Tan Tanh ThresholdedRelu Tile
+  TopK Transpose Trilu Where Xor`.split(/\s+/),
 )
 
 const unchangedSince13 = new Set(

@@ -122,6 +122,12 @@ gradientTest('Where', {
   constants: { zero: float64([], 0) },
   nodes: [node('Greater', ['b', 'zero'], 'c'), node('Where', ['c', 'x', 'b'], 'y')],
 })
+gradientTest('CastLike, whose second operand only lends its type', {
+  inputs: { x: [2, 3] },
+  constants: { like: { dtype: 'float64', shape: [], data: Float64Array.of(7) } },
+  nodes: [node('CastLike', ['x', 'like'], 's'), node('Mul', ['s', 's'], 'y')],
+})
+
 gradientTest('Cast to float32 and back', {
   inputs: { x: [5, 3] },
   // Float32 rounds: the difference quotient needs a step that dwarfs it, and the cast is linear.

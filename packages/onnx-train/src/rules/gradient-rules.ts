@@ -71,6 +71,7 @@ export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
   ['AveragePool', averagePoolGradient],
   ['BatchNormalization', batchNormalizationGradient],
   ['Cast', castGradient],
+  ['CastLike', castGradient],
   ['Celu', celuGradient],
   ['Clip', clipGradient],
   ['Concat', concatGradient],
