@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { epochOrder } from '@tributary/learning/seeded/epoch-order'
 import { extractWeights } from '@tributary/onnx-train/extract-weights'
+import { modelFromGraph } from '@tributary/onnx-train/graph-to-proto'
 import { mcmahan2nn, mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
 import { readModel } from '@tributary/onnx-train/read-model'
 import { loadMnist } from '@tributary/onnx-train/testing/mnist'
@@ -251,6 +252,34 @@ test('a model that drops values at random gives the same bytes for the same job'
   assert.equal(sha256((await trainer.train(job(start))).weights), sha256(first.weights))
   await using other = new OnnxTrainer()
   assert.equal(sha256((await other.train(job(start))).weights), sha256(first.weights))
+})
+
+test('features become the integers that a model of tokens takes, and each token has a label', async () => {
+  const tokens = modelFromGraph(
+    {
+      name: 'tokens',
+      inputs: [{ name: 'x', dtype: 'int64', shape: ['batch', 4] }],
+      outputs: [{ name: 'y', dtype: 'float32', shape: ['batch', 4, 3] }],
+      constants: new Map([['table', randomTensor('float32', [5, 3], 1)]]),
+      nodes: [node('Gather', ['table', 'x'], 'y')],
+    },
+    17,
+  )
+  const features = Float32Array.from({ length: 40 * 4 }, (_, index) => (index * 7) % 5)
+  const labels = Int32Array.from(features, token => token % 3)
+  const sentences = { features, labels, examples: 40 }
+  const rows = Int32Array.from({ length: 40 }, (_, row) => row)
+  const start = job({
+    ...startModel(writeModel(tokens)),
+    data: sentences,
+    settings: { ...settings, localEpochs: 20, learningRate: 5 },
+    orders: Array.from({ length: 20 }, () => rows),
+  })
+  const { weights } = await trainer.train(start)
+  const result = await trainer.evaluate({ ...start, weights, loss: 'softmax-cross-entropy' })
+  assert.deepEqual([result.examples, result.correct], [40, 40])
+  const halves = { ...sentences, features: features.map(token => token + 0.5) }
+  await assert.rejects(trainer.train({ ...start, data: halves }), { code: 'DATA_MISMATCH' })
 })
 
 test('labels may be 64-bit', async () => {
