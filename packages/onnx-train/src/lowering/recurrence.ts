@@ -151,7 +151,7 @@ const emitDirection = (
   const parts = Array.from({ length: steps }, () => emitter.fresh(`${node.op}.inputs`))
   emitter.define(parts, 'Split', [all], { axis: 0, num_outputs: steps })
   let now: readonly string[] = Array.from({ length: states }, (_, state) => pick(5 + state) ?? zeros())
-  const hiddenStates = new Array<string>(steps)
+  const hiddenStates = Array.from({ length: steps }, () => '')
   for (let step = 0; step < steps; step++) {
     const at = way === 'forward' ? step : steps - 1 - step
     now = cell(emitter.call('Squeeze', parts[at] ?? '', emitter.int64s([0])), now)

@@ -17,7 +17,7 @@ export const einsumGradient: GradientRule = context => {
     if (new Set(operand).size !== operand.length) {
       unsupportedForm(node, `a diagonal, "${operand}"`, 'Write it with other operators.')
     }
-    if ([...operand].some(letter => !outside.includes(letter))) {
+    if (operand.split('').some(letter => !outside.includes(letter))) {
       unsupportedForm(node, `a sum over one operand alone, "${operand}"`, 'Sum it with ReduceSum first.')
     }
     const inputs = [outputGradient, ...node.inputs.filter((_, other) => other !== index)]
@@ -33,7 +33,10 @@ const termsOf = (node: Node): Terms => {
   const [left = '', right] = equation.split('->')
   const operands = left.split(',')
   if (right !== undefined) return { operands, result: right }
-  const letters = [...left.replaceAll(/[^A-Za-z]/g, '')].sort()
+  const letters = left
+    .replaceAll(/[^A-Za-z]/g, '')
+    .split('')
+    .sort()
   const once = letters.filter(letter => letters.indexOf(letter) === letters.lastIndexOf(letter))
   return { operands, result: `${left.includes('...') ? '...' : ''}${once.join('')}` }
 }
@@ -51,7 +54,7 @@ const withoutEllipsis = ({ node, typeOf }: GradientContext, terms: Terms): Terms
   if (hidden.some(axes => axes.length !== first.length || axes.some((size, axis) => !sameSize(size, first[axis])))) {
     unsupportedForm(node, 'an ellipsis that is broadcast', 'Expand its operands to the same leading axes.')
   }
-  const unused = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'].filter(letter => !all.join('').includes(letter))
+  const unused = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('').filter(letter => !all.join('').includes(letter))
   const written = unused.slice(0, first.length).join('')
   const replace = (term: string): string => term.replace('...', written)
   return { operands: terms.operands.map(replace), result: replace(terms.result) }

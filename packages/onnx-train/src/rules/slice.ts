@@ -14,8 +14,8 @@ export const sliceGradient: GradientRule = context => {
     axis < 0 ? axis + rank : axis,
   )
   const steps = constantInts(context, 4, 'steps') ?? starts.map(() => 1)
-  const before = new Array<number>(rank).fill(0)
-  const after = new Array<number>(rank).fill(0)
+  const before = zeros(rank)
+  const after = zeros(rank)
   let gradient = context.outputGradient
   for (const [index, axis] of axes.entries()) {
     const [start = 0, end = 0, step = 1] = [starts[index], ends[index], steps[index]]
@@ -54,7 +54,7 @@ const spreadRows = (
   taken: readonly number[],
 ): string => {
   const rank = typeOf(node.inputs[0] ?? '').shape.length
-  const pads = new Array<number>(2 * rank).fill(0)
+  const pads = zeros(2 * rank)
   pads[rank + axis] = 1
   const rows = Array.from({ length: size }, (_, row) => {
     const found = taken.indexOf(row)
@@ -75,10 +75,12 @@ export const padGradient: GradientRule = context => {
   const rank = typeOf(node.inputs[0] ?? '').shape.length
   const pads = constantInts(context, 1, 'pads') ?? []
   const axes = constantInts(context, 3, 'axes') ?? Array.from({ length: rank }, (_, axis) => axis)
-  const cut = new Array<number>(2 * rank).fill(0)
+  const cut = zeros(2 * rank)
   for (const [index, axis] of axes.map(each => (each < 0 ? each + rank : each)).entries()) {
     cut[axis] = 0 - (pads[index] ?? 0)
     cut[axis + rank] = 0 - (pads[index + axes.length] ?? 0)
   }
   return [padBy(context, context.outputGradient, cut)]
 }
+
+const zeros = (length: number): number[] => Array.from({ length }, () => 0)
