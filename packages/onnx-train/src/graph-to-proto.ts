@@ -67,9 +67,17 @@ const nodeToProto = (node: Node): NodeProto =>
     attribute: [...node.attributes].map(([name, attribute]) => attributeToProto(name, attribute)),
   })
 
+const largestInt64 = 2n ** 63n - 1n
+
+/** Exporters write "to the end" as 2⁶³ − 1, which a number rounds up to 2⁶³. */
+const int64 = (value: number): bigint => {
+  const exact = BigInt(value)
+  return exact > largestInt64 ? largestInt64 : exact
+}
+
 const attributeToProto = (name: string, attribute: Attribute): AttributeProto => {
   if ('int' in attribute) {
-    return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(attribute.int) })
+    return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: int64(attribute.int) })
   }
   if ('float' in attribute) {
     return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: attribute.float })
@@ -79,7 +87,7 @@ const attributeToProto = (name: string, attribute: Attribute): AttributeProto =>
     return create(AttributeProtoSchema, { name, type: AttributeType.STRING, s })
   }
   if ('ints' in attribute) {
-    return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: attribute.ints.map(BigInt) })
+    return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: attribute.ints.map(int64) })
   }
   if ('floats' in attribute) {
     return create(AttributeProtoSchema, { name, type: AttributeType.FLOATS, floats: [...attribute.floats] })
