@@ -1,75 +1,58 @@
 /**
  * Training speed of compiled ONNX graphs in samples a second, one thread, plain SGD: the loop form (one run makes many
- * steps) beside the single-step form, in the same process on the same data, blocks interleaved, medians printed.
+ * steps), the single-step form and, where an interpreter with PyTorch is found, PyTorch eager; all in the same run on
+ * the same machine, blocks taken in turns, medians printed.
  *
- *   node bench/onnx-train.ts [batch size, default 10]
+ *   node bench/onnx-train.ts [batch size, default 10] [Python interpreter, default python3]
  */
 import { compileTraining } from '@tributary/onnx-train/compile-training'
-import { mcmahan2nn, mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
 import { readModel } from '@tributary/onnx-train/read-model'
-import { startValues } from '@tributary/onnx-train/testing/gradients'
-import { loadMnist } from '@tributary/onnx-train/testing/mnist'
+import { loadGolden } from '@tributary/onnx-train/testing/golden-fixture'
 import { ortRunner } from '@tributary/onnx-train/testing/ort-runner'
-import { TrainingSession, type Weights } from '@tributary/onnx-train/testing/train-loop'
+import { RunningTraining } from '@tributary/onnx-train/testing/running-training'
+import { writeModel } from '@tributary/onnx-train/write-model'
+import { PyTorchPeer } from './onnx-train-peer.ts'
 
 const batchSize = Number(process.argv[2] ?? 10)
-const blocks = 7
-const blockSeconds = 0.6
-const learningRate = 0.01
+const blocks = 9
+const blockSeconds = 0.4
 
-type Form = { readonly name: string; readonly samplesPerSecond: number[]; readonly advance: () => Promise<number> }
+/** Steps in one run of the loop form, and how fast it has to be: times PyTorch at batch 10. */
+const models = [
+  { name: '2nn', stepsPerRun: 60, limit: 2.5 },
+  { name: 'transformer', stepsPerRun: 60, limit: 2.5 },
+  { name: 'lstm', stepsPerRun: 60, limit: 2.5 },
+  { name: 'mcmahan-cnn', stepsPerRun: 12, limit: 0.85 },
+] as const
 
-for (const [name, bytes, stepsPerRun] of [
-  ['2NN', mcmahan2nn(1), 60],
-  ['CNN', mcmahanCnn(1), 12],
-] as const) {
-  const model = readModel(bytes, { maxBytes: 1e8 })
-  const compile = async (form: 'loop' | 'step'): Promise<TrainingSession> =>
-    TrainingSession.open(
+await using peer = await PyTorchPeer.start(process.argv[3] ?? 'python3')
+console.log(`batch ${batchSize}, 1 thread, ${peer === undefined ? 'PyTorch not found' : `PyTorch ${peer.version}`}`)
+
+for (const { name, stepsPerRun, limit } of models) {
+  const { model } = loadGolden(name)
+  const compile = async (form: 'loop' | 'step'): Promise<RunningTraining> =>
+    RunningTraining.open(
+      readModel(writeModel(model), { maxBytes: 1e8 }),
       await compileTraining(model, { loss: 'softmax-cross-entropy', optimizer: 'sgd', form }, ortRunner),
+      { batchSize, stepsPerRun, vocabulary: 64 },
     )
-  using loop = await compile('loop')
-  using step = await compile('step')
-  const data = loadMnist('train', batchSize * stepsPerRun)
-  const rows = Int32Array.from(data.labels, (_, row) => row)
-  let weights: Weights = [...startValues(model).values()]
-  let batch = 0
-  const forms: Form[] = [
-    {
-      name: 'loop',
-      samplesPerSecond: [],
-      advance: async () => {
-        weights = (await loop.run(weights, data, learningRate, { steps: stepsPerRun, rows })).weights
-        return rows.length
-      },
-    },
-    {
-      name: 'step',
-      samplesPerSecond: [],
-      advance: async () => {
-        const start = (batch++ % stepsPerRun) * batchSize
-        const images = data.images.subarray(start * 784, (start + batchSize) * 784)
-        const labels = data.labels.subarray(start, start + batchSize)
-        weights = (await step.run(weights, { images, labels }, learningRate)).weights
-        return batchSize
-      },
-    },
+  await using loop = await compile('loop')
+  await using step = await compile('step')
+  const forms: [string, (seconds: number) => Promise<number>][] = [
+    ['loop', seconds => loop.measure(seconds)],
+    ['step', seconds => step.measure(seconds)],
   ]
-  for (const { advance } of forms) await advance()
+  if (peer !== undefined) forms.push(['pytorch', seconds => peer.measure(name, batchSize, seconds)])
+  const found = new Map<string, number[]>(forms.map(([form]) => [form, []]))
+  for (const [, measure] of forms) await measure(0.1)
   for (let block = 0; block < blocks; block++) {
-    for (const form of forms) form.samplesPerSecond.push(await measure(form.advance))
+    for (const [form, measure] of forms) found.get(form)?.push(await measure(blockSeconds))
   }
-  const [looped, single] = forms.map(({ samplesPerSecond }) => median(samplesPerSecond)) as [number, number]
-  const row = [`loop ${looped.toFixed(0)}/s`, `step ${single.toFixed(0)}/s`, `ratio ${(looped / single).toFixed(2)}`]
-  console.log(`${name}, batch ${batchSize}, 1 thread: ${row.join(', ')}`)
-}
-
-/** Samples a second over one block. */
-async function measure(advance: () => Promise<number>): Promise<number> {
-  const started = performance.now()
-  let samples = 0
-  while (performance.now() - started < blockSeconds * 1000) samples += await advance()
-  return (samples * 1000) / (performance.now() - started)
+  const medians = [...found].map(([form, speeds]) => `${form} ${median(speeds).toFixed(0)}/s`)
+  const ratio = peer && median(found.get('loop') ?? []) / median(found.get('pytorch') ?? [])
+  const verdict =
+    ratio === undefined ? [] : [`loop/pytorch ${ratio.toFixed(2)} (${ratio >= limit ? 'at least' : 'BELOW'} ${limit})`]
+  console.log(`${name}: ${[...medians, ...verdict].join(', ')}`)
 }
 
 function median(values: readonly number[]): number {

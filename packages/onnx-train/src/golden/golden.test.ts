@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compileTraining } from '../compile-training.ts'
 import type { TensorData } from '../tensor.ts'
+import { type GoldenFixture, loadGolden } from '../testing/golden-fixture.ts'
 import { ortRunner } from '../testing/ort-runner.ts'
 import { type Outcome, runCompiled } from '../testing/run-compiled.ts'
-import { type GoldenFixture, loadGolden } from './golden-fixture.ts'
 import { relativeDistance } from './sketch.ts'
 
 const models = [
@@ -17,6 +17,7 @@ const models = [
   'efficientnet-b0',
   'squeezenet',
   'densenet-121',
+  'densenet-121-smooth',
   'transformer',
   'lstm',
   'gru',

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { fromBinary } from '@bufbuild/protobuf'
 import { type ModelProto, ModelProtoSchema } from '../gen/onnx_pb.ts'
+import { sketchLength } from '../golden/sketch.ts'
 import type { LossKind } from '../losses/loss.ts'
 import { splitmix32 } from '../models/random.ts'
 import { readModel } from '../read-model.ts'
 import { elementCount, type TensorData } from '../tensor.ts'
 import { writeModel } from '../write-model.ts'
-import { sketchLength } from './sketch.ts'
 
 type Drawn = { readonly seed: number; readonly shape: readonly number[] } & (
   | { readonly below: number }
