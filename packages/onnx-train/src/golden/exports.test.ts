@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { compileTraining } from '../compile-training.ts'
+import { type CompiledTraining, compileTraining } from '../compile-training.ts'
 import type { ModelProto } from '../gen/onnx_pb.ts'
 import { splitmix32 } from '../models/random.ts'
 import { OnnxModelError } from '../onnx-model-error.ts'
@@ -18,38 +18,76 @@ const read = (file: string, output?: string): ModelProto =>
 
 const batchSize = 12
 const stepCount = 60
+const vocabulary = 20
 
-/** Losses of training on random labels, which a model can only learn by heart. */
-const train = async (model: ModelProto, vocabulary: number): Promise<number[]> => {
-  const compiled = await compileTraining(
-    model,
-    { loss: 'softmax-cross-entropy', optimizer: { kind: 'adam' }, form: 'loop' },
-    ortRunner,
-  )
+type Weights = Record<string, Float32Array>
+
+const weightsOf = (model: ModelProto): Weights =>
+  Object.fromEntries([...startValues(model)].map(([name, { data }]) => [name, data as Float32Array]))
+
+/** Random examples with random labels, which a model can only learn by heart. */
+const examples = (compiled: CompiledTraining): { features: TensorData; labels: TensorData } => {
   const next = splitmix32(5)
   const count = batchSize * elementCount(compiled.exampleShape)
   const features: TensorData =
     compiled.featuresDtype === 'int64'
       ? BigInt64Array.from({ length: count }, () => BigInt(next() % vocabulary))
       : Float32Array.from({ length: count }, () => next() / 2 ** 32)
-  const { losses } = await runCompiled(compiled, {
-    parameters: Object.fromEntries([...startValues(model)].map(([name, { data }]) => [name, data])),
-    features,
-    labels: Int32Array.from({ length: batchSize }, () => next() % compiled.classes),
-    learningRate: 0.02,
-    order: {
-      steps: stepCount,
-      rows: Int32Array.from({ length: batchSize * stepCount }, (_, index) => index % batchSize),
-    },
-  })
-  return losses
+  return { features, labels: Int32Array.from({ length: batchSize }, () => next() % compiled.classes) }
 }
 
-const assertLearns = (losses: readonly number[]): void => {
+const assertLearns = async (model: ModelProto): Promise<void> => {
+  const compiled = await compileTraining(
+    model,
+    { loss: 'softmax-cross-entropy', optimizer: 'adam', form: 'loop' },
+    ortRunner,
+  )
+  const rows = Int32Array.from({ length: batchSize * stepCount }, (_, index) => index % batchSize)
+  const { losses } = await runCompiled(compiled, {
+    parameters: weightsOf(model),
+    ...examples(compiled),
+    learningRate: 0.02,
+    order: { steps: stepCount, rows },
+  })
   const [first = 0] = losses
   const last = losses.at(-1) ?? 0
   assert.equal(losses.length, stepCount)
   assert.ok(last < 0.6 * first, `the loss went from ${first} to ${last}`)
+}
+
+/** Along the gradient the loss changes by ‖gradient‖² a unit: measured by the forward pass alone. */
+const assertSlope = async (model: ModelProto): Promise<void> => {
+  const compiled = await compileTraining(
+    model,
+    { loss: 'softmax-cross-entropy', optimizer: 'sgd', form: 'step' },
+    ortRunner,
+  )
+  const start = weightsOf(model)
+  const step = (parameters: Weights, learningRate: number) =>
+    runCompiled(compiled, { parameters, ...examples(compiled), learningRate })
+  const { parameters: after } = await step(start, 1)
+  const trained = compiled.parameters.filter(({ buffer }) => buffer !== true).map(({ name }) => name)
+  const moved = (distance: number): Weights => ({
+    ...start,
+    ...Object.fromEntries(
+      trained.map(name => {
+        const [before = new Float32Array(), then] = [start[name], after[name] as Float32Array]
+        return [name, before.map((value, index) => value + distance * (value - (then[index] ?? 0)))]
+      }),
+    ),
+  })
+  const slope = trained.reduce((sum, name) => {
+    const then = after[name] as Float32Array
+    return (start[name] ?? new Float32Array()).reduce(
+      (total, value, index) => total + (value - (then[index] ?? 0)) ** 2,
+      sum,
+    )
+  }, 0)
+  // So far that the loss moves by two thousandths: well above its rounding, well below where it bends.
+  const distance = 1e-3 / slope
+  const [above, below] = [await step(moved(distance), 0), await step(moved(-distance), 0)]
+  const measured = ((above.losses[0] ?? 0) - (below.losses[0] ?? 0)) / (2 * distance)
+  assert.ok(Math.abs(measured / slope - 1) < 0.01, `the slope is ${measured}, the gradient says ${slope}`)
 }
 
 const files = readdirSync(folder).filter(file => file.endsWith('.onnx') && !file.startsWith('skl2onnx'))
@@ -61,12 +99,14 @@ test('there are files of every exporter', () => {
 })
 
 for (const file of files) {
-  test(`${file} trains as it was exported`, async () => assertLearns(await train(read(file), 20)))
+  test(`${file} trains as it was exported`, () => assertLearns(read(file)))
+  test(`the gradient of ${file} is the slope of its loss`, () => assertSlope(read(file)))
 }
 
 test('the multi-layer perceptron of scikit-learn trains up to its logits', async () => {
   const model = read('skl2onnx-mlp.onnx', 'add_result1')
-  assertLearns(await train(model, 0))
+  await assertLearns(model)
+  await assertSlope(model)
 })
 
 test('the perceptron as a whole is refused with the reason', () => {

@@ -22,6 +22,11 @@ const models = [
   'lstm',
   'gru',
   'lstm-bidirectional',
+  'transformer-dynamo',
+  'lstm-dynamo',
+  'gru-dynamo',
+  'resnet-18-frozen',
+  'mobilenet-v3-small-frozen-dynamo',
   'autoencoder',
   'tabular',
 ]
