@@ -11,5 +11,6 @@ export const resultOf = (
     correct: metricOf(metrics, 'correct'),
     lossQ20: metricOf(metrics, 'loss_q20'),
   })
-  return { accuracy, loss, examples: Number(examples) }
+  // Evaluators of real-valued labels report no `correct`: there is no accuracy then, not one of 0.
+  return { accuracy: Object.hasOwn(metrics, 'correct') ? accuracy : null, loss, examples: Number(examples) }
 }

@@ -48,7 +48,14 @@ export const ManifestPort = z.strictObject({
 })
 export type ManifestPort = z.infer<typeof ManifestPort>
 
-export const Loss = z.enum(['softmax-cross-entropy', 'sigmoid-binary-cross-entropy', 'mean-squared-error'])
+export const Loss = z.enum([
+  'softmax-cross-entropy',
+  'sigmoid-binary-cross-entropy',
+  'mean-squared-error',
+  'mean-absolute-error',
+  'huber',
+  'negative-log-likelihood',
+])
 export type Loss = z.infer<typeof Loss>
 
 export const LabelKind = z.enum(['class-index', 'binary', 'real'])

@@ -23,7 +23,7 @@ const bundleOf = (onnx: Uint8Array): { manifest: File; weights: File; graph: Fil
   const { tensors, inputs, outputs } = extractWeights(model)
   const manifest = Manifest.parse({
     format: 'tributary.manifest/1',
-    tensors: tensors.map(({ name, dtype, shape, policy }) => ({ name, dtype, shape, policy })),
+    tensors: tensors.map(({ bytes: _bytes, ...described }) => described),
     inputs,
     outputs,
     loss: 'softmax-cross-entropy',
