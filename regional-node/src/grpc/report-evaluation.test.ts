@@ -81,7 +81,7 @@ test('a report is known to others only once it is durable', async () => {
   })
   await found.reportOf(device)
   // Promises settle, but nothing is written meanwhile.
-  for (let turn = 0; turn < 10; turn += 1) await null
+  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve()
   assert.equal(isDurable, true)
   await taken
 })

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
 import { processAlive } from '../processes/process-group.ts'
 
@@ -14,43 +16,57 @@ export async function asHolder(watchdogPid = 0): Promise<LockHolder> {
   return { holder: await identify(process.pid), watchdog: await identify(watchdogPid) }
 }
 
-/** Creates the lock file; false when there is one already. */
+/** Creates the lock file with its content in one step, so that nobody reads half of it; false when there is one already. */
 export async function createLock(file: string, holder: LockHolder): Promise<boolean> {
+  const written = `${file}.${randomUUID()}`
   try {
-    const handle = await open(file, 'wx', 0o600)
-    try {
-      await handle.writeFile(JSON.stringify(holder))
-    } finally {
-      await handle.close()
-    }
+    await writeFile(written, JSON.stringify(holder), { flag: 'wx', mode: 0o600 })
+    await link(written, file)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
+  } finally {
+    await rm(written, { force: true })
   }
 }
 
-/** Who holds the lock; undefined when there is none or it was cut while it was written. */
+const nobody: LivingProcess = { pid: 0, born: '' }
+
+/** Who holds the lock, `nobody` where the file says nothing sensible; undefined when there is none. */
 export async function readLock(file: string): Promise<LockHolder | undefined> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (text === undefined) return undefined
   try {
-    return LockHolder.parse(JSON.parse(await readFile(file, 'utf8')))
+    return LockHolder.parse(JSON.parse(text))
   } catch {
-    return undefined
+    return { holder: nobody, watchdog: nobody }
   }
 }
 
-/** Moved aside and looked at again, so that of two that saw the same stale lock only one removes it. */
+const retryMillis = 20
+
+/**
+ * Removes a lock whose holder is dead, if it is still the one that was seen. Only who holds the guard beside it may, so that
+ * of many that saw the same stale lock none removes the next one. Returns after a pause when somebody else is at it.
+ */
 export async function removeStaleLock(file: string, seen: LockHolder | undefined): Promise<void> {
-  const aside = `${file}.${randomUUID()}`
-  try {
-    await rename(file, aside)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw error
+  if (seen === undefined) return
+  const guard = `${file}.takeover`
+  if (!(await createLock(guard, await asHolder()))) {
+    const other = await readLock(guard)
+    if (other !== undefined && !(await lives(other.holder))) await rm(guard, { force: true })
+    await delay(retryMillis)
+    return
   }
-  const moved = await readLock(aside)
-  if (moved && moved.holder.pid !== seen?.holder.pid && (await lives(moved.holder))) await rename(aside, file)
-  else await rm(aside, { force: true })
+  try {
+    if (isDeepStrictEqual(await readLock(file), seen)) await rm(file, { force: true })
+  } finally {
+    await rm(guard, { force: true })
+  }
 }
 
 /** Removes the lock if this process holds it. */
