@@ -211,12 +211,6 @@ export const errorCatalogue = {
   ),
   OBJECT_UNKNOWN: entry(404, 'NOT_FOUND', false, 'The token does not cover an object of this sha256.'),
   WRONG_SHARD: entry(421, 'FAILED_PRECONDITION', true, 'Another node leases this shard.'),
-  UPGRADE_REQUIRED: entry(
-    426,
-    'FAILED_PRECONDITION',
-    false,
-    'The protocol versions do not meet. Upgrade the older side.',
-  ),
   // Ourselves
   INTERNAL: entry(500, 'INTERNAL', true, 'Something failed on our side. The log has the cause under this request id.'),
   UNAVAILABLE: entry(503, 'UNAVAILABLE', true, 'A service that this needs does not answer. Try again.'),

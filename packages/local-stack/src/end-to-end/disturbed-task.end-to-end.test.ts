@@ -19,7 +19,7 @@ let undisturbed: TaskDetail
 
 before(async () => {
   stateDir = await mkdtemp(join(tmpdir(), 'tributary-e2e-'))
-  run = startStack([], { stateDir, portBase })
+  run = startStack(['--json'], { stateDir, portBase })
   await run.untilLine(/Serving until Ctrl-C/, 240)
   const token = async (role: string): Promise<string> =>
     (await run.untilLine(new RegExp(`${role} +(trib_\\S+)`), 1))[1] ?? ''
@@ -58,6 +58,11 @@ const untilRound = (task: string, round: number): Promise<TaskDetail> =>
     return detail.history.some(view => view.round >= round) ? detail : undefined
   })
 
+/** Nothing is proved by a kill between two rounds. */
+const assertInRound = (detail: TaskDetail): void => {
+  assert.match(detail.history.at(-1)?.state ?? '', /^(open|collecting)$/)
+}
+
 const untilFinal = (task: string): Promise<TaskDetail> =>
   until('the end of the task', 400, async () => {
     const detail = await detailOf(task)
@@ -69,10 +74,11 @@ const finalSha = (detail: TaskDetail): string | null | undefined =>
 
 test('agents killed in the middle of a round cost the task nothing', async () => {
   const { id } = await repeatTask({ name: 'agents killed' })
-  await untilRound(id, 2)
+  assertInRound(await untilRound(id, 2))
   const agents = await processesOf(/edge-agent\/dist\/main\.mjs/)
   assert.equal(agents.length, 11)
   for (const agent of agents.slice(0, 3)) process.kill(agent.pid, 'SIGKILL')
+  await run.untilLine(/agent \S+ ended with SIGKILL; started again/, 10)
   const detail = await untilFinal(id)
   assert.equal(detail.state, 'completed')
   assert.equal(finalSha(detail), finalSha(undisturbed))
@@ -80,10 +86,11 @@ test('agents killed in the middle of a round cost the task nothing', async () =>
 
 test('a regional node killed in the middle of a round goes on from its log', async () => {
   const { id } = await repeatTask({ name: 'node killed' })
-  await untilRound(id, 2)
+  assertInRound(await untilRound(id, 2))
   const [node] = await processesOf(/regional-node\/dist\/main\.mjs/)
   assert.ok(node)
   process.kill(node.pid, 'SIGKILL')
+  await run.untilLine(/node region-\d+ ended with SIGKILL; started again/, 10)
   const detail = await untilFinal(id)
   assert.equal(detail.state, 'completed')
   assert.equal(finalSha(detail), finalSha(undisturbed))
@@ -197,5 +204,6 @@ test('Ctrl-C ends the stack and leaves no process behind', async () => {
   run.npm.kill('SIGINT')
   const { code } = await run.ended
   assert.equal(code, 130)
+  assert.equal(run.summary().taskId, undisturbed.id)
   assert.deepEqual(await stillRunning(started), [])
 })

@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import type { AwsCredentials } from '../services/aws-signature/verify-signature.ts'
 import type { ListenAddress } from './listen.ts'
+import type { LambdaRunnerOptions } from './runner.ts'
 
 const json = z.string().transform((text, context): unknown => {
   try {
@@ -58,25 +58,8 @@ const LambdaRunnerConfig = z.object({
 /** Lambda's limit of all variables of one function, names included, bytes. */
 const maxEnvironmentBytes = 4096
 
-export interface LambdaRunnerConfig {
-  readonly bundlesFolder: string
-  readonly logFolder: string
-  readonly temporaryFolder: string
-  readonly apiListen: ListenAddress
-  readonly invokeListen: ListenAddress
-  readonly region: string
-  readonly credentials: AwsCredentials
-  readonly amqpUrl: string
-  readonly environmentOf: (name: string) => Readonly<Record<string, string>>
-  readonly prewarm: readonly string[]
-  readonly disposalSeed: number
-  readonly disposalMeanIdleSeconds: number
-  readonly disposalAfterInvocation: number
-  readonly asyncRetrySeconds: readonly number[]
-  readonly maxWaiting: number
-  readonly waitSeconds: number
-  readonly initSeconds: number
-}
+/** What the environment decides about the runner. */
+export type LambdaRunnerConfig = Omit<LambdaRunnerOptions, 'specs' | 'onTrouble'>
 
 /** @throws z.ZodError that lists every fault at once; RangeError when a function's environment would not fit into Lambda. */
 export function readLambdaRunnerConfig(env: NodeJS.ProcessEnv = process.env): LambdaRunnerConfig {

@@ -28,7 +28,6 @@ export const functionEnvironment = (
       ...awsEnvironment(services),
       DATABASE_URL: services.postgres.url,
       AWS_ENDPOINT_URL_LAMBDA: more.lambdaUrl,
-      AWS_ENDPOINT_URL_IOT_DATA_PLANE: services.iotData.url,
       UPSTASH_REDIS_REST_URL: services.upstashRest.url,
       UPSTASH_REDIS_REST_TOKEN: services.upstashRest.token,
       RELAY_FUNCTION: 'relay',

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { OwnedProcess } from '../processes/owned-process.ts'
+import { timed } from '../services/timed.ts'
 import { ApiClient } from './api-client.ts'
 import { type ApiTokens, ensureApiTokens } from './api-tokens.ts'
 import { startControlPlane } from './control-plane.ts'
@@ -22,36 +23,32 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
   await using stack = new AsyncDisposableStack()
   const places = stateFolders(folders.state)
   const processSetting = { logs: folders.logs, report, watchdog: setting.watchdog, signal }
-  const step = async <Result>(
-    service: string,
-    detail: string | ((result: Result) => string),
-    action: () => Promise<Result>,
-  ): Promise<Result> => {
-    const before = performance.now()
-    const result = await action()
-    const seconds = (performance.now() - before) / 1000
-    report({ kind: 'started', service, seconds, detail: typeof detail === 'string' ? detail : detail(result) })
-    return result
-  }
 
   const tokens = await ensureApiTokens(folders.state)
   const apiUrl = `http://127.0.0.1:${ports.api}`
-  stack.use(await step('control plane', `API on port ${ports.api}`, () => startControlPlane({ ...setting, tokens })))
+  stack.use(
+    await timed(report, 'control plane', `API on port ${ports.api}`, () => startControlPlane({ ...setting, tokens })),
+  )
   const api = new ApiClient(apiUrl, tokens.admin)
 
   const fleet = planFleet(options.devices, options.regions)
-  const identities = await step('fleet', `${options.regions} regions, ${fleet.length} devices registered`, async () => {
-    await ensureRegions(api, options.regions)
-    const [nodes, devices] = await Promise.all([
-      Promise.all(
-        Array.from({ length: options.regions }, (_, index) =>
-          ensureNode(api, places.node(regionName(index)), regionName(index)),
+  const identities = await timed(
+    report,
+    'fleet',
+    `${options.regions} regions, ${fleet.length} devices registered`,
+    async () => {
+      await ensureRegions(api, options.regions)
+      const [nodes, devices] = await Promise.all([
+        Promise.all(
+          Array.from({ length: options.regions }, (_, index) =>
+            ensureNode(api, places.node(regionName(index)), regionName(index)),
+          ),
         ),
-      ),
-      ensureDevices(api, join(folders.state, 'devices'), fleet),
-    ])
-    return { nodes, devices }
-  })
+        ensureDevices(api, join(folders.state, 'devices'), fleet),
+      ])
+      return { nodes, devices }
+    },
+  )
 
   const running: OwnedProcess[] = []
   // Agents and nodes end together: none of them needs the other to end well.
@@ -59,7 +56,7 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
     await Promise.allSettled(running.map(process => process.stop()))
   })
 
-  await step('regional nodes', `gRPC on port ${ports.nodeGrpc.join(', ')}`, () =>
+  await timed(report, 'regional nodes', `gRPC on port ${ports.nodeGrpc.join(', ')}`, () =>
     forEachParallel(identities.nodes, async (identity, index) => {
       const [grpcPort, httpPort] = [ports.nodeGrpc[index], ports.nodeMetrics[index]]
       if (grpcPort === undefined || httpPort === undefined) throw new RangeError(`no port for node ${index}`)
@@ -85,7 +82,7 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
     }),
   )
 
-  await step('agents', `${options.devices} trainers, 1 evaluator`, () =>
+  await timed(report, 'agents', `${options.devices} trainers, 1 evaluator`, () =>
     forEachParallel(fleet, async (device, index) => {
       const identity = identities.devices.get(device.label)
       const regionIndex = Number(device.region.split('-')[1]) - 1
@@ -110,7 +107,8 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
   )
 
   const regions = Array.from({ length: options.regions }, (_, index) => regionName(index))
-  await step(
+  await timed(
+    report,
     'federation',
     online => `${online} of ${fleet.length} devices online`,
     () => untilOnline(api, regions, fleet.length, signal),

@@ -9,6 +9,7 @@ import { aborted } from '../processes/end-with-parent.ts'
 import { startWatchdog } from '../processes/watchdog.ts'
 import type { ServiceReport } from '../services/service-report.ts'
 import { startBackingServices } from '../services/start-services.ts'
+import { timed } from '../services/timed.ts'
 import { readStackEnvironment } from '../settings/config.ts'
 import { prepareFolders } from '../settings/folders.ts'
 import { forgetState } from '../settings/forget-state.ts'
@@ -62,14 +63,14 @@ export const runStack = async (options: StartOptions, terminal: Terminal, signal
     timed(
       report,
       'bundles',
-      () => ensureBuilds(root, signal),
       built => (built ? 'built' : 'as before'),
+      () => ensureBuilds(root, signal),
     ),
     timed(
       report,
       'device data',
-      () => ensureDeviceData(join(folders.state, 'data'), options),
       found => `MNIST, ${found.trainExamples} examples over ${options.devices} devices`,
+      () => ensureDeviceData(join(folders.state, 'data'), options),
     ),
   ])
   const platform = stack.use(
@@ -102,24 +103,13 @@ export const runStack = async (options: StartOptions, terminal: Terminal, signal
 
   if (!options.exit) {
     terminal.line('\nServing until Ctrl-C.')
+    if (options.json) terminal.line(JSON.stringify(summary))
     await aborted(signal)
     throw signal.reason
   }
   await stack.disposeAsync()
   if (options.json) terminal.line(JSON.stringify(summary))
   return isCompleted ? exitCodes.completed : exitCodes.notCompleted
-}
-
-const timed = async <Result>(
-  report: (report: ServiceReport) => void,
-  service: string,
-  action: () => Promise<Result>,
-  detail: (result: Result) => string,
-): Promise<Result> => {
-  const before = performance.now()
-  const result = await action()
-  report({ kind: 'started', service, seconds: (performance.now() - before) / 1000, detail: detail(result) })
-  return result
 }
 
 /** As Promise.all, but waits for the others before it throws: nothing may start after the stack was disposed. */
