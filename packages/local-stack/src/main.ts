@@ -20,7 +20,10 @@ const main = async (args: readonly string[]): Promise<number> => {
     }
     return await runStack(
       options,
-      createTerminal(text => process.stdout.write(text)),
+      createTerminal(
+        text => process.stdout.write(text),
+        text => process.stderr.write(text),
+      ),
       interruption.signal,
     )
   } catch (error) {

@@ -35,7 +35,7 @@ const tell =
         break
       case 'note':
       case 'ended':
-        terminal.line(`  ${report.service}: ${report.message}`)
+        terminal.trouble(`  ${report.service}: ${report.message}`)
         break
     }
   }

@@ -3,6 +3,8 @@ import type { RoundView } from '@tributary/contracts/tasks'
 /** What `npm start` tells a person: services with the time each took, then a line a round. */
 export type Terminal = {
   readonly line: (text: string) => void
+  /** What went wrong on the way goes to standard error: with `--json`, the last line of standard output stays the object. */
+  readonly trouble: (text: string) => void
   readonly started: (what: string, seconds: number, detail: string) => void
   readonly roundHeader: () => void
   readonly round: (round: RoundView) => void
@@ -16,10 +18,11 @@ const fixed = (value: number | null, digits: number): string => (value === null 
 const columns = (cells: readonly (readonly [string, number])[]): string =>
   cells.map(([text, width]) => text.padStart(width)).join('  ')
 
-export const createTerminal = (write: (text: string) => void): Terminal => {
+export const createTerminal = (write: (text: string) => void, writeError: (text: string) => void): Terminal => {
   const line = (text: string): void => write(`${text}\n`)
   return {
     line,
+    trouble: text => writeError(`${text}\n`),
     started: (what, seconds, detail) =>
       line(`  ${what.padEnd(nameWidth)} ${seconds.toFixed(1).padStart(5)} s   ${detail}`),
     roundHeader: () =>
