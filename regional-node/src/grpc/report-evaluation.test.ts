@@ -63,7 +63,7 @@ test('a second report at the same time counts once, and is told ALREADY', async 
   const both = await Promise.all([report(10n, 5n, 7n), report(10n, 5n, 7n)])
   // Tokens are verified off the main thread, so either may come first.
   assert.deepEqual(
-    both.toSorted(([left], [right]) => left - right),
+    both.toSorted(([left], [right]) => Number(left) - Number(right)),
     [
       [ACCEPTED, ''],
       [ALREADY, ''],
