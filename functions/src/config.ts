@@ -1,4 +1,4 @@
-import { roles } from '@tributary/contracts/routes'
+import { roles } from '@tributary/contracts/routes/route'
 import * as z from 'zod'
 
 const text = z.string().min(1)

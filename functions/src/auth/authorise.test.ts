@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TributaryError } from '@tributary/contracts/errors'
-import { type Route, roles, routes } from '@tributary/contracts/routes'
+import { routes } from '@tributary/contracts/routes'
+import { type Route, roles } from '@tributary/contracts/routes/route'
 import { authorise } from './authorise.ts'
 import type { Principal } from './principal.ts'
 

@@ -1,5 +1,5 @@
 import { TributaryError } from '@tributary/contracts/errors'
-import { type Access, roles } from '@tributary/contracts/routes'
+import { type Access, roles } from '@tributary/contracts/routes/route'
 import type { Principal } from './principal.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { Role } from '@tributary/contracts/routes'
+import type { Role } from '@tributary/contracts/routes/route'
 
 /** Who asks. */
 export type Principal =

@@ -1,4 +1,5 @@
-import type { ApiFunction, RouteName } from '@tributary/contracts/routes'
+import type { RouteName } from '@tributary/contracts/routes'
+import type { ApiFunction } from '@tributary/contracts/routes/route'
 import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import type { Authenticator } from '../auth/authenticate.ts'
 import { authorise } from '../auth/authorise.ts'

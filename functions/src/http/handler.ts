@@ -1,4 +1,5 @@
-import type { ApiFunction, RouteName, routes } from '@tributary/contracts/routes'
+import type { RouteName, routes } from '@tributary/contracts/routes'
+import type { ApiFunction } from '@tributary/contracts/routes/route'
 import type * as z from 'zod'
 import type { Principal } from '../auth/principal.ts'
 import type { Transaction } from '../database/transaction.ts'

@@ -1,6 +1,6 @@
 import middy from '@middy/core'
 import { TributaryError } from '@tributary/contracts/errors'
-import type { ApiFunction } from '@tributary/contracts/routes'
+import type { ApiFunction } from '@tributary/contracts/routes/route'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context as LambdaContext } from 'aws-lambda'
 import { type ApiParts, callAnswerer } from './answer-call.ts'
 import { apiCallOf } from './api-call.ts'

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import type { ApiFunction, Route } from '@tributary/contracts/routes'
 import { routes } from '@tributary/contracts/routes'
+import type { ApiFunction, Route } from '@tributary/contracts/routes/route'
 import { apiTokenVerifier } from '../auth/api-tokens.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
 import { checkRegistered } from '../auth/certificate-register.ts'

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TributaryError } from '@tributary/contracts/errors'
-import { apiFunctions, type Route, routes } from '@tributary/contracts/routes'
+import { routes } from '@tributary/contracts/routes'
+import { apiFunctions, type Route } from '@tributary/contracts/routes/route'
 import { routeMatcher } from './match-route.ts'
 
 const id = '01890a5d-ac96-774b-bcce-b302099a8057'

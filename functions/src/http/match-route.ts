@@ -1,5 +1,6 @@
 import { TributaryError } from '@tributary/contracts/errors'
-import { type ApiFunction, type Route, type RouteName, routes } from '@tributary/contracts/routes'
+import { type RouteName, routes } from '@tributary/contracts/routes'
+import type { ApiFunction, Route } from '@tributary/contracts/routes/route'
 
 export type RouteMatch = {
   readonly name: RouteName

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ApiFunction, Role } from '@tributary/contracts/routes'
+import type { ApiFunction, Role } from '@tributary/contracts/routes/route'
 import type { Cache } from '../adapters/cache.ts'
 import { systemClock } from '../adapters/clock.ts'
 import { uuidV7Ids } from '../adapters/ids.ts'

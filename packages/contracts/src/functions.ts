@@ -1,4 +1,4 @@
-import type { apiFunctions } from './routes.ts'
+import type { apiFunctions } from './routes/route.ts'
 
 /** What invokes a function. */
 export type FunctionTrigger =

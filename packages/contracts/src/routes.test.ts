@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as z from 'zod'
 import { functionSpecs } from './functions.ts'
-import { apiFunctions, type Route, roles, routes } from './routes.ts'
+import { apiFunctions, type Route, roles } from './routes/route.ts'
+import { routes } from './routes.ts'
 
 const table: [name: string, route: Route][] = Object.entries(routes)
 const namesIn = (path: string) => [...path.matchAll(/\{([^}]*)\}/g)].map(([, name]) => name)

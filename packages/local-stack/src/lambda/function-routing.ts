@@ -1,4 +1,5 @@
-import { type ApiFunction, type Route, routes } from '@tributary/contracts/routes'
+import { routes } from '@tributary/contracts/routes'
+import type { ApiFunction, Route } from '@tributary/contracts/routes/route'
 
 /** Which function answers a request, and what the HTTP API says about the match. */
 export interface RouteMatch {

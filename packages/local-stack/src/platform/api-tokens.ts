@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Role, roles } from '@tributary/contracts/routes'
+import { type Role, roles } from '@tributary/contracts/routes/route'
 import * as z from 'zod'
 import { writePrivately } from '../services/credentials.ts'
 

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
-import { apiFunctions } from '@tributary/contracts/routes'
+import { apiFunctions } from '@tributary/contracts/routes/route'
 import * as z from 'zod'
 import { type OwnedProcess, spawnOwned } from '../processes/owned-process.ts'
 import { type ApiTokens, apiTokenHashes } from './api-tokens.ts'

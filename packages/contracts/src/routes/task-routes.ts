@@ -1,0 +1,82 @@
+import * as z from 'zod'
+import { Slug, Uuid } from '../ids.ts'
+import { LogEntry } from '../node-status.ts'
+import * as tasks from '../tasks.ts'
+import { mutation, operator, page, pageOf, type Route, reading, taskParams, viewer } from './route.ts'
+
+export const taskRoutes = {
+  createTask: {
+    ...mutation,
+    method: 'POST',
+    path: '/v1/tasks',
+    function: 'tasks',
+    access: operator,
+    summary: 'Create a task, and start it unless `start` is false.',
+    body: tasks.CreateTask,
+    answer: tasks.TaskView,
+  },
+  listTasks: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/tasks',
+    function: 'tasks',
+    access: viewer,
+    summary: 'Tasks, newest first.',
+    query: page.extend({ state: tasks.TaskState.optional() }),
+    answer: pageOf(tasks.TaskView),
+  },
+  getTask: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/tasks/{task}',
+    function: 'tasks',
+    access: viewer,
+    summary: 'One task with its rounds and metrics.',
+    params: taskParams,
+    answer: tasks.TaskDetail,
+  },
+  startTask: {
+    ...mutation,
+    status: 200,
+    method: 'POST',
+    path: '/v1/tasks/{task}/start',
+    function: 'tasks',
+    access: operator,
+    summary: 'Start a draft.',
+    params: taskParams,
+    answer: tasks.TaskView,
+  },
+  cancelTask: {
+    ...mutation,
+    status: 200,
+    method: 'POST',
+    path: '/v1/tasks/{task}/cancel',
+    function: 'tasks',
+    access: operator,
+    summary: 'Cancel, from any state that is not final. Cancelling a cancelled task changes nothing.',
+    params: taskParams,
+    answer: tasks.TaskView,
+  },
+  listParticipants: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/tasks/{task}/participants',
+    function: 'tasks',
+    access: viewer,
+    summary: 'Who took part in a task, by round and device.',
+    params: taskParams,
+    query: page.extend({ round: z.coerce.number().int().min(1).optional() }),
+    answer: pageOf(tasks.ParticipantView),
+  },
+  listTaskLogs: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/tasks/{task}/logs',
+    function: 'tasks',
+    access: viewer,
+    summary: 'What the regions logged about a task, newest first.',
+    params: taskParams,
+    query: page,
+    answer: pageOf(LogEntry.extend({ region: Slug, node: Uuid })),
+  },
+} as const satisfies Record<string, Route>
