@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sumRuleOf } from './sum-rule.ts'
 
-const aggregation = { rule: 'weighted-mean', weightCap: 2 ** 16, clippingNorm: null }
+const aggregation = { rule: 'weighted-mean', weightCap: 2 ** 16, clippingNorm: null, regionalRounds: 1 }
 
 test('the bound is 2^10 without clipping, and the least power of two above 1.001 times the norm with it', () => {
   const rule = {

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { DeploymentDescriptor } from './deployments.ts'
 import { AttemptRef, Uuid } from './ids.ts'
 import { AttemptOutcome, EvaluationDescriptor, RoundDescriptor } from './round.ts'
 
@@ -12,5 +13,6 @@ export const regionCommands = {
   'task.cancelled': z.object({ task: Uuid }),
   'task.finished': z.object({ task: Uuid, state: z.enum(['completed', 'failed']) }),
   'device.revoked': z.object({ device: Uuid }),
+  'model.released': DeploymentDescriptor,
 } as const
 export type RegionCommands = typeof regionCommands

@@ -8,6 +8,12 @@ export const Uuid = z
 export const Slug = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and inner hyphens, at most 63')
+/** Key-value marks of a device, e.g. `{ "site": "north" }`. At most 32. */
+export const Labels = z
+  .record(Slug, z.string().min(1).max(128))
+  .refine(labels => Object.keys(labels).length <= 32, 'at most 32 labels')
+export type Labels = z.infer<typeof Labels>
+
 /** A name for people. */
 export const DisplayName = z.string().trim().min(1).max(200)
 /** sha256 in lower-case hex. */

@@ -1,6 +1,7 @@
 import * as z from 'zod'
-import { AttemptRef, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
-import { AttemptOutcome, EvaluationDescriptor, RoundDescriptor } from './round.ts'
+import { DeploymentDescriptor, DeploymentReport } from './deployments.ts'
+import { AttemptRef, Labels, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
+import { AttemptOutcome, deviceConditions, EvaluationDescriptor, RoundDescriptor } from './round.ts'
 
 /** How far one shard of one attempt is, as the node sees it. */
 export const ShardProgress = AttemptRef.extend({
@@ -12,6 +13,18 @@ export const ShardProgress = AttemptRef.extend({
   refused: z.int().nonnegative(),
 })
 export type ShardProgress = z.infer<typeof ShardProgress>
+
+/** What a device said of itself at its last check-in, and whether it is there. */
+export const DevicePresence = z.object({
+  device: Uuid,
+  online: z.boolean(),
+  seenAt: Timestamp,
+  agentVersion: z.string().max(40),
+  frameworks: z.array(z.string().max(40)).max(8),
+  datasets: z.array(z.object({ name: Slug, examples: z.int().nonnegative(), heldOut: z.boolean() })).max(64),
+  conditions: z.array(z.enum(deviceConditions)).max(deviceConditions.length).optional(),
+})
+export type DevicePresence = z.infer<typeof DevicePresence>
 
 /** `POST /v1/regional-nodes/{id}/status`, every 5 s: renews leases, reports progress, presence and load. */
 export const NodeStatusRequest = z.object({
@@ -38,6 +51,10 @@ export const NodeStatusRequest = z.object({
   holdingEvaluations: z.array(Uuid).max(4096),
   /** The directory is sent from this sequence number on. */
   directorySequence: z.int().nonnegative(),
+  /** Devices whose presence changed since the last call that was answered; after a start, all of them, in pages. */
+  presence: z.array(DevicePresence).max(200).optional(),
+  /** How devices fare with deployed versions: what changed since the last call that was answered. */
+  deploymentReports: z.array(DeploymentReport).max(500).optional(),
   load: z.object({ rssBytes: z.int().nonnegative(), connections: z.int().nonnegative() }),
 })
 export type NodeStatusRequest = z.infer<typeof NodeStatusRequest>
@@ -48,6 +65,7 @@ export const DirectoryDevice = z.object({
   label: Slug,
   kind: z.enum(['trainer', 'evaluator']),
   groups: z.array(Slug),
+  labels: Labels.optional(),
   /** sha256 of the certificate (DER), hex. */
   certificateSha256: Sha256,
   revoked: z.boolean(),
@@ -76,6 +94,8 @@ export const NodeStatusAnswer = z.object({
   evaluations: z.array(EvaluationDescriptor),
   settled: z.array(AttemptRef.extend({ outcome: AttemptOutcome })),
   settledEvaluations: z.array(Uuid),
+  /** Live deployments that concern the region: the level of which `model.released` is the edge. */
+  deployments: z.array(DeploymentDescriptor).max(100).optional(),
   directory: z.object({
     devices: z.array(DirectoryDevice),
     /** Ask from here on next time. */

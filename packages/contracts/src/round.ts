@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { AttemptRef, ObjectRef, Slug, Timestamp, Uuid } from './ids.ts'
+import { AttemptRef, Labels, ObjectRef, Slug, Timestamp, Uuid } from './ids.ts'
 
 const share = z.number().min(0).lt(1)
 
@@ -46,11 +46,22 @@ export const TrainerSettings = z.object({
 })
 export type TrainerSettings = z.infer<typeof TrainerSettings>
 
-/** Who may take part. */
+/** States of a device that its agent reports at every check-in. */
+export const deviceConditions = ['idle', 'charging', 'unmetered'] as const
+export type DeviceCondition = (typeof deviceConditions)[number]
+
+/** Who may take part. A device fits where every line fits. */
 export const CohortPolicy = z.object({
   dataset: Slug,
+  /** Any of these groups; empty: every device. */
   groups: z.array(Slug).max(64),
   minimumExamples: z.int().nonnegative(),
+  /** All of these labels, with these values. */
+  labels: Labels.optional(),
+  /** All of these conditions hold when the device is selected. */
+  conditions: z.array(z.enum(deviceConditions)).max(deviceConditions.length).optional(),
+  /** Only these devices; absent: no limit. */
+  devices: z.array(Uuid).min(1).max(1000).optional(),
 })
 export type CohortPolicy = z.infer<typeof CohortPolicy>
 
@@ -120,6 +131,11 @@ export const EvaluationDescriptor = z.object({
   graph: ObjectRef.nullable(),
   trainer: TrainerSettings,
   dataset: Slug,
+  /**
+   * Share of the trainers that evaluate beside the evaluators, on held-out data of their own: 0 none, 1 all that are online
+   * and have the data set. Drawn anew for each evaluation.
+   */
+  cohortShare: z.number().min(0).max(1).optional(),
   deadline: Timestamp,
   shards: z.array(z.object({ region: Slug, shard: z.int().nonnegative(), epoch: z.int().positive() })).max(4096),
 })

@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import { DisplayName, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
 import { CohortPolicy, MetricSums, TrainerSettings, trainingOptions } from './round.ts'
+import { ServerOptimizer } from './server-optimizer.ts'
+import { StopConditions } from './stop-conditions.ts'
 import { unusedOptions } from './training-options.ts'
 
 export const TaskState = z.enum(['draft', 'queued', 'running', 'paused', 'completed', 'failed', 'cancelled'])
@@ -29,8 +31,10 @@ export type CohortSize = z.infer<typeof CohortSize>
 /** `POST /v1/tasks`. Every field but name and model has a default. */
 export const CreateTask = z.strictObject({
   name: DisplayName,
-  /** Start from this model's version; absent: its newest finalised version. */
-  model: z.strictObject({ model: Uuid, version: Uuid.optional() }),
+  /** Start from this version of the model, or from the one that an alias names; without both: its newest ready version. */
+  model: z
+    .strictObject({ model: Uuid, version: Uuid.optional(), alias: Slug.optional() })
+    .refine(({ version, alias }) => version === undefined || alias === undefined, 'name a version or an alias'),
   rounds: z.int().min(1).max(100_000).default(10),
   trainer: z
     .strictObject({
@@ -58,12 +62,18 @@ export const CreateTask = z.strictObject({
         .max(2 ** 24)
         .default(2 ** 16),
       clippingNorm: z.number().positive().max(1e9).nullable().default(null),
+      /** Rounds that a region makes by itself before central merges. More than 1 needs every update in one place. */
+      regionalRounds: z.int().min(1).max(1000).default(1),
     })
     .prefault({}),
+  /** How central turns the mean update into the next version. */
+  serverOptimizer: ServerOptimizer,
   cohort: z.strictObject({
     dataset: CohortPolicy.shape.dataset,
     groups: CohortPolicy.shape.groups.default([]),
     minimumExamples: CohortPolicy.shape.minimumExamples.default(1),
+    labels: CohortPolicy.shape.labels,
+    conditions: CohortPolicy.shape.conditions,
     size: CohortSize,
   }),
   /** Names of regions; empty: all. */
@@ -77,8 +87,21 @@ export const CreateTask = z.strictObject({
   /** Attempts of one round before the task fails. */
   attempts: z.int().min(1).max(100).default(3),
   evaluation: z
-    .strictObject({ dataset: Slug.nullable().default(null), deadlineSeconds: z.int().min(1).max(86_400).default(120) })
+    .strictObject({
+      /** Held-out data set that new versions are evaluated on; null: no evaluation. */
+      dataset: Slug.nullable().default(null),
+      deadlineSeconds: z.int().min(1).max(86_400).default(120),
+      /** Share of the trainers that evaluate beside the evaluators. */
+      cohortShare: z.number().min(0).max(1).default(0),
+    })
     .prefault({}),
+  stop: StopConditions,
+  /** Where regions have fewer slots than tasks wait for, higher goes first; equal: the older. */
+  priority: z.int().min(0).max(9).default(5),
+  /** Not before this time; absent: at once. */
+  startAt: Timestamp.optional(),
+  /** Try the task on this device alone, one round, without a new version. */
+  dryRun: z.strictObject({ device: Uuid }).optional(),
   /** Same seed, same devices, same data: same bytes. Absent: drawn. */
   seed: z
     .int()

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tributary/fl/v1/fl.proto.
  */
 export const file_tributary_fl_v1_fl: GenFile = /*@__PURE__*/
-  fileDesc("Chh0cmlidXRhcnkvZmwvdjEvZmwucHJvdG8SD3RyaWJ1dGFyeS5mbC52MSI6CgpBdHRlbXB0UmVmEgwKBHRhc2sYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDSIrCgpPYmplY3RJbmZvEg4KBnNoYTI1NhgBIAEoCRINCgVieXRlcxgCIAEoBCI/CgtEYXRhc2V0SW5mbxIMCgRuYW1lGAEgASgJEhAKCGV4YW1wbGVzGAIgASgEEhAKCGhlbGRfb3V0GAMgASgIIqECCg5DaGVja0luUmVxdWVzdBIUCgxwcm90b2NvbF9taW4YASABKA0SFAoMcHJvdG9jb2xfbWF4GAIgASgNEhUKDWFnZW50X3ZlcnNpb24YAyABKAkSLgoIZGF0YXNldHMYBCADKAsyHC50cmlidXRhcnkuZmwudjEuRGF0YXNldEluZm8SEgoKZnJhbWV3b3JrcxgFIAMoCRIsCgdob2xkaW5nGAYgAygLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSLQoHcnVubmluZxgHIAMoCzIcLnRyaWJ1dGFyeS5mbC52MS5SdW5uaW5nV29yaxIrCgZmYWlsZWQYCCADKAsyGy50cmlidXRhcnkuZmwudjEuRmFpbGVkV29yayJNCgtSdW5uaW5nV29yaxIsCgdhdHRlbXB0GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSEAoIcHJvZ3Jlc3MYAiABKAEiOQoKRmFpbGVkV29yaxINCgV0b2tlbhgBIAEoCRIMCgRjb2RlGAIgASgJEg4KBmRldGFpbBgDIAEoCSKqAQoPQ2hlY2tJblJlc3BvbnNlEjEKCmFzc2lnbm1lbnQYASABKAsyGy50cmlidXRhcnkuZmwudjEuQXNzaWdubWVudEgAEi0KCHJlZGlyZWN0GAIgASgLMhkudHJpYnV0YXJ5LmZsLnYxLlJlZGlyZWN0SAASKwoHdXBncmFkZRgDIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5VcGdyYWRlSABCCAoGcmVzdWx0IsgBCgpBc3NpZ25tZW50EhAKCHByb3RvY29sGAEgASgNEhQKDHBhdXNlX21pbGxpcxgCIAEoDRIvCgh0cmFpbmluZxgDIAEoCzIdLnRyaWJ1dGFyeS5mbC52MS5UcmFpbmluZ1dvcmsSMwoKZXZhbHVhdGlvbhgEIAEoCzIfLnRyaWJ1dGFyeS5mbC52MS5FdmFsdWF0aW9uV29yaxIsCgdzZXR0bGVkGAUgAygLMhsudHJpYnV0YXJ5LmZsLnYxLlNldHRsZW1lbnQiMgoIUmVkaXJlY3QSEAoIZW5kcG9pbnQYASABKAkSFAoMcGF1c2VfbWlsbGlzGAIgASgNIkoKB1VwZ3JhZGUSFAoMcHJvdG9jb2xfbWluGAEgASgNEhQKDHByb3RvY29sX21heBgCIAEoDRITCgttaW5fdmVyc2lvbhgDIAEoCSJLCgpTZXR0bGVtZW50EiwKB2F0dGVtcHQYASABKAsyGy50cmlidXRhcnkuZmwudjEuQXR0ZW1wdFJlZhIPCgdvdXRjb21lGAIgASgJIrEECg9UcmFpbmVyU2V0dGluZ3MSEQoJZnJhbWV3b3JrGAEgASgJEg8KB3RyYWluZXIYAiABKAkSFAoMbG9jYWxfZXBvY2hzGAMgASgNEhIKCmJhdGNoX3NpemUYBCABKA0SFQoNbGVhcm5pbmdfcmF0ZRgFIAEoARIRCglvcHRpbWl6ZXIYBiABKAkSDAoEbG9zcxgHIAEoCRIVCghtb21lbnR1bRgIIAEoAUgAiAEBEhIKBWJldGExGAkgASgBSAGIAQESEgoFYmV0YTIYCiABKAFIAogBARIUCgdlcHNpbG9uGAsgASgBSAOIAQESGQoMd2VpZ2h0X2RlY2F5GAwgASgBSASIAQESIwoWZ3JhZGllbnRfY2xpcHBpbmdfbm9ybRgNIAEoAUgFiAEBEhUKCHByb3hpbWFsGA4gASgBSAaIAQESHAoPbGFiZWxfc21vb3RoaW5nGA8gASgBSAeIAQESGQoMaWdub3JlX2luZGV4GBAgASgRSAiIAQESGAoLaHViZXJfZGVsdGEYESABKAFICYgBAUILCglfbW9tZW50dW1CCAoGX2JldGExQggKBl9iZXRhMkIKCghfZXBzaWxvbkIPCg1fd2VpZ2h0X2RlY2F5QhkKF19ncmFkaWVudF9jbGlwcGluZ19ub3JtQgsKCV9wcm94aW1hbEISChBfbGFiZWxfc21vb3RoaW5nQg8KDV9pZ25vcmVfaW5kZXhCDgoMX2h1YmVyX2RlbHRhIlYKB1N1bVJ1bGUSDQoFYm91bmQYASABKAESEgoKd2VpZ2h0X2NhcBgCIAEoDRIVCg1jbGlwcGluZ19ub3JtGAMgASgBEhEKCXdlaWdodGluZxgEIAEoCSKCAwoMVHJhaW5pbmdXb3JrEiwKB2F0dGVtcHQYASABKAsyGy50cmlidXRhcnkuZmwudjEuQXR0ZW1wdFJlZhINCgV0b2tlbhgCIAEoCRIPCgdkYXRhc2V0GAMgASgJEikKBGJhc2UYBCABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxItCghtYW5pZmVzdBgFIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEioKBWdyYXBoGAYgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SMQoHdHJhaW5lchgHIAEoCzIgLnRyaWJ1dGFyeS5mbC52MS5UcmFpbmVyU2V0dGluZ3MSJQoDc3VtGAggASgLMhgudHJpYnV0YXJ5LmZsLnYxLlN1bVJ1bGUSDAoEc2VlZBgJIAEoCRIYChBtYXhfdXBkYXRlX2J5dGVzGAogASgEEhwKFGRlYWRsaW5lX3VuaXhfbWlsbGlzGAsgASgDIp4CCg5FdmFsdWF0aW9uV29yaxISCgpldmFsdWF0aW9uGAEgASgJEg0KBXRva2VuGAIgASgJEg8KB2RhdGFzZXQYAyABKAkSLAoHd2VpZ2h0cxgEIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEi0KCG1hbmlmZXN0GAUgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SKgoFZ3JhcGgYBiABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIxCgd0cmFpbmVyGAcgASgLMiAudHJpYnV0YXJ5LmZsLnYxLlRyYWluZXJTZXR0aW5ncxIcChRkZWFkbGluZV91bml4X21pbGxpcxgIIAEoAyJBChBQdWxsTW9kZWxSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCRIOCgZvZmZzZXQYAyABKAQiNwoRUHVsbE1vZGVsUmVzcG9uc2USEwoLdG90YWxfYnl0ZXMYASABKAQSDQoFY2h1bmsYAiABKAwiJQoGTWV0cmljEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMijAIKDFVwZGF0ZUhlYWRlchINCgV0b2tlbhgBIAEoCRIpCgRraW5kGAIgASgOMhsudHJpYnV0YXJ5LmZsLnYxLlVwZGF0ZUtpbmQSJQoFY29kZWMYAyABKA4yFi50cmlidXRhcnkuZmwudjEuQ29kZWMSEwoLYmFzZV9zaGEyNTYYBCABKAkSEwoLdG90YWxfYnl0ZXMYBSABKAQSDgoGc2hhMjU2GAYgASgJEg4KBm9mZnNldBgHIAEoBBIQCghleGFtcGxlcxgIIAEoBBIVCg10cmFpbl9zZWNvbmRzGAkgASgBEigKB21ldHJpY3MYCiADKAsyFy50cmlidXRhcnkuZmwudjEuTWV0cmljIl0KEVB1c2hVcGRhdGVSZXF1ZXN0Ei8KBmhlYWRlchgBIAEoCzIdLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAQgYKBHBhcnQivQEKB1ZlcmRpY3QSKgoEY29kZRgBIAEoDjIcLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0Q29kZRIPCgdyZWNlaXB0GAIgASgJEhIKCmVycm9yX2NvZGUYAyABKAkSDgoGdGVuc29yGAQgASgJEg4KBmRldGFpbBgFIAEoCRIaChJyZXRyeV9hZnRlcl9taWxsaXMYBiABKA0SEAoIZW5kcG9pbnQYByABKAkSEwoLbWluX3ZlcnNpb24YCCABKAkiVwoSUHVzaFVwZGF0ZVJlc3BvbnNlEikKB3ZlcmRpY3QYASABKAsyGC50cmlidXRhcnkuZmwudjEuVmVyZGljdBIWCg5yZWNlaXZlZF9ieXRlcxgCIAEoBCI0ChNVcGRhdGVTdGF0dXNSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCSJZChRVcGRhdGVTdGF0dXNSZXNwb25zZRIWCg5yZWNlaXZlZF9ieXRlcxgBIAEoBBIpCgd2ZXJkaWN0GAIgASgLMhgudHJpYnV0YXJ5LmZsLnYxLlZlcmRpY3QiiQEKF1JlcG9ydEV2YWx1YXRpb25SZXF1ZXN0Eg0KBXRva2VuGAEgASgJEhIKCmV2YWx1YXRpb24YAiABKAkSEAoIZXhhbXBsZXMYAyABKAQSKAoHbWV0cmljcxgEIAMoCzIXLnRyaWJ1dGFyeS5mbC52MS5NZXRyaWMSDwoHc2Vjb25kcxgFIAEoASJFChhSZXBvcnRFdmFsdWF0aW9uUmVzcG9uc2USKQoHdmVyZGljdBgBIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0KkAKClVwZGF0ZUtpbmQSGwoXVVBEQVRFX0tJTkRfVU5TUEVDSUZJRUQQABIVChFVUERBVEVfS0lORF9ERUxUQRABKi4KBUNvZGVjEhUKEUNPREVDX1VOU1BFQ0lGSUVEEAASDgoKQ09ERUNfTk9ORRABKrIDCgtWZXJkaWN0Q29kZRIcChhWRVJESUNUX0NPREVfVU5TUEVDSUZJRUQQABIZChVWRVJESUNUX0NPREVfQUNDRVBURUQQARIYChRWRVJESUNUX0NPREVfQUxSRUFEWRACEhkKFVZFUkRJQ1RfQ09ERV9DT05GTElDVBADEhUKEVZFUkRJQ1RfQ09ERV9MQVRFEAQSGgoWVkVSRElDVF9DT0RFX0NBTkNFTExFRBAFEh4KGlZFUkRJQ1RfQ09ERV9XUk9OR19BVFRFTVBUEAYSHAoYVkVSRElDVF9DT0RFX1dST05HX0VQT0NIEAcSGwoXVkVSRElDVF9DT0RFX1dST05HX0JBU0UQCBIYChRWRVJESUNUX0NPREVfSU5WQUxJRBAJEhgKFFZFUkRJQ1RfQ09ERV9UT09fQklHEAoSHAoYVkVSRElDVF9DT0RFX1JFVFJZX0FGVEVSEAsSHQoZVkVSRElDVF9DT0RFX1VOQVVUSE9SSVNFRBAMEhgKFFZFUkRJQ1RfQ09ERV9VUEdSQURFEA0SHAoYVkVSRElDVF9DT0RFX1dST05HX1NIQVJEEA4y1gMKEUZlZGVyYXRlZExlYXJuaW5nEkwKB0NoZWNrSW4SHy50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlcXVlc3QaIC50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlc3BvbnNlElQKCVB1bGxNb2RlbBIhLnRyaWJ1dGFyeS5mbC52MS5QdWxsTW9kZWxSZXF1ZXN0GiIudHJpYnV0YXJ5LmZsLnYxLlB1bGxNb2RlbFJlc3BvbnNlMAESVwoKUHVzaFVwZGF0ZRIiLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVxdWVzdBojLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVzcG9uc2UoARJbCgxVcGRhdGVTdGF0dXMSJC50cmlidXRhcnkuZmwudjEuVXBkYXRlU3RhdHVzUmVxdWVzdBolLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVTdGF0dXNSZXNwb25zZRJnChBSZXBvcnRFdmFsdWF0aW9uEigudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXF1ZXN0GikudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXNwb25zZWIGcHJvdG8z");
+  fileDesc("Chh0cmlidXRhcnkvZmwvdjEvZmwucHJvdG8SD3RyaWJ1dGFyeS5mbC52MSI6CgpBdHRlbXB0UmVmEgwKBHRhc2sYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDSIrCgpPYmplY3RJbmZvEg4KBnNoYTI1NhgBIAEoCRINCgVieXRlcxgCIAEoBCI/CgtEYXRhc2V0SW5mbxIMCgRuYW1lGAEgASgJEhAKCGV4YW1wbGVzGAIgASgEEhAKCGhlbGRfb3V0GAMgASgIIuwCCg5DaGVja0luUmVxdWVzdBIUCgxwcm90b2NvbF9taW4YASABKA0SFAoMcHJvdG9jb2xfbWF4GAIgASgNEhUKDWFnZW50X3ZlcnNpb24YAyABKAkSLgoIZGF0YXNldHMYBCADKAsyHC50cmlidXRhcnkuZmwudjEuRGF0YXNldEluZm8SEgoKZnJhbWV3b3JrcxgFIAMoCRIsCgdob2xkaW5nGAYgAygLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSLQoHcnVubmluZxgHIAMoCzIcLnRyaWJ1dGFyeS5mbC52MS5SdW5uaW5nV29yaxIrCgZmYWlsZWQYCCADKAsyGy50cmlidXRhcnkuZmwudjEuRmFpbGVkV29yaxISCgpjb25kaXRpb25zGAkgAygJEjUKC2RlcGxveW1lbnRzGAogAygLMiAudHJpYnV0YXJ5LmZsLnYxLkRlcGxveW1lbnRTdGF0ZSJNCgtSdW5uaW5nV29yaxIsCgdhdHRlbXB0GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSEAoIcHJvZ3Jlc3MYAiABKAEiOQoKRmFpbGVkV29yaxINCgV0b2tlbhgBIAEoCRIMCgRjb2RlGAIgASgJEg4KBmRldGFpbBgDIAEoCSJWCg9EZXBsb3ltZW50U3RhdGUSEgoKZGVwbG95bWVudBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoDRINCgVzdGF0ZRgDIAEoCRIOCgZkZXRhaWwYBCABKAkiqgEKD0NoZWNrSW5SZXNwb25zZRIxCgphc3NpZ25tZW50GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkFzc2lnbm1lbnRIABItCghyZWRpcmVjdBgCIAEoCzIZLnRyaWJ1dGFyeS5mbC52MS5SZWRpcmVjdEgAEisKB3VwZ3JhZGUYAyABKAsyGC50cmlidXRhcnkuZmwudjEuVXBncmFkZUgAQggKBnJlc3VsdCL6AQoKQXNzaWdubWVudBIQCghwcm90b2NvbBgBIAEoDRIUCgxwYXVzZV9taWxsaXMYAiABKA0SLwoIdHJhaW5pbmcYAyABKAsyHS50cmlidXRhcnkuZmwudjEuVHJhaW5pbmdXb3JrEjMKCmV2YWx1YXRpb24YBCABKAsyHy50cmlidXRhcnkuZmwudjEuRXZhbHVhdGlvbldvcmsSLAoHc2V0dGxlZBgFIAMoCzIbLnRyaWJ1dGFyeS5mbC52MS5TZXR0bGVtZW50EjAKC2RlcGxveW1lbnRzGAYgAygLMhsudHJpYnV0YXJ5LmZsLnYxLkRlcGxveW1lbnQilgIKCkRlcGxveW1lbnQSEgoKZGVwbG95bWVudBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoDRINCgVtb2RlbBgDIAEoCRISCgptb2RlbF9uYW1lGAQgASgJEg8KB3ZlcnNpb24YBSABKAkSFgoOdmVyc2lvbl9udW1iZXIYBiABKA0SDQoFdG9rZW4YByABKAkSLAoHd2VpZ2h0cxgIIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEi0KCG1hbmlmZXN0GAkgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SKgoFZ3JhcGgYCiABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbyIyCghSZWRpcmVjdBIQCghlbmRwb2ludBgBIAEoCRIUCgxwYXVzZV9taWxsaXMYAiABKA0iSgoHVXBncmFkZRIUCgxwcm90b2NvbF9taW4YASABKA0SFAoMcHJvdG9jb2xfbWF4GAIgASgNEhMKC21pbl92ZXJzaW9uGAMgASgJIksKClNldHRsZW1lbnQSLAoHYXR0ZW1wdBgBIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5BdHRlbXB0UmVmEg8KB291dGNvbWUYAiABKAkisQQKD1RyYWluZXJTZXR0aW5ncxIRCglmcmFtZXdvcmsYASABKAkSDwoHdHJhaW5lchgCIAEoCRIUCgxsb2NhbF9lcG9jaHMYAyABKA0SEgoKYmF0Y2hfc2l6ZRgEIAEoDRIVCg1sZWFybmluZ19yYXRlGAUgASgBEhEKCW9wdGltaXplchgGIAEoCRIMCgRsb3NzGAcgASgJEhUKCG1vbWVudHVtGAggASgBSACIAQESEgoFYmV0YTEYCSABKAFIAYgBARISCgViZXRhMhgKIAEoAUgCiAEBEhQKB2Vwc2lsb24YCyABKAFIA4gBARIZCgx3ZWlnaHRfZGVjYXkYDCABKAFIBIgBARIjChZncmFkaWVudF9jbGlwcGluZ19ub3JtGA0gASgBSAWIAQESFQoIcHJveGltYWwYDiABKAFIBogBARIcCg9sYWJlbF9zbW9vdGhpbmcYDyABKAFIB4gBARIZCgxpZ25vcmVfaW5kZXgYECABKBFICIgBARIYCgtodWJlcl9kZWx0YRgRIAEoAUgJiAEBQgsKCV9tb21lbnR1bUIICgZfYmV0YTFCCAoGX2JldGEyQgoKCF9lcHNpbG9uQg8KDV93ZWlnaHRfZGVjYXlCGQoXX2dyYWRpZW50X2NsaXBwaW5nX25vcm1CCwoJX3Byb3hpbWFsQhIKEF9sYWJlbF9zbW9vdGhpbmdCDwoNX2lnbm9yZV9pbmRleEIOCgxfaHViZXJfZGVsdGEiVgoHU3VtUnVsZRINCgVib3VuZBgBIAEoARISCgp3ZWlnaHRfY2FwGAIgASgNEhUKDWNsaXBwaW5nX25vcm0YAyABKAESEQoJd2VpZ2h0aW5nGAQgASgJIoIDCgxUcmFpbmluZ1dvcmsSLAoHYXR0ZW1wdBgBIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5BdHRlbXB0UmVmEg0KBXRva2VuGAIgASgJEg8KB2RhdGFzZXQYAyABKAkSKQoEYmFzZRgEIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEi0KCG1hbmlmZXN0GAUgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SKgoFZ3JhcGgYBiABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIxCgd0cmFpbmVyGAcgASgLMiAudHJpYnV0YXJ5LmZsLnYxLlRyYWluZXJTZXR0aW5ncxIlCgNzdW0YCCABKAsyGC50cmlidXRhcnkuZmwudjEuU3VtUnVsZRIMCgRzZWVkGAkgASgJEhgKEG1heF91cGRhdGVfYnl0ZXMYCiABKAQSHAoUZGVhZGxpbmVfdW5peF9taWxsaXMYCyABKAMingIKDkV2YWx1YXRpb25Xb3JrEhIKCmV2YWx1YXRpb24YASABKAkSDQoFdG9rZW4YAiABKAkSDwoHZGF0YXNldBgDIAEoCRIsCgd3ZWlnaHRzGAQgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SLQoIbWFuaWZlc3QYBSABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIqCgVncmFwaBgGIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEjEKB3RyYWluZXIYByABKAsyIC50cmlidXRhcnkuZmwudjEuVHJhaW5lclNldHRpbmdzEhwKFGRlYWRsaW5lX3VuaXhfbWlsbGlzGAggASgDIkEKEFB1bGxNb2RlbFJlcXVlc3QSDQoFdG9rZW4YASABKAkSDgoGc2hhMjU2GAIgASgJEg4KBm9mZnNldBgDIAEoBCI3ChFQdWxsTW9kZWxSZXNwb25zZRITCgt0b3RhbF9ieXRlcxgBIAEoBBINCgVjaHVuaxgCIAEoDCIlCgZNZXRyaWMSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoAyKMAgoMVXBkYXRlSGVhZGVyEg0KBXRva2VuGAEgASgJEikKBGtpbmQYAiABKA4yGy50cmlidXRhcnkuZmwudjEuVXBkYXRlS2luZBIlCgVjb2RlYxgDIAEoDjIWLnRyaWJ1dGFyeS5mbC52MS5Db2RlYxITCgtiYXNlX3NoYTI1NhgEIAEoCRITCgt0b3RhbF9ieXRlcxgFIAEoBBIOCgZzaGEyNTYYBiABKAkSDgoGb2Zmc2V0GAcgASgEEhAKCGV4YW1wbGVzGAggASgEEhUKDXRyYWluX3NlY29uZHMYCSABKAESKAoHbWV0cmljcxgKIAMoCzIXLnRyaWJ1dGFyeS5mbC52MS5NZXRyaWMiXQoRUHVzaFVwZGF0ZVJlcXVlc3QSLwoGaGVhZGVyGAEgASgLMh0udHJpYnV0YXJ5LmZsLnYxLlVwZGF0ZUhlYWRlckgAEg8KBWNodW5rGAIgASgMSABCBgoEcGFydCK9AQoHVmVyZGljdBIqCgRjb2RlGAEgASgOMhwudHJpYnV0YXJ5LmZsLnYxLlZlcmRpY3RDb2RlEg8KB3JlY2VpcHQYAiABKAkSEgoKZXJyb3JfY29kZRgDIAEoCRIOCgZ0ZW5zb3IYBCABKAkSDgoGZGV0YWlsGAUgASgJEhoKEnJldHJ5X2FmdGVyX21pbGxpcxgGIAEoDRIQCghlbmRwb2ludBgHIAEoCRITCgttaW5fdmVyc2lvbhgIIAEoCSJXChJQdXNoVXBkYXRlUmVzcG9uc2USKQoHdmVyZGljdBgBIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0EhYKDnJlY2VpdmVkX2J5dGVzGAIgASgEIjQKE1VwZGF0ZVN0YXR1c1JlcXVlc3QSDQoFdG9rZW4YASABKAkSDgoGc2hhMjU2GAIgASgJIlkKFFVwZGF0ZVN0YXR1c1Jlc3BvbnNlEhYKDnJlY2VpdmVkX2J5dGVzGAEgASgEEikKB3ZlcmRpY3QYAiABKAsyGC50cmlidXRhcnkuZmwudjEuVmVyZGljdCKJAQoXUmVwb3J0RXZhbHVhdGlvblJlcXVlc3QSDQoFdG9rZW4YASABKAkSEgoKZXZhbHVhdGlvbhgCIAEoCRIQCghleGFtcGxlcxgDIAEoBBIoCgdtZXRyaWNzGAQgAygLMhcudHJpYnV0YXJ5LmZsLnYxLk1ldHJpYxIPCgdzZWNvbmRzGAUgASgBIkUKGFJlcG9ydEV2YWx1YXRpb25SZXNwb25zZRIpCgd2ZXJkaWN0GAEgASgLMhgudHJpYnV0YXJ5LmZsLnYxLlZlcmRpY3QqQAoKVXBkYXRlS2luZBIbChdVUERBVEVfS0lORF9VTlNQRUNJRklFRBAAEhUKEVVQREFURV9LSU5EX0RFTFRBEAEqLgoFQ29kZWMSFQoRQ09ERUNfVU5TUEVDSUZJRUQQABIOCgpDT0RFQ19OT05FEAEqsgMKC1ZlcmRpY3RDb2RlEhwKGFZFUkRJQ1RfQ09ERV9VTlNQRUNJRklFRBAAEhkKFVZFUkRJQ1RfQ09ERV9BQ0NFUFRFRBABEhgKFFZFUkRJQ1RfQ09ERV9BTFJFQURZEAISGQoVVkVSRElDVF9DT0RFX0NPTkZMSUNUEAMSFQoRVkVSRElDVF9DT0RFX0xBVEUQBBIaChZWRVJESUNUX0NPREVfQ0FOQ0VMTEVEEAUSHgoaVkVSRElDVF9DT0RFX1dST05HX0FUVEVNUFQQBhIcChhWRVJESUNUX0NPREVfV1JPTkdfRVBPQ0gQBxIbChdWRVJESUNUX0NPREVfV1JPTkdfQkFTRRAIEhgKFFZFUkRJQ1RfQ09ERV9JTlZBTElEEAkSGAoUVkVSRElDVF9DT0RFX1RPT19CSUcQChIcChhWRVJESUNUX0NPREVfUkVUUllfQUZURVIQCxIdChlWRVJESUNUX0NPREVfVU5BVVRIT1JJU0VEEAwSGAoUVkVSRElDVF9DT0RFX1VQR1JBREUQDRIcChhWRVJESUNUX0NPREVfV1JPTkdfU0hBUkQQDjLWAwoRRmVkZXJhdGVkTGVhcm5pbmcSTAoHQ2hlY2tJbhIfLnRyaWJ1dGFyeS5mbC52MS5DaGVja0luUmVxdWVzdBogLnRyaWJ1dGFyeS5mbC52MS5DaGVja0luUmVzcG9uc2USVAoJUHVsbE1vZGVsEiEudHJpYnV0YXJ5LmZsLnYxLlB1bGxNb2RlbFJlcXVlc3QaIi50cmlidXRhcnkuZmwudjEuUHVsbE1vZGVsUmVzcG9uc2UwARJXCgpQdXNoVXBkYXRlEiIudHJpYnV0YXJ5LmZsLnYxLlB1c2hVcGRhdGVSZXF1ZXN0GiMudHJpYnV0YXJ5LmZsLnYxLlB1c2hVcGRhdGVSZXNwb25zZSgBElsKDFVwZGF0ZVN0YXR1cxIkLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVTdGF0dXNSZXF1ZXN0GiUudHJpYnV0YXJ5LmZsLnYxLlVwZGF0ZVN0YXR1c1Jlc3BvbnNlEmcKEFJlcG9ydEV2YWx1YXRpb24SKC50cmlidXRhcnkuZmwudjEuUmVwb3J0RXZhbHVhdGlvblJlcXVlc3QaKS50cmlidXRhcnkuZmwudjEuUmVwb3J0RXZhbHVhdGlvblJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message tributary.fl.v1.AttemptRef
@@ -144,6 +144,20 @@ export type CheckInRequest = Message<"tributary.fl.v1.CheckInRequest"> & {
    * @generated from field: repeated tributary.fl.v1.FailedWork failed = 8;
    */
   failed: FailedWork[];
+
+  /**
+   * those that hold now: "idle", "charging", "unmetered"
+   *
+   * @generated from field: repeated string conditions = 9;
+   */
+  conditions: string[];
+
+  /**
+   * of what this device serves or tried to serve
+   *
+   * @generated from field: repeated tributary.fl.v1.DeploymentState deployments = 10;
+   */
+  deployments: DeploymentState[];
 };
 
 /**
@@ -213,6 +227,44 @@ export const FailedWorkSchema: GenMessage<FailedWork> = /*@__PURE__*/
   messageDesc(file_tributary_fl_v1_fl, 5);
 
 /**
+ * How this device fares with a deployed version.
+ *
+ * @generated from message tributary.fl.v1.DeploymentState
+ */
+export type DeploymentState = Message<"tributary.fl.v1.DeploymentState"> & {
+  /**
+   * @generated from field: string deployment = 1;
+   */
+  deployment: string;
+
+  /**
+   * @generated from field: uint32 revision = 2;
+   */
+  revision: number;
+
+  /**
+   * pulling | serving | unhealthy | rolled-back
+   *
+   * @generated from field: string state = 3;
+   */
+  state: string;
+
+  /**
+   * <= 500 bytes
+   *
+   * @generated from field: string detail = 4;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message tributary.fl.v1.DeploymentState.
+ * Use `create(DeploymentStateSchema)` to create a new message.
+ */
+export const DeploymentStateSchema: GenMessage<DeploymentState> = /*@__PURE__*/
+  messageDesc(file_tributary_fl_v1_fl, 6);
+
+/**
  * @generated from message tributary.fl.v1.CheckInResponse
  */
 export type CheckInResponse = Message<"tributary.fl.v1.CheckInResponse"> & {
@@ -245,7 +297,7 @@ export type CheckInResponse = Message<"tributary.fl.v1.CheckInResponse"> & {
  * Use `create(CheckInResponseSchema)` to create a new message.
  */
 export const CheckInResponseSchema: GenMessage<CheckInResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 6);
+  messageDesc(file_tributary_fl_v1_fl, 7);
 
 /**
  * @generated from message tributary.fl.v1.Assignment
@@ -279,6 +331,13 @@ export type Assignment = Message<"tributary.fl.v1.Assignment"> & {
    * @generated from field: repeated tributary.fl.v1.Settlement settled = 5;
    */
   settled: Settlement[];
+
+  /**
+   * everything that this device should serve now; what is missing here is served no more
+   *
+   * @generated from field: repeated tributary.fl.v1.Deployment deployments = 6;
+   */
+  deployments: Deployment[];
 };
 
 /**
@@ -286,7 +345,73 @@ export type Assignment = Message<"tributary.fl.v1.Assignment"> & {
  * Use `create(AssignmentSchema)` to create a new message.
  */
 export const AssignmentSchema: GenMessage<Assignment> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 7);
+  messageDesc(file_tributary_fl_v1_fl, 8);
+
+/**
+ * A version that this device should serve.
+ *
+ * @generated from message tributary.fl.v1.Deployment
+ */
+export type Deployment = Message<"tributary.fl.v1.Deployment"> & {
+  /**
+   * @generated from field: string deployment = 1;
+   */
+  deployment: string;
+
+  /**
+   * @generated from field: uint32 revision = 2;
+   */
+  revision: number;
+
+  /**
+   * @generated from field: string model = 3;
+   */
+  model: string;
+
+  /**
+   * @generated from field: string model_name = 4;
+   */
+  modelName: string;
+
+  /**
+   * @generated from field: string version = 5;
+   */
+  version: string;
+
+  /**
+   * @generated from field: uint32 version_number = 6;
+   */
+  versionNumber: number;
+
+  /**
+   * for PullModel
+   *
+   * @generated from field: string token = 7;
+   */
+  token: string;
+
+  /**
+   * @generated from field: tributary.fl.v1.ObjectInfo weights = 8;
+   */
+  weights?: ObjectInfo | undefined;
+
+  /**
+   * @generated from field: tributary.fl.v1.ObjectInfo manifest = 9;
+   */
+  manifest?: ObjectInfo | undefined;
+
+  /**
+   * @generated from field: tributary.fl.v1.ObjectInfo graph = 10;
+   */
+  graph?: ObjectInfo | undefined;
+};
+
+/**
+ * Describes the message tributary.fl.v1.Deployment.
+ * Use `create(DeploymentSchema)` to create a new message.
+ */
+export const DeploymentSchema: GenMessage<Deployment> = /*@__PURE__*/
+  messageDesc(file_tributary_fl_v1_fl, 9);
 
 /**
  * WRONG_SHARD: another node leases this device's shard.
@@ -312,7 +437,7 @@ export type Redirect = Message<"tributary.fl.v1.Redirect"> & {
  * Use `create(RedirectSchema)` to create a new message.
  */
 export const RedirectSchema: GenMessage<Redirect> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 8);
+  messageDesc(file_tributary_fl_v1_fl, 10);
 
 /**
  * @generated from message tributary.fl.v1.Upgrade
@@ -339,7 +464,7 @@ export type Upgrade = Message<"tributary.fl.v1.Upgrade"> & {
  * Use `create(UpgradeSchema)` to create a new message.
  */
 export const UpgradeSchema: GenMessage<Upgrade> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 9);
+  messageDesc(file_tributary_fl_v1_fl, 11);
 
 /**
  * @generated from message tributary.fl.v1.Settlement
@@ -363,7 +488,7 @@ export type Settlement = Message<"tributary.fl.v1.Settlement"> & {
  * Use `create(SettlementSchema)` to create a new message.
  */
 export const SettlementSchema: GenMessage<Settlement> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 10);
+  messageDesc(file_tributary_fl_v1_fl, 12);
 
 /**
  * @generated from message tributary.fl.v1.TrainerSettings
@@ -470,7 +595,7 @@ export type TrainerSettings = Message<"tributary.fl.v1.TrainerSettings"> & {
  * Use `create(TrainerSettingsSchema)` to create a new message.
  */
 export const TrainerSettingsSchema: GenMessage<TrainerSettings> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 11);
+  messageDesc(file_tributary_fl_v1_fl, 13);
 
 /**
  * @generated from message tributary.fl.v1.SumRule
@@ -508,7 +633,7 @@ export type SumRule = Message<"tributary.fl.v1.SumRule"> & {
  * Use `create(SumRuleSchema)` to create a new message.
  */
 export const SumRuleSchema: GenMessage<SumRule> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 12);
+  messageDesc(file_tributary_fl_v1_fl, 14);
 
 /**
  * @generated from message tributary.fl.v1.TrainingWork
@@ -579,7 +704,7 @@ export type TrainingWork = Message<"tributary.fl.v1.TrainingWork"> & {
  * Use `create(TrainingWorkSchema)` to create a new message.
  */
 export const TrainingWorkSchema: GenMessage<TrainingWork> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 13);
+  messageDesc(file_tributary_fl_v1_fl, 15);
 
 /**
  * @generated from message tributary.fl.v1.EvaluationWork
@@ -633,7 +758,7 @@ export type EvaluationWork = Message<"tributary.fl.v1.EvaluationWork"> & {
  * Use `create(EvaluationWorkSchema)` to create a new message.
  */
 export const EvaluationWorkSchema: GenMessage<EvaluationWork> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 14);
+  messageDesc(file_tributary_fl_v1_fl, 16);
 
 /**
  * @generated from message tributary.fl.v1.PullModelRequest
@@ -660,7 +785,7 @@ export type PullModelRequest = Message<"tributary.fl.v1.PullModelRequest"> & {
  * Use `create(PullModelRequestSchema)` to create a new message.
  */
 export const PullModelRequestSchema: GenMessage<PullModelRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 15);
+  messageDesc(file_tributary_fl_v1_fl, 17);
 
 /**
  * @generated from message tributary.fl.v1.PullModelResponse
@@ -686,7 +811,7 @@ export type PullModelResponse = Message<"tributary.fl.v1.PullModelResponse"> & {
  * Use `create(PullModelResponseSchema)` to create a new message.
  */
 export const PullModelResponseSchema: GenMessage<PullModelResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 16);
+  messageDesc(file_tributary_fl_v1_fl, 18);
 
 /**
  * Additive integer metric; real values travel in units of 2^-20 (name ends in "_q20").
@@ -710,7 +835,7 @@ export type Metric = Message<"tributary.fl.v1.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 17);
+  messageDesc(file_tributary_fl_v1_fl, 19);
 
 /**
  * @generated from message tributary.fl.v1.UpdateHeader
@@ -778,7 +903,7 @@ export type UpdateHeader = Message<"tributary.fl.v1.UpdateHeader"> & {
  * Use `create(UpdateHeaderSchema)` to create a new message.
  */
 export const UpdateHeaderSchema: GenMessage<UpdateHeader> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 18);
+  messageDesc(file_tributary_fl_v1_fl, 20);
 
 /**
  * @generated from message tributary.fl.v1.PushUpdateRequest
@@ -809,7 +934,7 @@ export type PushUpdateRequest = Message<"tributary.fl.v1.PushUpdateRequest"> & {
  * Use `create(PushUpdateRequestSchema)` to create a new message.
  */
 export const PushUpdateRequestSchema: GenMessage<PushUpdateRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 19);
+  messageDesc(file_tributary_fl_v1_fl, 21);
 
 /**
  * @generated from message tributary.fl.v1.Verdict
@@ -875,7 +1000,7 @@ export type Verdict = Message<"tributary.fl.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 20);
+  messageDesc(file_tributary_fl_v1_fl, 22);
 
 /**
  * @generated from message tributary.fl.v1.PushUpdateResponse
@@ -899,7 +1024,7 @@ export type PushUpdateResponse = Message<"tributary.fl.v1.PushUpdateResponse"> &
  * Use `create(PushUpdateResponseSchema)` to create a new message.
  */
 export const PushUpdateResponseSchema: GenMessage<PushUpdateResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 21);
+  messageDesc(file_tributary_fl_v1_fl, 23);
 
 /**
  * @generated from message tributary.fl.v1.UpdateStatusRequest
@@ -921,7 +1046,7 @@ export type UpdateStatusRequest = Message<"tributary.fl.v1.UpdateStatusRequest">
  * Use `create(UpdateStatusRequestSchema)` to create a new message.
  */
 export const UpdateStatusRequestSchema: GenMessage<UpdateStatusRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 22);
+  messageDesc(file_tributary_fl_v1_fl, 24);
 
 /**
  * @generated from message tributary.fl.v1.UpdateStatusResponse
@@ -945,7 +1070,7 @@ export type UpdateStatusResponse = Message<"tributary.fl.v1.UpdateStatusResponse
  * Use `create(UpdateStatusResponseSchema)` to create a new message.
  */
 export const UpdateStatusResponseSchema: GenMessage<UpdateStatusResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 23);
+  messageDesc(file_tributary_fl_v1_fl, 25);
 
 /**
  * @generated from message tributary.fl.v1.ReportEvaluationRequest
@@ -982,7 +1107,7 @@ export type ReportEvaluationRequest = Message<"tributary.fl.v1.ReportEvaluationR
  * Use `create(ReportEvaluationRequestSchema)` to create a new message.
  */
 export const ReportEvaluationRequestSchema: GenMessage<ReportEvaluationRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 24);
+  messageDesc(file_tributary_fl_v1_fl, 26);
 
 /**
  * @generated from message tributary.fl.v1.ReportEvaluationResponse
@@ -999,7 +1124,7 @@ export type ReportEvaluationResponse = Message<"tributary.fl.v1.ReportEvaluation
  * Use `create(ReportEvaluationResponseSchema)` to create a new message.
  */
 export const ReportEvaluationResponseSchema: GenMessage<ReportEvaluationResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 25);
+  messageDesc(file_tributary_fl_v1_fl, 27);
 
 /**
  * @generated from enum tributary.fl.v1.UpdateKind
