@@ -9,6 +9,7 @@ const root = join(import.meta.dirname, '..')
 const generated = [
   { folder: 'packages/contracts', output: 'packages/contracts/src/gen' },
   { folder: 'packages/onnx-train', output: 'packages/onnx-train/src/gen' },
+  { folder: 'packages/learning', output: 'packages/learning/src/kernels/gen' },
 ] as const
 
 for (const { folder } of generated) {
