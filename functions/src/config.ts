@@ -31,6 +31,7 @@ const sections = {
   apiTokens: z.object({ API_TOKENS: tokensFromJson.pipe(z.array(ApiToken).max(1000)) }),
   authority: z.object({ AUTHORITY_CERT_FILE: text }),
   authorityKey: z.object({ AUTHORITY_KEY_FILE: text }),
+  devices: z.object({ DEVICE_MQTT_URL: z.url({ protocol: /^mqtts$/ }).optional() }),
   broker: z.object({ AMQP_URL: z.url({ protocol: /^amqps?$/ }) }),
 } as const
 

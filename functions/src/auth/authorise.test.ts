@@ -42,7 +42,9 @@ test('every route admits exactly whom the table names', () => {
             ? 'FORBIDDEN'
             : principal.id === own
               ? 'allowed'
-              : 'NODE_MISMATCH'
+              : access.of === 'regional-node'
+                ? 'NODE_MISMATCH'
+                : 'FORBIDDEN'
       assert.equal(outcome(route, principal), wanted, `${name} as ${principal.kind}`)
     }
     assert.equal(outcome(route, { kind: 'anonymous' }), access.kind === 'public' ? 'allowed' : 'FORBIDDEN', name)

@@ -58,8 +58,9 @@ export const limitFailures = (
   }
 }
 
-const isFailure = (error: unknown): boolean =>
-  error instanceof TributaryError && (error.code === 'UNAUTHENTICATED' || error.code === 'CERTIFICATE_REVOKED')
+const failureCodes: ReadonlySet<string> = new Set(['UNAUTHENTICATED', 'CERTIFICATE_EXPIRED', 'CERTIFICATE_REVOKED'])
+
+const isFailure = (error: unknown): boolean => error instanceof TributaryError && failureCodes.has(error.code)
 
 /** What stays the same over the requests of a holder: a token, or the header of its signatures, which holds the certificate. */
 const credentialOf = (token: string): string =>
@@ -75,7 +76,7 @@ const remember = (known: Set<string>, credential: string): void => {
 }
 
 /** An IPv4 address; the first 64 bits of an IPv6 address, since one subscriber has them all (RFC 6177). */
-const networkOf = (address: string): string => {
+export const networkOf = (address: string): string => {
   if (!address.includes(':') || address.includes('.')) return address
   const [head = ''] = address.split('::')
   return [...head.split(':'), '0', '0', '0'].slice(0, 4).join(':')

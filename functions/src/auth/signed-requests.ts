@@ -40,7 +40,7 @@ export const isSignedRequest = (token: string): boolean => {
 /**
  * Verifies requests signed by a certificate's key.
  * @param authority PEM of the certificate that signed the certificates of nodes and devices
- * @throws TributaryError UNAUTHENTICATED; the reason goes to the log only
+ * @throws TributaryError CERTIFICATE_EXPIRED, UNAUTHENTICATED; the reason of the latter goes to the log only
  */
 export const signedRequestVerifier = (authority: string, clock: Clock) => {
   const issuer = new X509Certificate(authority)
@@ -79,7 +79,11 @@ const checkIssued = (certificate: X509Certificate, issuer: X509Certificate, now:
   if (certificate.ca) refuse('an authority does not sign requests')
   const time = now.getTime()
   if (time < certificate.validFromDate.getTime() - skewSeconds * 1000) refuse('the certificate is not valid yet')
-  if (time >= certificate.validToDate.getTime()) refuse('the certificate has expired')
+  if (time >= certificate.validToDate.getTime()) {
+    throw new TributaryError('CERTIFICATE_EXPIRED', {
+      detail: `It expired at ${certificate.validToDate.toISOString()}.`,
+    })
+  }
 }
 
 // Only names that our authority wrote get here, one attribute a line.

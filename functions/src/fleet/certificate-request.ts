@@ -1,4 +1,5 @@
 import 'reflect-metadata'
+import { createHash } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import { TributaryError } from '@tributary/contracts/errors'
 
@@ -26,4 +27,13 @@ export const readCertificateRequest = async (csr: string): Promise<x509.PublicKe
   }
   if (!verified) throw new TributaryError('CSR_INVALID', { detail: 'csr: the signature does not verify' })
   return request.publicKey
+}
+
+/** The key of a request, and the sha256 of its SubjectPublicKeyInfo by which it is known again. */
+export type KeyOfRequest = { readonly publicKey: x509.PublicKey; readonly sha256: Buffer }
+
+/** @throws TributaryError CSR_INVALID */
+export const readKeyOfRequest = async (csr: string): Promise<KeyOfRequest> => {
+  const publicKey = await readCertificateRequest(csr)
+  return { publicKey, sha256: createHash('sha256').update(Buffer.from(publicKey.rawData)).digest() }
 }

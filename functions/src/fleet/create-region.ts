@@ -1,6 +1,8 @@
 import { TributaryError } from '@tributary/contracts/errors'
+import type { RegionView } from '@tributary/contracts/fleet'
 import type { Context } from '../context.ts'
 import type { Handler } from '../http/handler.ts'
+import { selectRegion } from './region-view.ts'
 
 /** Creates a region and its shards; nobody leases them yet. */
 export const createRegion =
@@ -14,18 +16,5 @@ export const createRegion =
     await sql`
       insert into region_shard (region, shard) select ${region}, generate_series(0, ${shardCount - 1}::integer)`
     audit.append(sql, { actor, action: 'region.created', subject: `region/${region}`, detail: { shardCount } })
-    return {
-      region,
-      name,
-      shardCount,
-      devices: 0,
-      shards: Array.from({ length: shardCount }, (_, shard) => ({
-        shard,
-        node: null,
-        epoch: 0,
-        leaseExpiresAt: null,
-        devicesOnline: 0,
-        evaluatorsOnline: 0,
-      })),
-    }
+    return (await selectRegion(sql, region)) as RegionView
   }

@@ -122,7 +122,7 @@ suite('the fleet API', { timeout: 60_000 }, () => {
     const shown = (await api('GET', `/v1/devices/${id}`, { token })).body
     const shard = Number(BigInt(`0x${createHash('sha256').update(id).digest('hex')}`) % 3n)
     assert.deepEqual(
-      { ...shown, createdAt: 0, certificateSha256: 0 },
+      { ...shown, createdAt: 0, certificateSha256: 0, certificateExpiresAt: 0 },
       {
         id,
         region: 'alps',
@@ -130,9 +130,12 @@ suite('the fleet API', { timeout: 60_000 }, () => {
         label: 'd-3',
         kind: 'trainer',
         groups: ['g'],
+        labels: {},
         revoked: false,
         createdAt: 0,
         certificateSha256: 0,
+        certificateExpiresAt: 0,
+        presence: null,
       },
     )
     const sequences = () =>
@@ -220,7 +223,7 @@ suite('the fleet API', { timeout: 60_000 }, () => {
       ['ID_INVALID', 400, api('GET', '/v1/devices/..', { token })],
       ['ID_INVALID', 400, api('GET', `/v1/devices/${'9'.repeat(4000)}`, { token })],
       ['NOT_FOUND', 404, api('GET', '/v1/devices/01890a5d-ac96-774b-bcce-b302099a8057', { token })],
-      ['ROUTE_UNKNOWN', 404, api('GET', '/v1/regions/x', { token })],
+      ['ROUTE_UNKNOWN', 404, api('GET', '/v1/regions/x/y', { token })],
       ['METHOD_NOT_ALLOWED', 405, api('DELETE', '/v1/regions', { token })],
       ['UNAUTHENTICATED', 401, api('GET', '/v1/regions')],
       ['UNAUTHENTICATED', 401, api('GET', '/v1/regions', { token: 'wrong' })],

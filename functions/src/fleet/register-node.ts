@@ -18,12 +18,12 @@ export const registerNode = ({
     const publicKey = await readCertificateRequest(csr)
     return { id, issued: await authority.issue({ kind: 'regional-node', id, publicKey, hostnames }) }
   },
-  async apply({ body: { region, name }, actor }, sql, { id, issued }) {
+  async apply({ body: { region, name, hostnames }, actor }, sql, { id, issued }) {
     const [known] = await sql`select 1 from region where region = ${region}`
     if (known === undefined) throw new TributaryError('REGION_UNKNOWN')
     const created = await sql`
-      insert into regional_node (id, region, name, certificate_sha256, certificate_expires_at)
-      values (${id}, ${region}, ${name}, ${issued.sha256}, ${issued.expiresAt})
+      insert into regional_node (id, region, name, certificate_sha256, certificate_expires_at, hostnames)
+      values (${id}, ${region}, ${name}, ${issued.sha256}, ${issued.expiresAt}, ${hostnames})
       on conflict (region, name) where revoked_at is null do nothing`
     if (created.count === 0) throw new TributaryError('NAME_TAKEN', { detail: `region ${region} has a node ${name}` })
     audit.append(sql, {

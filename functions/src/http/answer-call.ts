@@ -47,18 +47,19 @@ export const callAnswerer = <Function extends ApiFunction>(parts: ApiParts<Funct
     await parts.limit(principal, call)
     const input = validateInput(call, found)
     const actor = principalName(principal)
-    const { requestId } = call
+    const { requestId, sourceAddress } = call
     const log = parts.log.child({ requestId, route: name, actor })
-    const request = { requestId, principal, actor, signal, log, ...input } as AnyRequest
+    const request = { requestId, principal, sourceAddress, actor, signal, log, ...input } as AnyRequest
     const handler = (parts.handlers as Record<string, unknown>)[name] as AnyHandler
     const answer = route.idempotent
       ? await answerOnce(parts.database, handler as TransactionalHandler<RouteName> | PreparedHandler<RouteName>, {
           request,
           keyed: keyedRequest(call.headers.get('idempotency-key'), actor, name, input),
           status: route.status,
+          shownOnce: route.shownOnce,
         })
       : await (handler as (request: AnyRequest) => Promise<unknown>)(request)
-    if (parts.checkAnswers) route.answer.parse(answer)
+    if (parts.checkAnswers && route.status !== 204) route.answer.parse(answer)
     return response(route.status, answer)
   }
 }
@@ -72,15 +73,19 @@ const identify = async (
 const answerOnce = async (
   database: Database,
   handler: TransactionalHandler<RouteName> | PreparedHandler<RouteName>,
-  { request, keyed, status }: { request: AnyRequest; keyed: ReturnType<typeof keyedRequest>; status: number },
+  {
+    request,
+    keyed,
+    ...options
+  }: { request: AnyRequest; keyed: ReturnType<typeof keyedRequest>; status: number; shownOnce: string | undefined },
 ): Promise<unknown> => {
   if (typeof handler === 'function') {
-    return database.transaction(sql => runOnce(sql, keyed, status, () => handler(request, sql)))
+    return database.transaction(sql => runOnce(sql, keyed, options, () => handler(request, sql)))
   }
   const stored = await database.read(sql => storedAnswer(sql, keyed))
   if (stored !== null) return stored.answer
   const prepared = await handler.prepare(request)
-  return database.transaction(sql => runOnce(sql, keyed, status, () => handler.apply(request, sql, prepared)))
+  return database.transaction(sql => runOnce(sql, keyed, options, () => handler.apply(request, sql, prepared)))
 }
 
 const response = (status: number, answer: unknown): APIGatewayProxyStructuredResultV2 =>

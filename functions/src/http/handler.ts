@@ -16,6 +16,8 @@ type Parsed<Name extends RouteName, Part extends 'params' | 'query' | 'body'> = 
 export type RouteRequest<Name extends RouteName> = {
   readonly requestId: string
   readonly principal: Principal
+  /** IP address that the HTTP API saw. */
+  readonly sourceAddress: string
   /** `principalName(principal)`. */
   readonly actor: string
   readonly params: Parsed<Name, 'params'>

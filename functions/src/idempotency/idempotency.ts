@@ -46,12 +46,13 @@ export const storedAnswer = async (sql: Sql, request: KeyedRequest): Promise<{ a
 /**
  * Runs `effect` unless this request has had its effect: key, effect and answer share the transaction. Equal requests at
  * once wait for the first one at the key's row; if that fails, its key is free again.
+ * @param shownOnce member of the answer that is not kept: whoever asks again gets null there
  * @throws TributaryError IDEMPOTENCY_CONFLICT, and whatever `effect` throws
  */
 export const runOnce = async (
   sql: Transaction,
   request: KeyedRequest,
-  status: number,
+  { status, shownOnce }: { status: number; shownOnce?: string | undefined },
   effect: () => Promise<unknown>,
 ): Promise<unknown> => {
   const claimed = await sql`
@@ -66,7 +67,8 @@ export const runOnce = async (
   }
   const answer = await effect()
   // As text inside the jsonb, which would give members back in another order.
-  const text = JSON.stringify(answer ?? null)
+  const kept = shownOnce === undefined ? answer : { ...(answer as object), [shownOnce]: null }
+  const text = JSON.stringify(kept ?? null)
   await sql`
     update idempotency set status = ${status}, answer = ${sql.json(text)}
     where principal = ${request.principal} and key = ${request.key}`

@@ -3,6 +3,7 @@ import { leaseTimes } from '@tributary/contracts/node-status'
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
 import { systemActor } from '../rounds/system-actor.ts'
+import { holdRegions } from './apply-shard-count.ts'
 import type { ShardLease } from './assign-leases.ts'
 import { readBusyShards } from './busy-shards.ts'
 import { takeSurplus } from './take-surplus.ts'
@@ -21,20 +22,22 @@ const aliveSeconds = 2 * leaseTimes.renewSeconds
 /**
  * Hands surplus shards to nodes that lack them, before the next attempt pins who takes part. Where rounds follow one another at
  * once, a node's own calls would hardly ever find a shard idle. Both nodes hear of it by `round.opened`, whose epoch is
- * none of theirs, and ask; the new holder then begins with an epoch of its own.
+ * none of theirs, and ask; the new holder then begins with an epoch of its own. A number of shards that waits is applied before that.
  * @param regions empty: all
  */
 export const balanceLeases = async (
-  { audit }: Pick<Context, 'audit'>,
+  context: Pick<Context, 'audit'>,
   sql: Transaction,
   regions: readonly string[],
 ): Promise<void> => {
+  const { audit } = context
+  await holdRegions(context, sql, regions)
   const lacking = await readLackingNodes(sql, regions)
   for (const [region, nodes] of Map.groupBy(lacking, ({ region }) => region)) {
     // A status call that runs holds all rows; it may want ours, so it is not waited for. The next round is soon enough.
     const shards = await sql<ShardLease[]>`
       select shard, node, epoch, coalesce(lease_expires_at > now(), false) as live from region_shard
-      where region = ${region} order by shard for no key update skip locked`
+      where region = ${region} and shard < ${nodes[0]?.shardCount ?? 0} order by shard for no key update skip locked`
     if (nodes.some(({ shardCount }) => shards.length < shardCount)) continue
     const busy = await readBusyShards(sql, region)
     const given = new Map<number, string>()

@@ -1,4 +1,9 @@
-import { leaseTimes, type NodeStatusAnswer, type NodeStatusRequest } from '@tributary/contracts/node-status'
+import {
+  type DirectoryDevice,
+  leaseTimes,
+  type NodeStatusAnswer,
+  type NodeStatusRequest,
+} from '@tributary/contracts/node-status'
 import type { EvaluationDescriptor, RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
 import { asJson, type Transaction } from '../database/transaction.ts'
 import type { CallingNode } from './renew-leases.ts'
@@ -84,19 +89,24 @@ const readSettledEvaluations = (sql: Transaction, { holdingEvaluations }: NodeSt
   where e.state is distinct from 'open'`
 
 const directoryPage = 500
+type DirectoryRow = Omit<DirectoryDevice, 'previousCertificateSha256'> & { previousCertificateSha256: string | null }
 
-/** Devices of the region that were enrolled or revoked since the caller's sequence number. */
+/** Devices of the region that were enrolled, changed or revoked since the caller's sequence number. */
 const readDirectory = async (
   sql: Transaction,
   { region }: CallingNode,
   { directorySequence }: NodeStatusRequest,
 ): Promise<NodeStatusAnswer['directory']> => {
-  const rows = await sql<(Omit<NodeStatusAnswer['directory']['devices'][number], 'revoked'> & { revoked: boolean })[]>`
-    select id as device, label, kind, groups, certificate_sha256 as "certificateSha256", revoked_at is not null as revoked,
-      sequence
+  const rows = await sql<DirectoryRow[]>`
+    select id as device, label, kind, groups, labels, certificate_sha256 as "certificateSha256",
+      previous_certificate_sha256 as "previousCertificateSha256", revoked_at is not null as revoked, sequence
     from device where region = ${region} and sequence >= ${directorySequence}
     order by sequence limit ${directoryPage + 1}`
-  const devices = rows.slice(0, directoryPage)
+  const devices = rows
+    .slice(0, directoryPage)
+    .map(({ previousCertificateSha256: previous, ...device }) =>
+      previous === null ? device : { ...device, previousCertificateSha256: previous },
+    )
   const last = devices.at(-1)
   return {
     devices,

@@ -3,6 +3,7 @@ import { TributaryError } from '@tributary/contracts/errors'
 import { leaseTimes, type NodeStatusRequest } from '@tributary/contracts/node-status'
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
+import { applyShardCount } from './apply-shard-count.ts'
 import { assignLeases, type LeaseChange, type LeaseRequest, type ShardLease } from './assign-leases.ts'
 import { readBusyShards } from './busy-shards.ts'
 import { takeSurplus } from './take-surplus.ts'
@@ -17,7 +18,13 @@ export type CallingNode = {
   readonly epochs: ReadonlyMap<number, number>
 }
 
-type NodeRow = { readonly region: string; readonly shardCount: number; readonly now: Date; readonly otherNodes: number }
+type NodeRow = {
+  readonly region: string
+  readonly shardCount: number
+  readonly pendingShardCount: number | null
+  readonly now: Date
+  readonly otherNodes: number
+}
 
 /**
  * Renews, gives and takes back leases. The rows of the region's shards stay locked to the end of the transaction, so that
@@ -33,7 +40,7 @@ export const renewLeases = async (
   const { leaseSeconds } = leaseTimes
   const [[row], shards] = await Promise.all([
     sql<NodeRow[]>`
-      select n.region, r.shard_count as "shardCount", now(), (
+      select n.region, r.shard_count as "shardCount", r.pending_shard_count as "pendingShardCount", now(), (
         select count(*)::integer from regional_node o
         where o.region = n.region and o.id <> n.id and o.revoked_at is null
           and o.last_seen_at > now() - make_interval(secs => ${leaseSeconds})
@@ -48,6 +55,9 @@ export const renewLeases = async (
       order by s.shard for no key update of s`,
   ])
   if (row === undefined) throw new TributaryError('NOT_FOUND')
+  if (row.pendingShardCount !== null && (await applyShardCount({ audit }, sql, row.region))) {
+    return renewLeases({ audit }, sql, node, request)
+  }
   const listed = new Map(request.shards.map(({ shard, epoch }) => [shard, epoch]))
   const { draining } = request
   const leaseRequest = { node, draining, listed, liveNodes: row.otherNodes + 1 }

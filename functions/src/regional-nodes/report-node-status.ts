@@ -3,6 +3,7 @@ import type { Handler } from '../http/handler.ts'
 import { runDueWork } from '../rounds/due-work.ts'
 import { raiseEpochs } from './raise-epochs.ts'
 import { readAnswer } from './read-answer.ts'
+import { recordPresence } from './record-presence.ts'
 import { recordProgress } from './record-progress.ts'
 import { renewLeases } from './renew-leases.ts'
 
@@ -21,6 +22,7 @@ export const reportNodeStatus =
       const caller = await renewLeases(context, sql, params.node, body)
       await raiseEpochs(sql, caller)
       await recordProgress(context, sql, caller, body.progress)
+      await recordPresence(sql, caller, body)
       return caller
     })
     // The leases are renewed; the node must hear of it even if other work fails here.

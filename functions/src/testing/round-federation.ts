@@ -207,6 +207,7 @@ export class RoundFederation {
     return {
       requestId: 'test',
       principal: { kind: 'token', name: 'test', role: 'admin' },
+      sourceAddress: '127.0.0.1',
       actor: 'token:test',
       signal: new AbortController().signal,
       log: this.context.log,

@@ -11,6 +11,7 @@ import { limitFailures } from '../auth/limit-failures.ts'
 import { replayGuard } from '../auth/replay-guard.ts'
 import { signedRequestVerifier } from '../auth/signed-requests.ts'
 import type { Database } from '../database/database.ts'
+import { noRegistrar } from '../fleet/device-registrar.ts'
 import type { Handlers } from '../http/handler.ts'
 import { httpApi } from '../http/http-api.ts'
 import { createLog } from '../log.ts'
@@ -34,7 +35,19 @@ export const testParts = (database: Database) => {
   }
   const log = createLog('silent', 'test')
   const outbox = createOutbox({ ids: uuidV7Ids, clock: systemClock, wakeRelay })
-  return { database, log, clock: systemClock, ids: uuidV7Ids, audit: createAudit(systemClock), outbox, woken }
+  return {
+    database,
+    log,
+    clock: systemClock,
+    ids: uuidV7Ids,
+    audit: createAudit(systemClock),
+    outbox,
+    cache: { ...noCache, get: async () => null, set: async () => undefined, ready: async () => undefined },
+    registrar: noRegistrar,
+    line: { publish: async () => undefined },
+    mqttUrl: null,
+    woken,
+  }
 }
 
 /** A cache that does not answer. */

@@ -54,6 +54,12 @@ export const errorCatalogue = {
     'Send a valid bearer token, or a request signed by your certificate.',
   ),
   FORBIDDEN: entry(403, 'PERMISSION_DENIED', false, 'Your role does not allow this.'),
+  CERTIFICATE_EXPIRED: entry(
+    401,
+    'UNAUTHENTICATED',
+    false,
+    'The certificate has expired. A device enrols again with a new code; a node is registered again.',
+  ),
   CERTIFICATE_REVOKED: entry(403, 'PERMISSION_DENIED', false, 'The certificate was revoked. Enrol again.'),
   // Resources
   NOT_FOUND: entry(404, 'NOT_FOUND', false, 'There is nothing by this id.'),
@@ -86,6 +92,19 @@ export const errorCatalogue = {
     'The cohort fields contradict each other: quorum and minimum may not exceed the goal.',
   ),
   REGION_UNKNOWN: entry(422, 'INVALID_ARGUMENT', false, 'No region of this name is registered.'),
+  DEVICE_UNKNOWN: entry(422, 'INVALID_ARGUMENT', false, 'No device of this id is enrolled.'),
+  DEVICE_UNSUITABLE: entry(
+    422,
+    'FAILED_PRECONDITION',
+    false,
+    'The device cannot do this: see the detail. Choose a trainer that is not revoked.',
+  ),
+  DIVERGED: entry(
+    409,
+    'FAILED_PRECONDITION',
+    false,
+    'The loss of new versions grew past what the task allows. Lower a learning rate, or clip, and clone the task.',
+  ),
   TOO_FEW_DEVICES: entry(
     409,
     'FAILED_PRECONDITION',
@@ -127,6 +146,31 @@ export const errorCatalogue = {
     'INVALID_ARGUMENT',
     false,
     'The certificate request is malformed, or its signature does not verify.',
+  ),
+  CODE_MISTYPED: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'The enrolment code has a typing error: its check characters do not fit. Compare it with the original.',
+  ),
+  CODE_UNKNOWN: entry(422, 'NOT_FOUND', false, 'There is no such enrolment code. Ask the operator for a new one.'),
+  CODE_EXPIRED: entry(
+    410,
+    'FAILED_PRECONDITION',
+    false,
+    'The enrolment code has expired or was revoked. Ask the operator for a new one.',
+  ),
+  CODE_USED_UP: entry(
+    409,
+    'RESOURCE_EXHAUSTED',
+    false,
+    'As many devices as the enrolment code allows have enrolled with it. Ask the operator for a new one.',
+  ),
+  DEVICE_OFFLINE: entry(
+    409,
+    'UNAVAILABLE',
+    true,
+    'The device is not online, so nothing was sent. Try again when it is.',
   ),
   NODE_MISMATCH: entry(403, 'PERMISSION_DENIED', false, 'The certificate belongs to another node.'),
   // Updates (verdict INVALID and friends)

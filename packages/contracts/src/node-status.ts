@@ -23,6 +23,8 @@ export const DevicePresence = z.object({
   frameworks: z.array(z.string().max(40)).max(8),
   datasets: z.array(z.object({ name: Slug, examples: z.int().nonnegative(), heldOut: z.boolean() })).max(64),
   conditions: z.array(z.enum(deviceConditions)).max(deviceConditions.length).optional(),
+  /** sha256 of the certificate that it came with: once the newer is in use, the one before is good no more. */
+  certificateSha256: Sha256.optional(),
 })
 export type DevicePresence = z.infer<typeof DevicePresence>
 
@@ -68,6 +70,8 @@ export const DirectoryDevice = z.object({
   labels: Labels.optional(),
   /** sha256 of the certificate (DER), hex. */
   certificateSha256: Sha256,
+  /** Of the certificate before, while the newer has not been used yet. Both are good. */
+  previousCertificateSha256: Sha256.optional(),
   revoked: z.boolean(),
   sequence: z.int().positive(),
 })

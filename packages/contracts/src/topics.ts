@@ -7,7 +7,7 @@ import { AttemptRef, Uuid } from './ids.ts'
  */
 const root = 'fl/v1/d'
 
-export type DownKind = 'work' | 'settled' | 'revoked'
+export type DownKind = 'work' | 'settled' | 'revoked' | 'command'
 export type UpKind = 'status'
 
 export const deviceTopics = {
@@ -37,6 +37,10 @@ export const parseDownTopic = (topic: string, device: string): string | null => 
 /** A notice is a hint to check in now; whoever misses it learns the same at the next check-in. */
 export const DeviceNotice = z.object({ kind: z.enum(['work', 'settled', 'revoked']), attempt: AttemptRef.optional() })
 export type DeviceNotice = z.infer<typeof DeviceNotice>
+
+/** A wish of an operator, published by central on `down/command`. A hint as well: a device does all of it by itself in time. */
+export const DeviceCommand = z.object({ kind: z.enum(['check-in', 'renew-certificate', 'send-status']) })
+export type DeviceCommand = z.infer<typeof DeviceCommand>
 
 /** Presence: published retained at connect; `offline` is the last will. */
 export const DeviceStatus = z.object({

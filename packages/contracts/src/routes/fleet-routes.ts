@@ -1,6 +1,47 @@
+import * as z from 'zod'
+import * as enrolment from '../enrolment.ts'
 import * as fleet from '../fleet.ts'
-import { Slug } from '../ids.ts'
-import { admin, deviceParams, mutation, nodeParams, page, pageOf, type Route, reading, viewer } from './route.ts'
+import { Slug, Uuid } from '../ids.ts'
+import {
+  admin,
+  deviceItself,
+  deviceParams,
+  KiB,
+  mutation,
+  nodeItself,
+  nodeParams,
+  operator,
+  page,
+  pageOf,
+  type Route,
+  reading,
+  viewer,
+} from './route.ts'
+
+const regionParams = z.object({ region: Slug })
+const codeParams = z.object({ code: Uuid })
+/** Filters of the list of devices; a device fits where every one fits. */
+const deviceFilters = {
+  region: Slug.optional(),
+  group: Slug.optional(),
+  /** `key=value`. */
+  label: z
+    .string()
+    .max(192)
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?=.{1,128}$/s, 'not key=value')
+    .optional(),
+  kind: z.enum(['trainer', 'evaluator']).optional(),
+  online: z.stringbool({ truthy: ['true'], falsy: ['false'], case: 'sensitive' }).optional(),
+  revoked: z.stringbool({ truthy: ['true'], falsy: ['false'], case: 'sensitive' }).optional(),
+  framework: z.string().min(1).max(40).optional(),
+  dataset: Slug.optional(),
+  /** Beginning of the device's own label. */
+  prefix: z
+    .string()
+    .max(63)
+    .regex(/^[a-z0-9-]+$/, 'lower-case letters, digits and hyphens')
+    .optional(),
+}
 
 export const fleetRoutes = {
   createRegion: {
@@ -23,6 +64,28 @@ export const fleetRoutes = {
     query: page,
     answer: pageOf(fleet.RegionView),
   },
+  getRegion: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/regions/{region}',
+    function: 'fleet',
+    access: viewer,
+    summary: 'One region.',
+    params: regionParams,
+    answer: fleet.RegionView,
+  },
+  updateRegion: {
+    ...mutation,
+    status: 200,
+    method: 'PUT',
+    path: '/v1/regions/{region}',
+    function: 'fleet',
+    access: admin,
+    summary: 'Change name, task slots or number of shards; the last takes effect between rounds.',
+    params: regionParams,
+    body: fleet.UpdateRegion,
+    answer: fleet.RegionView,
+  },
   registerNode: {
     ...mutation,
     method: 'POST',
@@ -42,6 +105,29 @@ export const fleetRoutes = {
     summary: 'Regional nodes with the shards that they lease.',
     query: page,
     answer: pageOf(fleet.NodeView),
+  },
+  getNode: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/regional-nodes/{node}',
+    function: 'fleet',
+    access: viewer,
+    summary: 'One regional node.',
+    params: nodeParams,
+    answer: fleet.NodeView,
+  },
+  renewNodeCertificate: {
+    ...reading,
+    status: 201,
+    maxBodyBytes: 16 * KiB,
+    method: 'POST',
+    path: '/v1/regional-nodes/{node}/certificate',
+    function: 'fleet',
+    access: nodeItself,
+    summary: 'A node gets its next certificate, for the names that it was registered with.',
+    params: nodeParams,
+    body: enrolment.RenewCertificate,
+    answer: fleet.Registered,
   },
   revokeNode: {
     ...mutation,
@@ -70,8 +156,8 @@ export const fleetRoutes = {
     path: '/v1/devices',
     function: 'fleet',
     access: viewer,
-    summary: 'Devices by label.',
-    query: page.extend({ region: Slug.optional() }),
+    summary: 'Devices by label, with what they said of themselves.',
+    query: page.extend(deviceFilters),
     answer: pageOf(fleet.DeviceView),
   },
   getDevice: {
@@ -94,5 +180,108 @@ export const fleetRoutes = {
     summary: 'Revoke a device; it is refused from its next contact on.',
     params: deviceParams,
     answer: fleet.DeviceView,
+  },
+  updateDevice: {
+    ...mutation,
+    status: 200,
+    method: 'PUT',
+    path: '/v1/devices/{device}',
+    function: 'fleet',
+    access: operator,
+    summary: 'Change groups or labels of a device; tasks see it from their next round on.',
+    params: deviceParams,
+    body: fleet.UpdateDevice,
+    answer: fleet.DeviceView,
+  },
+  listDeviceParticipations: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/devices/{device}/participations',
+    function: 'fleet',
+    access: viewer,
+    summary: 'Rounds that a device took part in, newest first.',
+    params: deviceParams,
+    query: page,
+    answer: pageOf(fleet.DeviceParticipation),
+  },
+  sendDeviceCommand: {
+    ...mutation,
+    status: 202,
+    method: 'POST',
+    path: '/v1/devices/{device}/commands',
+    function: 'fleet',
+    access: operator,
+    summary: 'Tell a device that is online to check in, renew its certificate or report its status.',
+    params: deviceParams,
+    body: fleet.SendCommand,
+    answer: fleet.CommandSent,
+  },
+  enrolDevice: {
+    ...reading,
+    status: 201,
+    maxBodyBytes: 16 * KiB,
+    method: 'POST',
+    path: '/v1/devices/enrol',
+    function: 'fleet',
+    access: { kind: 'public' },
+    summary: 'A device enrols itself with a code. The same key again gets the same device and uses up nothing.',
+    body: enrolment.EnrolDevice,
+    answer: enrolment.Enrolled,
+  },
+  renewDeviceCertificate: {
+    ...reading,
+    status: 201,
+    maxBodyBytes: 16 * KiB,
+    method: 'POST',
+    path: '/v1/devices/{device}/certificate',
+    function: 'fleet',
+    access: deviceItself,
+    summary: 'A device gets its next certificate; the one before is good until the next is used.',
+    params: deviceParams,
+    body: enrolment.RenewCertificate,
+    answer: fleet.Registered,
+  },
+  createEnrolmentCode: {
+    ...mutation,
+    method: 'POST',
+    path: '/v1/enrolment-codes',
+    function: 'fleet',
+    access: operator,
+    summary: 'Make a code with which devices enrol themselves. It is shown once.',
+    body: enrolment.CreateEnrolmentCode,
+    answer: enrolment.EnrolmentCodeCreated,
+    shownOnce: 'code',
+  },
+  listEnrolmentCodes: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/enrolment-codes',
+    function: 'fleet',
+    access: operator,
+    summary: 'Enrolment codes, newest first.',
+    query: page,
+    answer: pageOf(enrolment.EnrolmentCodeView),
+  },
+  listEnrolments: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/enrolment-codes/{code}/devices',
+    function: 'fleet',
+    access: operator,
+    summary: 'Devices that enrolled with a code, newest first.',
+    params: codeParams,
+    query: page,
+    answer: pageOf(enrolment.EnrolmentView),
+  },
+  revokeEnrolmentCode: {
+    ...mutation,
+    status: 200,
+    method: 'POST',
+    path: '/v1/enrolment-codes/{code}/revoke',
+    function: 'fleet',
+    access: operator,
+    summary: 'Revoke an enrolment code; devices that enrolled with it stay.',
+    params: codeParams,
+    answer: enrolment.EnrolmentCodeView,
   },
 } as const satisfies Record<string, Route>

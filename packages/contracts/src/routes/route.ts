@@ -31,6 +31,8 @@ export type Route = {
   readonly status: 200 | 201 | 202 | 204
   /** Mutating routes for people and scripts take an Idempotency-Key. */
   readonly idempotent: boolean
+  /** Member of the answer that is kept nowhere: when the request comes again under its Idempotency-Key, it is null. */
+  readonly shownOnce?: string
   readonly maxBodyBytes: number
 }
 

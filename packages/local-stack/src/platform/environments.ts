@@ -39,7 +39,13 @@ export const functionEnvironment = (
       models: { ...people, ...authority },
       health: { ...people, ...authority },
       'regional-nodes': { ...people, ...authority },
-      fleet: { ...people, ...authority, AUTHORITY_KEY_FILE: services.certificates.keyFile },
+      fleet: {
+        ...people,
+        ...authority,
+        AUTHORITY_KEY_FILE: services.certificates.keyFile,
+        AWS_ENDPOINT_URL_IOT_DATA_PLANE: services.iotData.url,
+        DEVICE_MQTT_URL: services.mqtt.url,
+      },
       relay: { AMQP_URL: services.rabbit.url },
     },
   }

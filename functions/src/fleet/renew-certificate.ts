@@ -1,0 +1,76 @@
+import { TributaryError } from '@tributary/contracts/errors'
+import type { Registered } from '@tributary/contracts/fleet'
+import type { Context } from '../context.ts'
+import type { Handler } from '../http/handler.ts'
+import type { CertificateAuthority, IssuedCertificate } from './certificate-authority.ts'
+import { readCertificateRequest } from './certificate-request.ts'
+import type { DeviceRegistrar } from './device-registrar.ts'
+
+/*
+ * A renewal is signed by a certificate that is good. The new one is in force at once, and the one before stays good until the new
+ * one is used (a signed request, or a check-in that a node reports) or its own time is over: an answer that is lost locks nobody
+ * out, since the holder asks again with what it has. So at most two certificates of a holder are good at a time.
+ */
+
+type Parts = Pick<Context, 'database' | 'audit'> & { readonly authority: CertificateAuthority }
+
+/** @throws TributaryError CSR_INVALID, CERTIFICATE_REVOKED */
+export const renewDeviceCertificate =
+  ({
+    database,
+    audit,
+    authority,
+    registrar,
+  }: Parts & { readonly registrar: DeviceRegistrar }): Handler<'renewDeviceCertificate'> =>
+  async ({ params: { device: id }, body, actor }) => {
+    const issued = await authority.issue({ kind: 'device', id, publicKey: await readCertificateRequest(body.csr) })
+    await database.transaction(async sql => {
+      // Signed by the one before, it is that one which stays: the newer never reached its holder.
+      const renewed = await sql`
+        update device set certificate_sha256 = ${issued.sha256}, certificate_expires_at = ${issued.expiresAt},
+          previous_certificate_sha256 = coalesce(previous_certificate_sha256, certificate_sha256)
+        where id = ${id} and revoked_at is null`
+      if (renewed.count === 0) throw new TributaryError('CERTIFICATE_REVOKED')
+      const detail = { certificateSha256: issued.sha256, expiresAt: issued.expiresAt.toISOString() }
+      audit.append(sql, { actor, action: 'device.certificate-renewed', subject: `device/${id}`, detail })
+    })
+    await registrar.register({ device: id, certificatePem: issued.certificatePem, sha256: issued.sha256 })
+    return registered(id, issued, authority)
+  }
+
+/**
+ * The names of the server certificate are those of the registration: a node cannot give itself the name of another.
+ * @throws TributaryError CSR_INVALID, CERTIFICATE_REVOKED, STATE_CONFLICT for a node whose names were not kept
+ */
+export const renewNodeCertificate =
+  ({ database, audit, authority }: Parts): Handler<'renewNodeCertificate'> =>
+  async ({ params: { node: id }, body, actor }) => {
+    const publicKey = await readCertificateRequest(body.csr)
+    const [row] = await database.read(
+      sql => sql<{ hostnames: string[] | null }[]>`select hostnames from regional_node where id = ${id}`,
+    )
+    if (row === undefined) throw new TributaryError('NOT_FOUND')
+    if (row.hostnames === null) {
+      throw new TributaryError('STATE_CONFLICT', {
+        detail: 'The names of this node were not kept when it was registered. Revoke it and register it again.',
+      })
+    }
+    const issued = await authority.issue({ kind: 'regional-node', id, publicKey, hostnames: row.hostnames })
+    await database.transaction(async sql => {
+      const renewed = await sql`
+        update regional_node set certificate_sha256 = ${issued.sha256}, certificate_expires_at = ${issued.expiresAt},
+          previous_certificate_sha256 = coalesce(previous_certificate_sha256, certificate_sha256)
+        where id = ${id} and revoked_at is null`
+      if (renewed.count === 0) throw new TributaryError('CERTIFICATE_REVOKED')
+      const detail = { certificateSha256: issued.sha256, expiresAt: issued.expiresAt.toISOString() }
+      audit.append(sql, { actor, action: 'regional-node.certificate-renewed', subject: `regional-node/${id}`, detail })
+    })
+    return registered(id, issued, authority)
+  }
+
+const registered = (id: string, issued: IssuedCertificate, authority: CertificateAuthority): Registered => ({
+  id,
+  certificate: issued.certificatePem,
+  authority: authority.certificatePem,
+  expiresAt: issued.expiresAt.toISOString(),
+})
