@@ -2,15 +2,18 @@ import type { MetricSums } from '@tributary/contracts/round'
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
 import { systemActor } from '../rounds/system-actor.ts'
+import type { TaskRow } from '../tasks/task-row.ts'
 import { addMetricSums } from './metric-sums.ts'
+import { stopTaskWhereDue } from './stop-task.ts'
 
 /**
- * Adds up what the shards of an open evaluation found, and closes it when all are in, or `atOnce`. The caller holds the
- * evaluation's lock. The sum is taken anew each time, so that nothing can count twice.
+ * Adds up what the shards of an open evaluation found, and closes it when all are in, or `atOnce`; what it shows may end
+ * the task. The caller holds the locks of both (`lockEvaluation`). The sum is taken anew each time, so that nothing can count twice.
  */
 export const closeEvaluation = async (
-  { audit }: Pick<Context, 'audit'>,
+  context: Context,
   sql: Transaction,
+  task: TaskRow,
   evaluation: string,
   { atOnce }: { atOnce: boolean },
 ): Promise<void> => {
@@ -25,5 +28,7 @@ export const closeEvaluation = async (
     where id = ${evaluation} and state = 'open'`
   if (changed.count !== 1 || !closes) return
   const detail = { metrics, missing }
-  audit.append(sql, { actor: systemActor, action: 'evaluation.closed', subject: `evaluation/${evaluation}`, detail })
+  const subject = `evaluation/${evaluation}`
+  context.audit.append(sql, { actor: systemActor, action: 'evaluation.closed', subject, detail })
+  await stopTaskWhereDue(context, sql, task)
 }

@@ -9,8 +9,9 @@ import type { TaskRow } from '../tasks/task-row.ts'
 type ShardRef = EvaluationDescriptor['shards'][number]
 
 /**
- * Has a new version evaluated in the shards of the task's regions that have evaluators online, in the transaction that
- * commits it. Without a test set in the task, or without an evaluator, there is no evaluation: n = 0.
+ * Has a new version evaluated in the shards of the task's regions that have evaluators online, or trainers where the task
+ * wants a share of them, in the transaction that commits it. Without a test set in the task, or with nobody there, there is
+ * no evaluation: n = 0.
  */
 export const openEvaluation = async (
   context: Context,
@@ -18,11 +19,13 @@ export const openEvaluation = async (
   task: TaskRow,
   { round, version }: { round: number; version: string },
 ): Promise<void> => {
-  const { regions, evaluation: wish, trainer } = task.settings
+  const { regions } = task
+  const { evaluation: wish, trainer } = task.settings
   if (wish.dataset === null) return
   const shards = await sql<ShardRef[]>`
     select region, shard, epoch from region_shard
-    where node is not null and lease_expires_at > now() and evaluators_online > 0
+    where node is not null and lease_expires_at > now()
+      and (evaluators_online > 0 or (${wish.cohortShare > 0} and devices_online > 0))
       and (${regions.length === 0} or region = any(${[...regions]}::text[]))
     order by region, shard`
   if (shards.length === 0) return
@@ -37,6 +40,7 @@ export const openEvaluation = async (
     graph,
     trainer: { ...training, ...(code === undefined ? {} : { trainer: code }) },
     dataset: wish.dataset,
+    ...(wish.cohortShare > 0 && { cohortShare: wish.cohortShare }),
     deadline: new Date(context.clock.now().getTime() + wish.deadlineSeconds * 1000).toISOString(),
   }
   const { evaluation } = descriptor

@@ -3,6 +3,7 @@ import type { CentralEvents } from '@tributary/contracts/events'
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
 import { closeEvaluation } from '../evaluation/close-evaluation.ts'
+import { lockEvaluation } from '../evaluation/lock-evaluation.ts'
 import { UnusableEventError } from './unusable-event-error.ts'
 
 /** The evaluators of a shard reported: adds what they found, and closes the evaluation when all shards are in. */
@@ -12,7 +13,7 @@ export const onEvaluationSummed = async (
   event: MessageData<CentralEvents, 'evaluation.summed'>,
 ): Promise<void> => {
   const { evaluation, region, shard, epoch, node, metrics } = event
-  const [known] = await sql<{ state: string }[]>`select state from evaluation where id = ${evaluation} for update`
+  const known = await lockEvaluation(sql, evaluation)
   if (known === undefined) throw new UnusableEventError('no such evaluation')
   checkMetrics(metrics)
   const summed = await sql`
@@ -27,7 +28,7 @@ export const onEvaluationSummed = async (
     )
     return
   }
-  await closeEvaluation(context, sql, evaluation, { atOnce: false })
+  await closeEvaluation(context, sql, known.task, evaluation, { atOnce: false })
 }
 
 /** @throws UnusableEventError */

@@ -4,6 +4,7 @@ import type { Context } from '../context.ts'
 import type { Transaction } from '../database/transaction.ts'
 import { openEvaluation } from '../evaluation/open-evaluation.ts'
 import { nextVersionNumber } from '../models/version-number.ts'
+import { startQueued } from '../queue/start-queued.ts'
 import { announceTask } from '../rounds/announce-task.ts'
 import { moveAttempt } from '../rounds/move-attempt.ts'
 import { openNextAttempt } from '../rounds/open-next-attempt.ts'
@@ -63,5 +64,6 @@ const insertVersion = async (
 
 const completeTask = async (context: Context, sql: Transaction, task: TaskRow): Promise<void> => {
   await moveTask(context, sql, task.id, 'complete', { actor: systemActor })
+  sql.afterCommit('queue', () => startQueued(context))
   await announceTask(context, sql, task.id, 'task.finished', { task: task.id, state: 'completed' })
 }

@@ -30,7 +30,10 @@ export const mergeHandler =
     if (input === undefined || (input.state !== 'closing' && input.state !== 'abandoned')) return 'nothing'
     const beat = heartbeat(context, ref)
     await importParticipation(context, ref, input.shards, { signal, onProgress: beat })
-    if (input.state === 'abandoned') return 'nothing'
+    if (input.state === 'abandoned') {
+      await noteImported(context, ref)
+      return 'nothing'
+    }
     try {
       return await mergeAttempt(context, ref, input, { signal, onProgress: beat })
     } catch (error) {
@@ -64,10 +67,16 @@ const heartbeat = ({ database }: Context, { task, round, attempt }: AttemptRef):
     last = performance.now()
     await database.read(
       sql => sql`update round_attempt set merge_started_at = now()
-        where task = ${task} and round = ${round} and attempt = ${attempt} and state = 'closing'`,
+        where task = ${task} and round = ${round} and attempt = ${attempt} and (state = 'closing' or participation_due)`,
     )
   }
 }
+
+const noteImported = ({ database }: Context, { task, round, attempt }: AttemptRef): Promise<unknown> =>
+  database.read(
+    sql => sql`update round_attempt set participation_due = false
+      where task = ${task} and round = ${round} and attempt = ${attempt} and participation_due`,
+  )
 
 /** @throws TributaryError CHECKSUM_MISMATCH, NOT_FOUND */
 const readManifest = async ({ store }: Context, object: ObjectRef, signal: AbortSignal): Promise<Manifest> => {

@@ -1,13 +1,13 @@
 import type { AttemptRef } from '@tributary/contracts/ids'
 import type { Context } from '../context.ts'
 import type { Transaction } from '../database/transaction.ts'
+import { startQueued } from '../queue/start-queued.ts'
 import type { TaskRow } from '../tasks/task-row.ts'
+import { dropAttempt } from './drop-attempt.ts'
 import { failAfterLastAttempt } from './fail-task.ts'
-import { moveAttempt } from './move-attempt.ts'
 import { openNextAttempt } from './open-next-attempt.ts'
 import type { Reason } from './reason.ts'
 import { systemActor } from './system-actor.ts'
-import { tellRegions } from './tell-regions.ts'
 
 /**
  * Gives up a live attempt: its regions drop it, and the next one opens (or waits for devices) unless the task has used up
@@ -20,10 +20,10 @@ export const abandonAttempt = async (
   ref: AttemptRef,
   reason: Reason,
 ): Promise<void> => {
-  if (!(await moveAttempt(context, sql, ref, 'abandon', { actor: systemActor, reason }))) return
-  await tellRegions(context, sql, ref, 'round.settled', { ...ref, outcome: 'abandoned', reason: reason.code })
-  // The merge function also takes in the participation lists, so that everybody can see who failed, and why.
-  sql.afterCommit(`merge ${ref.task}/${ref.round}/${ref.attempt}`, () => context.startMerge(ref))
-  if (await failAfterLastAttempt(context, sql, task, ref, reason)) return
+  if (!(await dropAttempt(context, sql, ref, { actor: systemActor, reason, counted: true }))) return
+  if (await failAfterLastAttempt(context, sql, task, ref, reason)) {
+    sql.afterCommit('queue', () => startQueued(context))
+    return
+  }
   await openNextAttempt(context, sql, task.id)
 }

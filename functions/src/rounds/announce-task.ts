@@ -5,7 +5,7 @@ import type { Transaction } from '../database/transaction.ts'
 import { tellRegions } from './tell-regions.ts'
 
 /** Writes a command about a task to the regions of its latest attempt: the others keep nothing of it. */
-export const announceTask = async <Type extends 'task.cancelled' | 'task.finished'>(
+export const announceTask = async <Type extends 'task.paused' | 'task.resumed' | 'task.cancelled' | 'task.finished'>(
   context: Pick<Context, 'outbox'>,
   sql: Transaction,
   task: string,

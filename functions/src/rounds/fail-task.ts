@@ -14,19 +14,23 @@ export const failTask = async (context: Context, sql: Transaction, task: string,
 }
 
 /**
- * Fails the task when the abandoned attempt was the last that it allows for a round.
+ * Fails the task when it has used up the attempts that it allows for a round. Those that were paused, stopped or tried before
+ * a retry do not count.
  * @returns whether it did
  */
 export const failAfterLastAttempt = async (
   context: Context,
   sql: Transaction,
   task: TaskRow,
-  { round, attempt }: AttemptRef,
+  { round }: AttemptRef,
   last: Reason,
 ): Promise<boolean> => {
   const { attempts } = task.settings
-  if (attempt < attempts) return false
-  const detail = `Round ${round}: ${attempt} of ${attempts} attempts were abandoned, the last with ${last.code}: ${last.detail}`
+  const [{ used } = { used: 0 }] = await sql<{ used: number }[]>`
+    select count(*)::integer as used from round_attempt
+    where task = ${task.id} and round = ${round} and state = 'abandoned' and counted`
+  if (used < attempts) return false
+  const detail = `Round ${round}: ${used} of ${attempts} attempts were abandoned, the last with ${last.code}: ${last.detail}`
   // Nothing was tried where nobody came, so that stays the name of the failure.
   await failTask(context, sql, task.id, {
     code: last.code === 'TOO_FEW_DEVICES' ? last.code : 'ATTEMPTS_EXHAUSTED',

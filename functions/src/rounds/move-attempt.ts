@@ -6,7 +6,8 @@ import type { Reason } from './reason.ts'
 
 /**
  * One arrow of the attempt's state: a conditional update, with its audit entry.
- * @param outcome the new version for `commit`, the reason for `abandon`
+ * @param outcome the new version for `commit`, the reason for `abandon`; whether an abandoned attempt uses up one of those
+ *   that the task allows (@default true)
  * @returns false when the attempt is in no state from which the event leads on; nothing is changed then
  */
 export const moveAttempt = async (
@@ -14,7 +15,7 @@ export const moveAttempt = async (
   sql: Transaction,
   ref: AttemptRef,
   event: AttemptEvent,
-  { actor, reason, version }: { actor: string; reason?: Reason; version?: string },
+  { actor, reason, version, counted = true }: { actor: string; reason?: Reason; version?: string; counted?: boolean },
 ): Promise<boolean> => {
   const { from, to } = ATTEMPT_MOVES[event]
   const settled = SETTLED_ATTEMPT_STATES.includes(to)
@@ -23,6 +24,11 @@ export const moveAttempt = async (
       state = ${to},
       reason = ${reason === undefined ? null : sql.json(asJson(reason))},
       version = ${version ?? null},
+      counted = ${counted},
+      participation_due = ${to === 'abandoned'} and exists (
+        select from attempt_shard s
+        where s.task = round_attempt.task and s.round = round_attempt.round and s.attempt = round_attempt.attempt
+          and s.participation_bytes > 0),
       merge_started_at = case when ${to === 'closing'} then now() else merge_started_at end,
       settled_at = case when ${settled} then now() end
     where task = ${ref.task} and round = ${ref.round} and attempt = ${ref.attempt} and state = any(${[...from]}::text[])`

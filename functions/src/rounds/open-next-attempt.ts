@@ -3,13 +3,16 @@ import type { AttemptRef } from '@tributary/contracts/ids'
 import type { RoundDescriptor } from '@tributary/contracts/round'
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
+import { hasTurn } from '../queue/has-turn.ts'
 import { balanceLeases } from '../regional-nodes/balance-leases.ts'
 import { moveTask } from '../tasks/move-task.ts'
 import { lockTask, type TaskRow } from '../tasks/task-row.ts'
 import { announceAttempt } from './announce-attempt.ts'
+import { type Cohort, cohortOf } from './cohort-of.ts'
 import { failTask } from './fail-task.ts'
 import { type AttemptPlan, planAttempt, shortageOnline } from './plan-attempt.ts'
 import { countEligible, readLeasedShards } from './shard-capacities.ts'
+import { stopAfterTime } from './stop-after-time.ts'
 import { sumRuleOf } from './sum-rule.ts'
 import { systemActor } from './system-actor.ts'
 import { readVersionObjects } from './version-objects.ts'
@@ -18,8 +21,8 @@ import { waitForDevices } from './wait-for-devices.ts'
 type OpenPlan = Extract<AttemptPlan, { kind: 'open' }>
 
 /**
- * Opens the next attempt of a task where that is due: the task is queued or running, none of its attempts is live, and
- * enough devices are online. Otherwise the wait for devices runs, until the selection deadline counts it as an attempt.
+ * Opens the next attempt of a task where that is due: the task is running, or has its turn in the queue, none of its attempts
+ * is live, and enough devices are online. Otherwise the wait for devices runs, until the selection deadline counts it as an attempt.
  * Whoever changes what an attempt depends on calls it in the same transaction; calling it again changes nothing.
  */
 export const openNextAttempt = async (context: Context, sql: Transaction, taskId: string): Promise<void> => {
@@ -30,18 +33,21 @@ export const openNextAttempt = async (context: Context, sql: Transaction, taskId
     select attempt, state in ('committed', 'abandoned') as settled from round_attempt
     where task = ${task.id} and round = ${round} order by attempt desc limit 1`
   if (last !== undefined && !last.settled) return
+  if (task.state === 'running' && (await stopAfterTime(context, sql, task))) return
+  if (task.state === 'queued' && !(await hasTurn(sql, task))) return endWait(sql, task)
   const ref: AttemptRef = { task: task.id, round, attempt: (last?.attempt ?? 0) + 1 }
-  const { cohort, regions } = task.settings
+  const cohort = cohortOf(task.settings)
+  const { regions } = task
   await balanceLeases(context, sql, regions)
   const shards = await readLeasedShards(sql, regions)
   const shortage = shortageOnline(cohort.size, shards)
   if (shortage !== null) return waitForDevices(context, sql, task, ref, shortage)
-  const plan = planAttempt(cohort.size, await countEligible(sql, shards, cohort.groups))
+  const plan = planAttempt(cohort.size, await countEligible(sql, shards, cohort.policy))
   if (plan.kind === 'wait') return waitForDevices(context, sql, task, ref, plan.detail)
-  const descriptor = await describe(context, sql, task, ref, plan)
+  const descriptor = await describe(context, sql, task, ref, { ...plan, cohort })
   if (descriptor === undefined) return
   await insertAttempt(sql, ref, plan, descriptor)
-  await sql`update task set waiting_since = null where id = ${task.id}`
+  await endWait(sql, task)
   await moveTask(context, sql, task.id, 'run', { actor: systemActor })
   context.audit.append(sql, {
     actor: systemActor,
@@ -52,17 +58,21 @@ export const openNextAttempt = async (context: Context, sql: Transaction, taskId
   await announceAttempt(context, sql, descriptor, plan.shards)
 }
 
+const endWait = async (sql: Transaction, { id, waitingSince }: TaskRow): Promise<void> => {
+  if (waitingSince !== null) await sql`update task set waiting_since = null where id = ${id}`
+}
+
 /** The descriptor without shards; undefined when the task failed, since no exact sum has room for so many updates. */
 const describe = async (
   context: Context,
   sql: Transaction,
   task: TaskRow,
   ref: AttemptRef,
-  plan: OpenPlan,
+  { select, cohort }: { readonly select: number; readonly cohort: Cohort },
 ): Promise<Omit<RoundDescriptor, 'shards'> | undefined> => {
   const { settings } = task
   try {
-    const sum = sumRuleOf(settings, plan.select)
+    const sum = sumRuleOf(settings, select)
     const [objects, [clock]] = await Promise.all([
       readVersionObjects(sql, task.currentVersion),
       sql<{ now: Date }[]>`select date_trunc('milliseconds', now()) as now`,
@@ -70,7 +80,6 @@ const describe = async (
     const opened = (clock as { now: Date }).now.getTime()
     const after = (seconds: number) => new Date(opened + seconds * 1000).toISOString()
     const { selectionSeconds, roundSeconds } = settings.deadlines
-    const { dataset, groups, minimumExamples } = settings.cohort
     const { trainer, ...training } = settings.trainer
     return {
       ...ref,
@@ -82,7 +91,7 @@ const describe = async (
       manifest: objects.manifest,
       graph: objects.graph,
       trainer: { ...training, ...(trainer === undefined ? {} : { trainer }) },
-      cohort: { dataset, groups, minimumExamples },
+      cohort: cohort.policy,
       sum,
       taskSeed: task.seed,
     }

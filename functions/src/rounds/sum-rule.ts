@@ -20,6 +20,10 @@ const rulesOverUpdates: ReadonlySet<string> = new Set(['median', 'trimmed-mean',
  * @throws TributaryError RULE_UNKNOWN, RULE_NOT_DECOMPOSABLE, SUM_WOULD_OVERFLOW
  */
 export const sumRuleOf = ({ aggregation }: Pick<CreateTask, 'aggregation'>, maxUpdates: number): SumRule => {
+  if (aggregation.regionalRounds > 1) {
+    const detail = `aggregation.regionalRounds is ${aggregation.regionalRounds}; the exact sum takes updates of one round`
+    throw new TributaryError('RULE_NOT_DECOMPOSABLE', { detail })
+  }
   const weighting = weightings.get(aggregation.rule)
   if (weighting === undefined) {
     const code = rulesOverUpdates.has(aggregation.rule) ? 'RULE_NOT_DECOMPOSABLE' : 'RULE_UNKNOWN'

@@ -42,5 +42,12 @@ export const sweep = async (
   return { due, removed, uploads }
 }
 
-const hasLiveTask = async ({ database }: Context): Promise<boolean> =>
-  (await database.read(sql => sql`select from task where state in ('queued', 'running') limit 1`)).length > 0
+/** A task whose time comes after this run is no reason to go on looking. */
+const hasLiveTask = async ({ database }: Context): Promise<boolean> => {
+  const live = await database.read(
+    sql => sql`
+      select from task where state in ('queued', 'running')
+        and (start_at is null or start_at < now() + make_interval(secs => ${watchSeconds})) limit 1`,
+  )
+  return live.length > 0
+}

@@ -16,15 +16,23 @@ export const moveTask = async (
 ): Promise<boolean> => {
   const { from, to } = TASK_MOVES[event]
   const final = FINAL_TASK_STATES.includes(to)
+  // A task that is resumed keeps its place in the queue and its time; one that is retried begins both anew.
+  const anew = event === 'start' || event === 'retry'
   const moved = await sql`
     update task set
       state = ${to},
       reason = ${reason === undefined ? null : sql.json(asJson(reason))},
       started_at = case when ${to === 'running'} then coalesce(started_at, now()) else started_at end,
-      waiting_since = case when ${to === 'queued'} then now() else null end,
+      queued_at = case when ${anew} then now() else queued_at end,
+      stop_at = case when ${anew} then null
+        when ${to === 'running'} then coalesce(stop_at,
+          now() + make_interval(secs => (settings -> 'stop' ->> 'seconds')::double precision))
+        else stop_at end,
+      waiting_since = null,
       finished_at = case when ${final} then now() end
     where id = ${task} and state = any(${[...from]}::text[])`
   if (moved.count !== 1) return false
-  audit.append(sql, { actor, action: `task.${to}`, subject: `task/${task}`, ...(reason && { detail: { reason } }) })
+  const detail = { event, ...(reason && { reason }) }
+  audit.append(sql, { actor, action: `task.${to}`, subject: `task/${task}`, detail })
   return true
 }

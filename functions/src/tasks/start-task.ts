@@ -1,20 +1,18 @@
-import { TributaryError } from '@tributary/contracts/errors'
 import type { Context } from '../context.ts'
 import type { Handler } from '../http/handler.ts'
 import { openNextAttempt } from '../rounds/open-next-attempt.ts'
 import { moveTask } from './move-task.ts'
-import { lockTask, type TaskRow } from './task-row.ts'
 import { taskView } from './task-view.ts'
+import { stateConflict, wantedTask } from './wanted-task.ts'
 
-/** Starts a draft. @throws TributaryError NOT_FOUND, STATE_CONFLICT */
+/** Starts a draft, or queues it for its `startAt`. @throws TributaryError NOT_FOUND, STATE_CONFLICT */
 export const startTask =
   (context: Context): Handler<'startTask'> =>
   async ({ params, actor }, sql) => {
-    const task = await lockTask(sql, params.task)
-    if (task === undefined) throw new TributaryError('NOT_FOUND')
+    const task = await wantedTask(sql, params.task)
     if (!(await moveTask(context, sql, task.id, 'start', { actor }))) {
-      throw new TributaryError('STATE_CONFLICT', { detail: `The task is ${task.state}; only a draft can be started.` })
+      throw stateConflict(task, 'a draft can be started')
     }
     await openNextAttempt(context, sql, task.id)
-    return taskView((await lockTask(sql, task.id)) as TaskRow)
+    return taskView(await wantedTask(sql, task.id))
   }

@@ -1,5 +1,6 @@
-import type { CreateTask, TaskState } from '@tributary/contracts/tasks'
+import { CreateTask, type QueuePlace, type TaskState } from '@tributary/contracts/tasks'
 import type { Sql, Transaction } from '../database/transaction.ts'
+import { queueColumn } from '../queue/queue-places.ts'
 import type { Reason } from '../rounds/reason.ts'
 
 /** A task as the database keeps it; `settings` are CreateTask as validated. */
@@ -14,25 +15,37 @@ export type TaskRow = {
   readonly roundsWanted: number
   readonly roundsCommitted: number
   readonly settings: CreateTask
+  /** Where it runs; empty: everywhere. A dry run's are not those of its settings. */
+  readonly regions: readonly string[]
   /** Hex. */
   readonly seed: string
   readonly waitingSince: Date | null
+  readonly startAt: Date | null
+  /** Its place while it is queued. */
+  readonly queue: QueuePlace | null
   readonly createdAt: Date
   readonly startedAt: Date | null
   readonly finishedAt: Date | null
   readonly createdBy: string
 }
 
+/** Columns of a TaskRow over `task`. */
 export const taskColumns = (sql: Sql) => sql`
   id, name, state, reason, model, start_version as "startVersion", current_version as "currentVersion",
-  rounds_wanted as "roundsWanted", rounds_committed as "roundsCommitted", settings, seed, waiting_since as "waitingSince",
+  rounds_wanted as "roundsWanted", rounds_committed as "roundsCommitted", settings,
+  coalesce(regions, array(select jsonb_array_elements_text(settings -> 'regions'))) as regions, seed,
+  waiting_since as "waitingSince", start_at as "startAt", ${queueColumn(sql)} as queue,
   created_at as "createdAt", started_at as "startedAt", finished_at as "finishedAt", created_by as "createdBy"`
 
 /**
- * Locks the task until the end of the transaction. Whoever changes a task, its attempts or their shards takes this lock
- * first, then shards, then the attempt: so nobody waits for one another in a circle.
+ * Locks the task until the end of the transaction. Whoever changes a task, its attempts, their shards or its evaluations takes
+ * this lock first, then shards, then the attempt or the evaluation: so nobody waits for one another in a circle. Settings
+ * written by a version before have the newer fields' defaults.
  */
 export const lockTask = async (sql: Transaction, task: string): Promise<TaskRow | undefined> => {
   const [row] = await sql<TaskRow[]>`select ${taskColumns(sql)} from task where id = ${task} for no key update`
-  return row
+  if (row === undefined) return undefined
+  const settings = CreateTask.safeParse(row.settings)
+  // What a later version would refuse goes on as it was accepted.
+  return settings.success ? { ...row, settings: settings.data } : row
 }

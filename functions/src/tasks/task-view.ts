@@ -11,6 +11,7 @@ export const taskView = (row: TaskRow): TaskView => ({
   startVersion: row.startVersion,
   currentVersion: row.currentVersion,
   rounds: { wanted: row.roundsWanted, committed: row.roundsCommitted },
+  queue: row.queue,
   settings: row.settings,
   createdAt: row.createdAt.toISOString(),
   startedAt: row.startedAt?.toISOString() ?? null,

@@ -18,7 +18,8 @@ test('a task of a name, a model and a data set has these settings', () => {
       optimizer: 'sgd',
       loss: 'softmax-cross-entropy',
     },
-    aggregation: { rule: 'weighted-mean', weightCap: 65_536, clippingNorm: null },
+    aggregation: { rule: 'weighted-mean', weightCap: 65_536, clippingNorm: null, regionalRounds: 1 },
+    serverOptimizer: { name: 'none', learningRate: 1 },
     cohort: {
       dataset: 'mnist',
       groups: [],
@@ -28,7 +29,9 @@ test('a task of a name, a model and a data set has these settings', () => {
     regions: [],
     deadlines: { selectionSeconds: 30, roundSeconds: 600 },
     attempts: 3,
-    evaluation: { dataset: null, deadlineSeconds: 120 },
+    evaluation: { dataset: null, deadlineSeconds: 120, cohortShare: 0 },
+    stop: {},
+    priority: 5,
     start: true,
   })
 })

@@ -113,6 +113,30 @@ export const CreateTask = z.strictObject({
 })
 export type CreateTask = z.infer<typeof CreateTask>
 
+/** `PUT /v1/tasks/{task}`: all of a draft anew; absent fields take their defaults, only the drawn seed stays. */
+export const EditTask = CreateTask.extend({
+  /** Start it as well. */
+  start: z.boolean().default(false),
+})
+
+/**
+ * `POST /v1/tasks/{task}/clone`: a JSON merge patch (RFC 7396) over the settings of the task. The clone begins with the same
+ * version as the task did and with its seed, unless the patch says otherwise (`seed: null` draws one). The clone of a
+ * draft is a draft; any other starts unless `start` is false.
+ */
+export const CloneTask = z.record(z.string().max(64), z.unknown())
+
+/** What a queued task waits for. */
+export const QueuePlace = z.object({
+  /** Among the tasks that wait for the same regions, in the longest of their queues: 1 is next. Null before `startAt`. */
+  position: z.int().positive().nullable(),
+  /** `slots`: as many tasks as a region allows run there, or wait there before this one. */
+  waitingFor: z.enum(['start-time', 'slots', 'devices']),
+  /** Regions without a free slot for it. */
+  regions: z.array(Slug),
+})
+export type QueuePlace = z.infer<typeof QueuePlace>
+
 /** A round as the API shows it: its latest attempt and what came out. */
 export const RoundView = z.object({
   round: z.int().positive(),
@@ -152,12 +176,17 @@ export const TaskView = z.object({
   id: Uuid,
   name: z.string(),
   state: TaskState,
-  /** Why a task failed or was cancelled: catalogue code and text. */
+  /**
+   * Why a task failed, was cancelled or paused, or completed before its last round: a code of the catalogue, or CANCELLED, PAUSED,
+   * STOP_TARGET, STOP_PATIENCE, STOP_SECONDS, DRY_RUN; and a text for people.
+   */
   reason: z.object({ code: z.string(), detail: z.string() }).nullable(),
   model: Uuid,
   startVersion: Uuid,
   currentVersion: Uuid,
   rounds: z.object({ wanted: z.int(), committed: z.int() }),
+  /** Of a queued task. */
+  queue: QueuePlace.nullable(),
   settings: z.record(z.string(), z.unknown()),
   createdAt: Timestamp,
   startedAt: Timestamp.nullable(),

@@ -25,9 +25,9 @@ const attemptArrows = (from: AttemptState) =>
 test('a task moves along the arrows of the design and no others', () => {
   assert.deepEqual(Object.fromEntries(taskStates.map(state => [state, taskArrows(state)])), {
     draft: ['start queued', 'cancel cancelled'],
-    queued: ['run running', 'fail failed', 'cancel cancelled'],
+    queued: ['run running', 'complete completed', 'fail failed', 'cancel cancelled'],
     running: ['pause paused', 'complete completed', 'fail failed', 'cancel cancelled'],
-    paused: ['resume running', 'fail failed', 'cancel cancelled'],
+    paused: ['resume queued', 'complete completed', 'fail failed', 'cancel cancelled'],
     completed: [],
     failed: ['retry queued'],
     cancelled: [],

@@ -8,8 +8,10 @@ export const TASK_MOVES: {
   start: { from: ['draft'], to: 'queued' },
   run: { from: ['queued'], to: 'running' },
   pause: { from: ['running'], to: 'paused' },
-  resume: { from: ['paused'], to: 'running' },
-  complete: { from: ['running'], to: 'completed' },
+  /** Through the queue: a paused task holds no slot of its regions. */
+  resume: { from: ['paused'], to: 'queued' },
+  /** From states without a round in flight by stop conditions, since evaluations may arrive in any. */
+  complete: { from: ['queued', 'running', 'paused'], to: 'completed' },
   fail: { from: ['queued', 'running', 'paused'], to: 'failed' },
   cancel: { from: ['draft', 'queued', 'running', 'paused'], to: 'cancelled' },
   /** From the last committed round. */

@@ -1,0 +1,37 @@
+import type { CreateTask } from '@tributary/contracts/tasks'
+import type { Context } from '../context.ts'
+import { asJson, type Transaction } from '../database/transaction.ts'
+import { openNextAttempt } from '../rounds/open-next-attempt.ts'
+import { moveTask } from './move-task.ts'
+import { planTask } from './plan-task.ts'
+import { lockTask, type TaskRow } from './task-row.ts'
+import { seedText } from './task-seed.ts'
+
+/**
+ * Creates a task and, where it is to start, opens its first attempt in the same transaction if it has its turn and devices
+ * are there.
+ * @param origin task that it is a clone of
+ * @throws TributaryError as `planTask`
+ */
+export const insertTask = async (
+  context: Context,
+  sql: Transaction,
+  wishes: CreateTask,
+  { actor, origin }: { readonly actor: string; readonly origin?: string },
+): Promise<TaskRow> => {
+  const { settings, seed, version, regions, rounds } = await planTask(sql, wishes)
+  const id = context.ids.next()
+  await sql`
+    insert into task (id, name, state, model, start_version, current_version, rounds_wanted, settings, seed, regions, priority,
+      start_at, created_by)
+    values (${id}, ${settings.name}, 'draft', ${settings.model.model}, ${version}, ${version}, ${rounds},
+      ${sql.json(asJson(settings))}, ${seedText(seed)}, ${[...regions]}::text[], ${settings.priority},
+      ${settings.startAt ?? null}, ${actor})`
+  const detail = { settings, ...(origin !== undefined && { cloneOf: origin }) }
+  context.audit.append(sql, { actor, action: 'task.created', subject: `task/${id}`, detail })
+  if (settings.start) {
+    await moveTask(context, sql, id, 'start', { actor })
+    await openNextAttempt(context, sql, id)
+  }
+  return (await lockTask(sql, id)) as TaskRow
+}

@@ -1,0 +1,35 @@
+import type { CreateTask } from '@tributary/contracts/tasks'
+import type { Transaction } from '../database/transaction.ts'
+import { checkRegions, checkTask } from './check-task.ts'
+import { chooseVersion } from './choose-version.ts'
+import { dryRunRegion } from './dry-run-region.ts'
+import { drawSeed } from './task-seed.ts'
+
+/** Settings as a task keeps them, and what follows from them. */
+export type TaskPlan = {
+  readonly settings: CreateTask
+  readonly seed: number
+  readonly version: string
+  /** Where it runs; empty: everywhere. */
+  readonly regions: readonly string[]
+  readonly rounds: number
+}
+
+/**
+ * Checks the settings of a task against what is registered, and fills in what they leave open.
+ * @throws TributaryError as `chooseVersion`, `checkTask`, `checkRegions` and `dryRunRegion`
+ */
+export const planTask = async (sql: Transaction, wishes: CreateTask): Promise<TaskPlan> => {
+  const { dryRun } = wishes
+  const version = await chooseVersion(sql, wishes.model)
+  checkTask(wishes, version)
+  await checkRegions(sql, wishes.regions)
+  const seed = wishes.seed ?? drawSeed()
+  return {
+    settings: { ...wishes, seed },
+    seed,
+    version: version.id,
+    regions: dryRun === undefined ? wishes.regions : [await dryRunRegion(sql, dryRun.device, wishes.regions)],
+    rounds: dryRun === undefined ? wishes.rounds : 1,
+  }
+}
