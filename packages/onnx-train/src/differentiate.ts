@@ -12,6 +12,8 @@ export type Differentiation = {
   /** The value that gradients start from, and the name of its gradient. */
   readonly output: string
   readonly seed: string
+  /** The number of examples, a float scalar, where there is such a value. */
+  readonly batchSize?: string
 }
 
 /**
@@ -38,6 +40,7 @@ export const differentiate = (emitter: Emitter, task: Differentiation): Map<stri
       outputGradient: outputGradients[0] ?? '',
       outputGradients,
       typeOf: name => typeOf(task.values, name),
+      batchSize: task.batchSize,
       wants: index => dependent.has(node.inputs[index] ?? ''),
     })
     gradients.forEach((gradient, index) => {

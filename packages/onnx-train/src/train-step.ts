@@ -98,6 +98,7 @@ export const buildTrainStep = async (prepared: Forward, options: StepOptions, ru
     parameters: trained.map(({ name }) => name),
     output,
     seed,
+    batchSize,
   })
   const updates = emitUpdates({ emitter, dtype, learningRate }, optimiser, trained, gradients, options)
   for (const { name, buffer, updated } of carried) {

@@ -1,14 +1,13 @@
 import type { Graph } from '../graph.ts'
 import { inferValues } from '../infer-values.ts'
 import type { Parameter } from '../parameters.ts'
-import { dropDeadCode } from '../passes/dead-code.ts'
 import { foldConstants } from '../passes/fold-constants.ts'
+import { checkRecurrentForm, isRecurrent } from '../rules/recurrent-form.ts'
 import type { Runner } from '../runner.ts'
 import type { ValueType } from '../values.ts'
 import { nameStatistics } from './name-statistics.ts'
-import { checkRecurrentForm, isRecurrent } from './recurrence.ts'
+import { simplifyForward } from './simplify-forward.ts'
 import { sliceSequences } from './slice-sequences.ts'
-import { unrollRecurrences } from './unroll-recurrences.ts'
 
 /** A forward graph of operators that gradient rules know, and what is known of its values. */
 export type LoweredGraph = {
@@ -22,7 +21,7 @@ export type LoweredGraph = {
  * Learns every value's type and computes what is constant.
  * @param frozen names of parameters and running statistics that keep their values: a BatchNormalization whose statistics
  *   are among them normalises with them and updates nothing
- * Throws SHAPES_UNKNOWN, and OPERATOR_FORM_UNSUPPORTED for forms that cannot be lowered.
+ * Throws SHAPES_UNKNOWN, and OPERATOR_FORM_UNSUPPORTED for recurrent layers of forms that cannot be trained.
  */
 export const inferAndLower = async (
   graph: Graph,
@@ -35,10 +34,5 @@ export const inferAndLower = async (
   const named = nameStatistics(sliceSequences(graph), frozen)
   const values = await inferValues(named.graph, parameters, opset, runner)
   const folded = foldConstants(named.graph, values)
-  const unrolled = unrollRecurrences(folded, values)
-  if (unrolled === folded) return { graph: folded, values, buffers: named.buffers }
-  const results = unrolled.outputs.map(({ name }) => name)
-  const used = { ...unrolled, nodes: dropDeadCode(unrolled.nodes, [...results, ...named.buffers.values()]) }
-  const all = await inferValues(used, parameters, opset, runner)
-  return { graph: foldConstants(used, all), values: all, buffers: named.buffers }
+  return { ...simplifyForward(folded, values, [...named.buffers.values()]), buffers: named.buffers }
 }

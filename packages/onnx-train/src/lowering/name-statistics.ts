@@ -8,10 +8,12 @@ export type NamedStatistics = {
   readonly buffers: ReadonlyMap<string, string>
 }
 
-/** Operators with optional outputs that their gradients read: Dropout's mask, LayerNormalization's moments. */
+/** Operators with optional outputs that their gradients read: Dropout's mask, LayerNormalization's moments, all states of a recurrent layer. */
 const outputsNeeded = new Map([
   ['BatchNormalization', 3],
   ['Dropout', 2],
+  ['GRU', 1],
+  ['LSTM', 1],
   ['LayerNormalization', 3],
 ])
 
@@ -28,8 +30,8 @@ export const nameStatistics = (graph: Graph, frozen: ReadonlySet<string>): Named
     const needed = node.op === 'BatchNormalization' && !isTraining(node) ? 1 : outputsNeeded.get(node.op)
     if (needed === undefined) return node
     const outputs = Array.from(
-      { length: needed },
-      (_, index) => node.outputs[index] || emitter.fresh(`${node.op}.side`),
+      { length: Math.max(needed, node.outputs.length) },
+      (_, index) => node.outputs[index] || (index < needed ? emitter.fresh(`${node.op}.side`) : ''),
     )
     if (node.op === 'BatchNormalization' && isTraining(node)) {
       const [, , , mean = '', variance = ''] = node.inputs

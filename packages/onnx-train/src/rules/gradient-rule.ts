@@ -12,6 +12,8 @@ export type GradientContext = {
   readonly outputGradients: readonly (string | undefined)[]
   /** Dtype, shape and, where it is one, constant of a forward value. */
   readonly typeOf: (name: string) => ValueType
+  /** Name of the number of examples, a scalar of the loss' dtype; undefined where it is not known. */
+  readonly batchSize: string | undefined
   /** Whether anybody wants the gradient of this input; rules skip work for those that nobody wants. */
   readonly wants: (inputIndex: number) => boolean
 }

@@ -22,6 +22,8 @@ import { gatherElementsGradient, gatherGradient, gatherNdGradient, scatterGradie
 import { geluGradient } from './gelu.ts'
 import { gemmGradient } from './gemm.ts'
 import type { GradientRule } from './gradient-rule.ts'
+import { gruGradient } from './gru.ts'
+import { lstmGradient } from './lstm.ts'
 import { matMulGradient } from './mat-mul.ts'
 import { maxPoolGradient } from './max-pool.ts'
 import {
@@ -62,7 +64,7 @@ import { logSoftmaxGradient, softmaxGradient } from './softmax.ts'
 import { depthToSpaceGradient, spaceToDepthGradient, transposeGradient } from './transpose.ts'
 
 /** Operators whose gradient may come from any of their outputs. */
-export const manyOutputs: ReadonlySet<string> = new Set(['Split'])
+export const manyOutputs: ReadonlySet<string> = new Set(['GRU', 'LSTM', 'Split'])
 
 /** Operators that a gradient can pass through. */
 export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
@@ -88,6 +90,8 @@ export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
   ['Exp', expGradient],
   ['Expand', expandGradient],
   ['Flatten', reshapeGradient],
+  ['GRU', gruGradient],
+  ['LSTM', lstmGradient],
   ['Gather', gatherGradient],
   ['GatherElements', gatherElementsGradient],
   ['GatherND', gatherNdGradient],
