@@ -127,6 +127,39 @@ export const errorCatalogue = {
   ),
   // Models and files
   MODEL_INVALID: entry(422, 'INVALID_ARGUMENT', false, 'The model file was refused. See the detail.'),
+  ALIAS_UNKNOWN: entry(404, 'NOT_FOUND', false, 'The model has no alias of this name.'),
+  ALIAS_MOVED: entry(
+    409,
+    'ABORTED',
+    false,
+    'The alias does not name the expected version any more. Look at it again, then decide.',
+  ),
+  ALIAS_AT_START: entry(
+    409,
+    'FAILED_PRECONDITION',
+    false,
+    'There is no version before this one that the alias could go back to. Promote one instead.',
+  ),
+  VERSION_REFERENCED: entry(
+    409,
+    'FAILED_PRECONDITION',
+    false,
+    'Something still refers to the version. See `references`, and remove those first.',
+  ),
+  VERSION_DELETED: entry(410, 'FAILED_PRECONDITION', false, 'The version was deleted. Choose another.'),
+  VERSIONS_UNLIKE: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'The versions have different tensors, so there is nothing to compare. Compare versions of one architecture.',
+  ),
+  RESULT_PENDING: entry(409, 'UNAVAILABLE', true, 'The result is being made. Ask again in some seconds.'),
+  JOB_FAILED: entry(
+    409,
+    'ABORTED',
+    false,
+    'Work on the version ended several times without a result. The log of the function has the cause.',
+  ),
   UPLOAD_MISSING: entry(
     409,
     'FAILED_PRECONDITION',
