@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { TributaryError } from '@tributary/contracts/errors'
+import { idempotencyKeyPattern } from '@tributary/contracts/idempotency-key'
 import { canonicalJson } from '../audit/canonical-json.ts'
 import type { Sql, Transaction } from '../database/transaction.ts'
 
@@ -14,9 +15,6 @@ export type KeyedRequest = {
 
 type Stored = { route: string; request_sha256: string; answer: string }
 
-/** Visible ASCII, so that it fits any log and header. */
-const keyPattern = /^[\x21-\x7e]{8,64}$/
-
 /** @throws TributaryError IDEMPOTENCY_KEY_REQUIRED */
 export const keyedRequest = (
   key: string | undefined,
@@ -24,7 +22,7 @@ export const keyedRequest = (
   route: string,
   input: unknown,
 ): KeyedRequest => {
-  if (key === undefined || !keyPattern.test(key)) throw new TributaryError('IDEMPOTENCY_KEY_REQUIRED')
+  if (key === undefined || !idempotencyKeyPattern.test(key)) throw new TributaryError('IDEMPOTENCY_KEY_REQUIRED')
   return { key, principal, route, sha256: createHash('sha256').update(canonicalJson(input)).digest('hex') }
 }
 
