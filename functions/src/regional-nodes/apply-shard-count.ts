@@ -119,6 +119,6 @@ const planEvaluationsAnew = async (sql: Transaction, region: string, shardCount:
   await sql`
     insert into evaluation_shard (evaluation, region, shard, epoch, state)
     select e.id, s.region, s.shard, s.epoch, 'open'
-    from unnest(${[...new Set(replaced.map(({ evaluation }) => evaluation))]}::uuid[]) as e (id), region_shard s
+    from unnest(${[...new Set(replaced.map(({ evaluation }) => evaluation))]}::text[]::uuid[]) as e (id), region_shard s
     where s.region = ${region} and s.shard < ${shardCount} and s.node is not null`
 }
