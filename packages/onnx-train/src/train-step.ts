@@ -16,9 +16,12 @@ import type { Parameter } from './parameters.ts'
 import { shareCommonSubexpressions } from './passes/common-subexpressions.ts'
 import { dropDeadCode } from './passes/dead-code.ts'
 import { foldUpdateIntoGemm } from './passes/fold-update-into-gemm.ts'
+import { mergeMovements } from './passes/merge-movements.ts'
+import { shareConstants } from './passes/share-constants.ts'
 import { swapReluAndMaxPool } from './passes/swap-relu-max-pool.ts'
 import type { Runner } from './runner.ts'
 import { isRandom, seedRandom } from './seed-random.ts'
+import type { Tensor } from './tensor.ts'
 
 /** What a train step is made of beside the forward graph. */
 export type StepOptions = {
@@ -112,7 +115,8 @@ export const buildTrainStep = async (prepared: Forward, options: StepOptions, ru
     loss.normaliser,
   ]
   const all = expandBatchNormalization([...graph.nodes, ...emitter.nodes], emitter, values)
-  const nodes = seedRandom(optimise(all, results, trained, updates, emitter), options.seed)
+  const constants = new Map([...graph.constants, ...emitter.constants])
+  const nodes = seedRandom(optimise(all, results, trained, updates, constants), options.seed)
   return {
     forward,
     emitter,
@@ -136,9 +140,10 @@ const optimise = (
   results: readonly string[],
   trained: readonly CarriedParameter[],
   { state, bases }: EmittedUpdates,
-  { constants }: Emitter,
+  constants: ReadonlyMap<string, Tensor>,
 ): Node[] => {
-  const shared = shareCommonSubexpressions(dropDeadCode(all, results), results)
+  const moved = mergeMovements(shareConstants(all, constants), constants, results)
+  const shared = shareCommonSubexpressions(dropDeadCode(moved, results), results)
   const accumulators = new Map(state.map(({ name, updated }) => [updated, name]))
   const accumulated = foldAccumulationIntoGemm(shared, accumulators, constants, results)
   return foldUpdateIntoGemm(accumulated, new Set([...trained.map(({ name }) => name), ...bases]), results)

@@ -4,8 +4,10 @@ import { dropDeadCode } from '../passes/dead-code.ts'
 import type { ValueType } from '../values.ts'
 import { dropIdleDropout } from './drop-idle-dropout.ts'
 import { fixReshapes } from './fix-reshapes.ts'
+import { readLastStates } from './last-states.ts'
 import { linearAsGemm } from './linear-as-gemm.ts'
 import { splitSlices } from './split-slices.ts'
+import { dropZeroStates } from './zero-states.ts'
 
 /**
  * Rewrites what exporters write at length into forms with fewer nodes and shorter gradients; results are the same but for
@@ -20,7 +22,8 @@ export const simplifyForward = (
   const emitter = new Emitter([...known.keys(), ...graph.inputs.map(({ name }) => name)])
   const values = new Map(known)
   const wanted = [...graph.outputs.map(({ name }) => name), ...results]
-  const kept = dropIdleDropout(graph.nodes, values, wanted)
+  const states = readLastStates(dropZeroStates(graph.nodes, values), emitter, values)
+  const kept = dropIdleDropout(states, values, wanted)
   const reshaped = fixReshapes(kept, emitter, values)
   const parted = splitSlices(reshaped, emitter, values)
   const nodes = dropDeadCode(linearAsGemm(parted, emitter, values, wanted), wanted)

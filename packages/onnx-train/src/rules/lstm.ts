@@ -26,7 +26,6 @@ const differentiateLstm = (direction: Direction): DirectionGradients => {
   const sigmoids = call('Sigmoid', open)
   const [i = '', o = '', f = ''] = splitGates(direction, sigmoids, [1, 1, 1])
   const sigmoidSlopes = call('Sub', sigmoids, call('Mul', sigmoids, sigmoids))
-  const [slopeOfI = '', slopeOfO = '', slopeOfF = ''] = splitGates(direction, sigmoidSlopes, [1, 1, 1])
   const g = call('Tanh', candidate)
   const slopeOfG = call('Sub', one, call('Mul', g, g))
 
@@ -43,13 +42,9 @@ const differentiateLstm = (direction: Direction): DirectionGradients => {
   const cellBefore = cellsBefore(direction, cells, c)
   const squashed = call('Tanh', c)
   const exposed = perStep(direction, call('Mul', o, call('Sub', one, call('Mul', squashed, squashed))))
-  const slopes = [
-    call('Mul', g, slopeOfI),
-    call('Mul', squashed, slopeOfO),
-    call('Mul', cellBefore, slopeOfF),
-    call('Mul', i, slopeOfG),
-  ]
-  const slope = perStep(direction, emitter.emit('Concat', slopes, { axis: 1 }))
+  const row = (...parts: readonly string[]): string => emitter.emit('Concat', parts, { axis: 1 })
+  const bySigmoids = call('Mul', row(g, squashed, cellBefore), sigmoidSlopes)
+  const slope = perStep(direction, row(bySigmoids, call('Mul', i, slopeOfG)))
 
   const gates: string[] = []
   let [dH, dC] = finalGradients
@@ -62,7 +57,7 @@ const differentiateLstm = (direction: Direction): DirectionGradients => {
     dH ??= call('Mul', dC ?? '', emitter.scalar('float32', 0))
     const throughH = call('Mul', dH, exposed[time] ?? '')
     dC = dC === undefined ? throughH : call('Add', dC, throughH)
-    dGates = call('Mul', emitter.emit('Concat', [dC, dH, dC, dC], { axis: 1 }), slope[time] ?? '')
+    dGates = call('Mul', row(dC, dH, dC, dC), slope[time] ?? '')
     gates[time] = dGates
     dC = call('Mul', dC, forget[time] ?? '')
   }
