@@ -6,6 +6,7 @@ import { ConfigError, readConfig } from './config.ts'
 import { DataError } from './data/data-error.ts'
 import { Datasets } from './data/datasets.ts'
 import { endSignal } from './end-signal.ts'
+import { keepHeapSmall } from './small-heap.ts'
 import { ObjectCache } from './state/object-cache.ts'
 import { UpdateStore } from './state/update-store.ts'
 import { OnnxTrainer } from './training/onnx-trainer.ts'
@@ -18,6 +19,7 @@ const maxKeptUpdates = 8
 const trainerCloseMillis = 1_500
 
 const run = async (): Promise<void> => {
+  keepHeapSmall()
   const config = readConfig()
   const identity = await readIdentity(config.identity)
   const { device } = identity
@@ -25,7 +27,7 @@ const run = async (): Promise<void> => {
   using life = endSignal()
   const { signal } = life
   const idleSeconds = config.trainerIdleSeconds
-  const datasets = await Datasets.open(config.dataDir, { maxBytes: config.maxDatasetBytes, idleSeconds })
+  const datasets = await Datasets.open(config.dataDir, { maxBytes: config.maxDatasetBytes })
   const objects = await ObjectCache.open(join(config.stateDir, 'objects'), config.objectCacheBytes)
   const limits = { maxUpdates: maxKeptUpdates, maxBytes: Math.max(config.maxModelBytes, config.objectCacheBytes) }
   const updates = await UpdateStore.open(join(config.stateDir, 'updates'), limits)

@@ -43,31 +43,33 @@ export const trainCommand = async (
   const { model } = await readModelFile(folder, file, given.text('output'))
   const { tensors } = extractWeights(model)
   const trained = chosenParameters(parametersOf(model), trainableFrom(given))
-  const datasets = await Datasets.open(resolve(folder, dataFolder), { maxBytes: maxDataBytes, idleSeconds: 3600 })
+  const datasets = await Datasets.open(resolve(folder, dataFolder), { maxBytes: maxDataBytes })
   const { training, heldOut } = await chooseDatasets(datasets, given.text('dataset'))
   const data = await datasets.load(training, 'training')
   const examples = examplesOf(data)
 
   await using trainer = new OnnxTrainer()
   const graph = writeModel(withoutWeights(model))
-  const weights = flatten(tensors)
   const evaluate = async (when: string, values: Float32Array): Promise<void> => {
     if (heldOut === undefined) return
     const held = await datasets.load(heldOut, 'evaluation')
     const result = await trainer.evaluate({ graph, weights: values, data: held, loss }, { signal })
     output.out(`${when}: ${describeResult(result)} on ${heldOut}\n`)
   }
-  await evaluate('before', weights)
+  await evaluate('before', flatten(tensors))
   const orders = Array.from({ length: settings.localEpochs }, (_, epoch) =>
     Int32Array.from(epochOrder(seed, epoch, examples)),
   )
   const frozen = tensors.flatMap(({ name }) => (trained.has(name) ? [] : [name]))
   const onProgress = progressBar(output)
-  const result = await trainer.train({ graph, weights, frozen, data, settings, orders }, { signal, onProgress })
+  const result = await trainer.train(
+    { graph, weights: flatten(tensors), frozen, data, settings, orders },
+    { signal, onProgress },
+  )
   output.out(
     `trained on ${examples} examples of ${training}: ${result.steps} steps in ${result.seconds.toFixed(1)} s, mean loss ${result.meanLoss.toPrecision(4)}\n`,
   )
-  await evaluate('after', result.weights)
+  await evaluate('after', result.weights.slice())
   const out = given.text('out')
   if (out !== undefined) {
     await writeOutput(folder, out, writeModel(withWeights(model, unflatten(tensors, result.weights))))

@@ -4,11 +4,17 @@ export type DataErrorCode =
   | 'DATASET_UNKNOWN'
   | 'FILE_OUTSIDE'
   | 'FILE_UNREADABLE'
+  | 'FILE_CHANGED'
   | 'IDX_MALFORMED'
   | 'IDX_SIZE_MISMATCH'
+  | 'NPY_MALFORMED'
+  | 'NPY_SIZE_MISMATCH'
+  | 'NPZ_MALFORMED'
+  | 'CSV_MALFORMED'
+  | 'LABELS_UNUSABLE'
   | 'COUNTS_DIFFER'
   | 'TOO_LARGE'
-  | 'FEATURES_MISMATCH'
+  | 'FEATURES_UNUSABLE'
   | 'HELD_OUT'
 
 /** Something about the owner's data does not fit. The message names file and place, and what to do. */

@@ -6,7 +6,7 @@ import { temporaryFolder } from '../testing/federation.ts'
 import { idxBytes } from '../testing/idx-files.ts'
 import { Datasets } from './datasets.ts'
 
-const options = { maxBytes: 1024, idleSeconds: 60 }
+const options = { maxBytes: 1024 }
 const declaration = { name: 'tiny', format: 'idx', images: 'images.idx', labels: 'labels.idx', scale: 255 }
 
 const dataFolder = async (datasets: unknown = [declaration]) => {
@@ -25,11 +25,11 @@ const faultsOf = async (datasets: Datasets): Promise<string[]> => {
 }
 
 suite('data sets of a device', () => {
-  test('scales features and reads labels', async () => {
+  test('reads features in their bytes, and labels', async () => {
     await using folder = await dataFolder()
     const datasets = await Datasets.open(folder.path, options)
-    const { features, labels } = await datasets.load('tiny', 'training')
-    assert.deepEqual(features, Float32Array.of(0, 0.2, 0.4, 0.6, 0.8, 1))
+    const { features, labels } = await (await datasets.load('tiny', 'training')).read()
+    assert.deepEqual(features, { bytes: Uint8Array.of(0, 51, 102, 153, 204, 255), scale: 255 })
     assert.deepEqual(labels, Int32Array.of(7, 0, 9))
   })
 
@@ -45,6 +45,7 @@ suite('data sets of a device', () => {
     const first = await datasets.load('tiny', 'training')
     assert.equal(await datasets.load('tiny', 'training'), first)
     await utimes(join(folder.path, 'labels.idx'), 1, 1)
+    await assert.rejects(first.read(), { code: 'FILE_CHANGED' })
     assert.notEqual(await datasets.load('tiny', 'training'), first)
   })
 
@@ -82,7 +83,7 @@ suite('data sets of a device', () => {
 
   test('refuses to hold more than it may, before reading', async () => {
     await using folder = await dataFolder()
-    const datasets = await Datasets.open(folder.path, { ...options, maxBytes: 23 })
+    const datasets = await Datasets.open(folder.path, { ...options, maxBytes: 5 })
     await assert.rejects(datasets.load('tiny', 'training'), { code: 'TOO_LARGE' })
   })
 

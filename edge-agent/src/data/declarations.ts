@@ -7,19 +7,71 @@ import { DataError } from './data-error.ts'
 export const declarationsFile = 'datasets.json'
 const maxDeclarationsBytes = 1024 * 1024
 
-/** One data set as its owner declares it. */
-export const DatasetDeclaration = z.strictObject({
+/** A file relative to the data folder. */
+const File = z.string().min(1).max(1024)
+/** The name of a column or of a class. */
+const Name = z.string().min(1).max(256)
+
+const common = {
   name: Slug,
   /** A test set: evaluated on, never trained on. */
   heldOut: z.boolean().default(false),
-  format: z.literal('idx'),
-  /** IDX file of unsigned bytes: examples, then the axes of one example. Relative to the data folder. */
-  images: z.string().min(1).max(1024),
-  /** IDX file of unsigned bytes with one axis: class of each example. */
-  labels: z.string().min(1).max(1024),
   /** Features are divided by it. */
   scale: z.number().positive().finite().default(1),
+}
+
+export const IdxDeclaration = z.strictObject({
+  ...common,
+  format: z.literal('idx'),
+  /** IDX file of unsigned bytes: examples, then the axes of one example. */
+  images: File,
+  /** IDX file of unsigned bytes with one axis: class of each example. */
+  labels: File,
 })
+export type IdxDeclaration = z.infer<typeof IdxDeclaration>
+
+export const NpyDeclaration = z.strictObject({
+  ...common,
+  format: z.literal('npy'),
+  /** Numbers of any type: examples, then the axes of one example. */
+  features: File,
+  /** Integers are classes, floats are numbers: examples, then the axes of one label, if any. */
+  labels: File,
+})
+export type NpyDeclaration = z.infer<typeof NpyDeclaration>
+
+export const NpzDeclaration = z.strictObject({
+  ...common,
+  format: z.literal('npz'),
+  file: File,
+  /** Names of two arrays in it, as for npy. */
+  features: Name,
+  labels: Name,
+})
+export type NpzDeclaration = z.infer<typeof NpzDeclaration>
+
+export const CsvDeclaration = z.strictObject({
+  ...common,
+  format: z.literal('csv'),
+  /** UTF-8, names of the columns in the first line. */
+  file: File,
+  /** The column of the label, or several that make up one. */
+  label: z.union([Name, z.array(Name).min(1).max(4096)]),
+  /** Columns that go into the model, in this order. @default all others, in the order of the file */
+  features: z.array(Name).min(1).max(65_536).optional(),
+  /** What the label column says for class 0, 1, 2, … @default it holds numbers */
+  classes: z.array(Name).min(2).max(65_536).optional(),
+  separator: z.enum([',', ';', '\t']).default(','),
+})
+export type CsvDeclaration = z.infer<typeof CsvDeclaration>
+
+/** One data set as its owner declares it. */
+export const DatasetDeclaration = z.discriminatedUnion('format', [
+  IdxDeclaration,
+  NpyDeclaration,
+  NpzDeclaration,
+  CsvDeclaration,
+])
 export type DatasetDeclaration = z.infer<typeof DatasetDeclaration>
 
 const Declarations = z.strictObject({

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
 import { temporaryFolder } from '../testing/federation.ts'
+import { fileSource } from './byte-source.ts'
 import { DataError } from './data-error.ts'
 import { readIdxData, readIdxHeader } from './idx.ts'
 
@@ -15,8 +16,9 @@ const read = async (bytes: Uint8Array) => {
   const file = join(folder.path, 'x.idx')
   await writeFile(file, bytes)
   await using handle = await open(file, 'r')
-  const header = await readIdxHeader(handle, 'x.idx')
-  return { header, data: await readIdxData(handle, header, 'x.idx') }
+  const source = await fileSource(handle, 'x.idx')
+  const header = await readIdxHeader(source)
+  return { header, data: await readIdxData(source, header) }
 }
 
 const refusal = (code: string, message: RegExp) => (error: unknown) => {

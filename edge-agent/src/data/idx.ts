@@ -1,4 +1,4 @@
-import type { FileHandle } from 'node:fs/promises'
+import { type ByteSource, readSlices } from './byte-source.ts'
 import { DataError } from './data-error.ts'
 
 /** Type code of unsigned bytes, the only one read. http://yann.lecun.com/exdb/mnist/ (file format) */
@@ -13,16 +13,16 @@ export type IdxHeader = {
   readonly dataBytes: number
 }
 
-/** Reads only the header. Throws IDX_MALFORMED, IDX_SIZE_MISMATCH; `name` is for the message. */
-export const readIdxHeader = async (file: FileHandle, name: string): Promise<IdxHeader> => {
-  const { size } = await file.stat()
-  const magic = await readExactly(file, 0, 4, size, name)
+/** Reads only the header. Throws IDX_MALFORMED, IDX_SIZE_MISMATCH. */
+export const readIdxHeader = async (source: ByteSource): Promise<IdxHeader> => {
+  const { name, size } = source
+  const magic = await headerPart(source, 0, 4)
   if (magic[0] !== 0 || magic[1] !== 0) throw malformed(name, `begins with ${hex(magic)}, an IDX file with 0000`)
   if (magic[2] !== unsignedByte)
     throw malformed(name, `has element type 0x${hex(magic.subarray(2, 3))}; only unsigned bytes (0x08) are read`)
   const axes = magic[3] as number
   if (axes < 1 || axes > maxAxes) throw malformed(name, `has ${axes} axes; 1 to ${maxAxes} are read`)
-  const sizes = await readExactly(file, 4, 4 * axes, size, name)
+  const sizes = await headerPart(source, 4, 4 * axes)
   const shape = Array.from({ length: axes }, (_, axis) => sizes.readUInt32BE(4 * axis))
   const headerBytes = 4 + 4 * axes
   const dataBytes = shape.reduce((product, length) => product * length, 1)
@@ -36,18 +36,16 @@ export const readIdxHeader = async (file: FileHandle, name: string): Promise<Idx
 }
 
 /** Reads the elements that a checked header describes. */
-export const readIdxData = async (file: FileHandle, header: IdxHeader, name: string): Promise<Buffer> =>
-  readExactly(file, header.headerBytes, header.dataBytes, header.headerBytes + header.dataBytes, name)
+export const readIdxData = async (source: ByteSource, { headerBytes, dataBytes }: IdxHeader): Promise<Uint8Array> => {
+  const data = new Uint8Array(dataBytes)
+  const elements = { position: headerBytes, count: dataBytes, elementBytes: 1 }
+  await readSlices(source, elements, (slice, first) => data.set(slice, first))
+  return data
+}
 
-const readExactly = async (file: FileHandle, position: number, length: number, size: number, name: string) => {
-  if (position + length > size) throw malformed(name, `ends after ${size} bytes, inside its header`)
-  const buffer = Buffer.allocUnsafe(length)
-  for (let filled = 0; filled < length; ) {
-    const { bytesRead } = await file.read(buffer, filled, Math.min(length - filled, 2 ** 30), position + filled)
-    if (bytesRead === 0) throw malformed(name, 'became shorter while it was read')
-    filled += bytesRead
-  }
-  return buffer
+const headerPart = (source: ByteSource, position: number, length: number): Promise<Buffer> => {
+  if (position + length <= source.size) return source.read(position, length)
+  throw malformed(source.name, `ends after ${source.size} bytes, inside its header`)
 }
 
 const malformed = (name: string, what: string): DataError => new DataError('IDX_MALFORMED', `${name}: ${what}.`)

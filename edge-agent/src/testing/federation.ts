@@ -36,16 +36,23 @@ export const attempt = { task, round: 1, attempt: 1 }
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 export const infoOf = (bytes: Uint8Array) => ({ sha256: sha256(bytes), bytes: BigInt(bytes.length) })
 
-/** The bundle of McMahan's 2NN (0.8 MB of weights): what central would have stored. */
-const makeBundle = () => {
-  const limits = { maxBytes: 2 ** 24 }
-  const model = readModel(mcmahan2nn(1), limits)
-  const { tensors } = extractWeights(model)
+/** What central would have stored of an ONNX model that classifies. */
+export type Bundle = { readonly weights: Uint8Array; readonly manifest: Uint8Array; readonly graph: Uint8Array }
+
+export const bundleOf = (file: Uint8Array): Bundle => {
+  const model = readModel(file, { maxBytes: 2 ** 24 })
+  const { tensors, inputs, outputs } = extractWeights(model)
+  const ports = (values: typeof inputs) =>
+    values.map(({ name, shape }) => ({
+      name,
+      dtype: 'F32' as const,
+      shape: shape.map(size => (typeof size === 'number' ? size : null)),
+    }))
   const manifest: Manifest = {
     format: 'tributary.manifest/1',
     tensors: tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape: [...shape], policy: 'average' })),
-    inputs: [{ name: 'image', dtype: 'F32', shape: [null, 784] }],
-    outputs: [{ name: 'probabilities', dtype: 'F32', shape: [null, 10] }],
+    inputs: ports(inputs),
+    outputs: ports(outputs),
     loss: 'softmax-cross-entropy',
     labelKind: 'class-index',
   }
@@ -56,11 +63,14 @@ const makeBundle = () => {
   }
 }
 
-export const bundle = makeBundle()
+/** McMahan's 2NN: 0.8 MB of weights. */
+export const bundle = bundleOf(mcmahan2nn(1))
 
 /** Puts the model, and other objects, on a node. */
-export const publishBundle = (node: TestNode, ...others: Uint8Array[]): void => {
-  for (const bytes of [...Object.values(bundle), ...others]) node.objects.set(sha256(bytes), bytes)
+export const publishBundle = (node: TestNode, ...others: Uint8Array[]): void => publish(node, bundle, ...others)
+
+export const publish = (node: TestNode, model: Bundle, ...others: Uint8Array[]): void => {
+  for (const bytes of [...Object.values(model), ...others]) node.objects.set(sha256(bytes), bytes)
 }
 
 const trainer = {
@@ -74,31 +84,34 @@ const trainer = {
 
 /** Training work as a node offers it. */
 export const trainingWork = (
-  settings: { round?: number; localEpochs?: number; batchSize?: number } = {},
+  settings: { round?: number; localEpochs?: number; batchSize?: number; dataset?: string; model?: Bundle } = {},
 ): TrainingWork =>
   create(TrainingWorkSchema, {
     attempt: { ...attempt, round: settings.round ?? 1 },
     token: `token|${device}`,
-    dataset: 'stripes',
-    base: infoOf(bundle.weights),
-    manifest: infoOf(bundle.manifest),
-    graph: infoOf(bundle.graph),
+    dataset: settings.dataset ?? 'stripes',
+    base: infoOf((settings.model ?? bundle).weights),
+    manifest: infoOf((settings.model ?? bundle).manifest),
+    graph: infoOf((settings.model ?? bundle).graph),
     trainer: { ...trainer, localEpochs: settings.localEpochs ?? 1, batchSize: settings.batchSize ?? 10 },
     sum: { bound: 1024, weightCap: 1000, clippingNorm: 0, weighting: 'examples' },
     seed: '00112233445566778899aabbccddeeff',
-    maxUpdateBytes: 2_000_000n,
+    maxUpdateBytes: 20_000_000n,
     deadlineUnixMillis: BigInt(Date.now() + 600_000),
   })
 
 /** Evaluation work as a node offers it. */
-export const evaluationWork = (weights: Uint8Array = bundle.weights): EvaluationWork =>
+export const evaluationWork = (
+  weights: Uint8Array = bundle.weights,
+  settings: { dataset?: string; model?: Bundle } = {},
+): EvaluationWork =>
   create(EvaluationWorkSchema, {
     evaluation: '0190b5a0-0000-7000-8000-0000000000e1',
     token: `token|${device}`,
-    dataset: 'stripes',
+    dataset: settings.dataset ?? 'stripes',
     weights: infoOf(weights),
-    manifest: infoOf(bundle.manifest),
-    graph: infoOf(bundle.graph),
+    manifest: infoOf((settings.model ?? bundle).manifest),
+    graph: infoOf((settings.model ?? bundle).graph),
     trainer,
   })
 
@@ -144,7 +157,7 @@ export const startAgent = async (
     endpoints: ends,
     objects: await ObjectCache.open(join(stateDir, 'objects'), 2 ** 30),
     updates,
-    datasets: await Datasets.open(dataDir, { maxBytes: 2 ** 30, idleSeconds: 60 }),
+    datasets: await Datasets.open(dataDir, { maxBytes: 2 ** 30 }),
     trainer: onnx,
     log: pino({ level: 'silent' }),
     maxModelBytes: 2 ** 26,

@@ -109,9 +109,9 @@ export class TestNode implements AsyncDisposable {
     return node
   }
 
-  /** Waits until a condition holds, looking again after everything that the node sees. Fails after 15 s. */
-  async until(what: string, condition: () => boolean): Promise<void> {
-    const deadline = AbortSignal.timeout(15_000)
+  /** Waits until a condition holds, looking again after everything that the node sees. */
+  async until(what: string, condition: () => boolean, deadlineSeconds = 15): Promise<void> {
+    const deadline = AbortSignal.timeout(deadlineSeconds * 1000)
     while (!condition()) {
       await once(this.#events, 'seen', { signal: deadline }).catch(() => {
         throw new Error(`the node waited in vain: ${what}`)

@@ -1,4 +1,4 @@
-import { type DataSet, examplesOf, type TrainingJob } from './trainer.ts'
+import { type Examples, examplesOf, type TrainingJob } from './trainer.ts'
 import { TrainingError } from './training-error.ts'
 
 /** Most examples of a local data set: row numbers are int32. */
@@ -26,7 +26,7 @@ export const checkTrainingJob = ({ settings, orders, data }: TrainingJob): void 
  * Labels as the worker takes them; whether they fit a loss shows when there is one.
  * Throws DATA_MISMATCH for an empty data set and for labels that fit no int32.
  */
-export const plainLabels = (data: DataSet): Int32Array | Float32Array => {
+export const plainLabels = (data: Examples): Int32Array | Float32Array => {
   const { labels } = data
   const examples = examplesOf(data)
   if (!Number.isInteger(examples) || examples < 1 || examples > maxExamples || labels.length % examples !== 0) {

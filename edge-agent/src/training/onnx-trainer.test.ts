@@ -132,7 +132,7 @@ test('what does not fit together is refused by name', async () => {
   const { weights } = job()
   await assert.rejects(trainer.train(job({ weights: weights.slice(1) })), { code: 'WEIGHTS_MISMATCH' })
   await assert.rejects(trainer.train(job({ graph: new Uint8Array([1, 2, 3]) })), { code: 'MODEL_UNSUPPORTED' })
-  const features = data.features.slice(784)
+  const features = digits.images.slice(784)
   await assert.rejects(trainer.train(job({ data: { ...data, features } })), { code: 'DATA_MISMATCH' })
   const labels = digits.labels.map(label => label + 1)
   await assert.rejects(trainer.train(job({ data: { ...data, labels } })), { code: 'DATA_MISMATCH' })

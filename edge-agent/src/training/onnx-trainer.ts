@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { lossOptions } from '@tributary/onnx-train/losses/loss'
 import { checkTrainingJob, plainLabels } from './check-job.ts'
+import { collectAfterLarge } from './collect-garbage.ts'
 import {
   type DataSet,
   type EvaluationJob,
@@ -96,14 +97,15 @@ export class OnnxTrainer implements Trainer {
     clearTimeout(this.#idleTimer)
     const link = this.#openLink()
     try {
-      const dataId = this.#putData(link, data)
+      const dataId = await this.#putData(link, data)
+      collectAfterLarge(weights.byteLength)
       const id = ++this.#lastId
       const cancel = new SharedArrayBuffer(4)
       const message = toMessage({
         id,
         graph: compact(graph),
         graphKey: hash('sha256', graph, 'hex'),
-        weights: compact(weights),
+        weights: weights.slice() as Movable<Float32Array>,
         dataId,
         cancel,
       })
@@ -121,21 +123,18 @@ export class OnnxTrainer implements Trainer {
     return this.#link
   }
 
-  /** Sends a data set that the worker does not hold, and drops the one unused for longest. */
-  #putData(link: WorkerLink, data: DataSet): number {
+  /** Gives the worker a data set that it does not hold, and drops the one unused for longest. */
+  async #putData(link: WorkerLink, data: DataSet): Promise<number> {
     const known = this.#dataIds.get(data)
     const dataId = known ?? ++this.#lastId
-    if (known === undefined) {
-      const [features, labels] = [compact(data.features), compact(plainLabels(data))]
-      link.post({ kind: 'put-data', dataId, features, labels, examples: examplesOf(data) })
-    }
     this.#dataIds.delete(data)
-    this.#dataIds.set(data, dataId)
     for (const [stale, staleId] of this.#dataIds) {
-      if (this.#dataIds.size <= keptDataSets) break
+      if (this.#dataIds.size < keptDataSets) break
       this.#dataIds.delete(stale)
       link.post({ kind: 'drop-data', dataId: staleId })
     }
+    if (known === undefined) await sendData(link, dataId, data)
+    this.#dataIds.set(data, dataId)
     return dataId
   }
 
@@ -148,9 +147,23 @@ export class OnnxTrainer implements Trainer {
   }
 }
 
+/** Data that was read for this is moved, data that its owner holds is copied. */
+const sendData = async (link: WorkerLink, dataId: number, data: DataSet): Promise<void> => {
+  const isSource = 'read' in data
+  const read = isSource ? await data.read() : data
+  const labels = compact(plainLabels(read))
+  const values = compact('bytes' in read.features ? read.features.bytes : read.features)
+  const features =
+    'bytes' in read.features ? { ...read.features, bytes: values as Uint8Array } : (values as Float32Array)
+  const moved = isSource ? [values.buffer, labels.buffer] : []
+  link.post({ kind: 'put-data', dataId, features, labels, examples: examplesOf(data) }, moved)
+}
+
+type Movable<View> = View & { readonly buffer: ArrayBuffer }
+
 /** Sending a view sends the whole buffer behind it; a view of a part is cut out first. */
-const compact = <T extends Float32Array | Int32Array | Uint8Array>(view: T): T =>
-  view.byteLength === view.buffer.byteLength ? view : (view.slice() as T)
+const compact = <View extends Float32Array | Int32Array | Uint8Array>(view: View): Movable<View> =>
+  (view.byteLength === view.buffer.byteLength ? view : view.slice()) as Movable<View>
 
 type JobBase = Omit<EvaluateMessage, 'kind' | 'loss'>
 

@@ -1,10 +1,13 @@
 import type { LossChoice } from '@tributary/onnx-train/losses/loss'
 import type { OptimizerChoice } from '@tributary/onnx-train/optimisers/optimiser'
 
-/** The examples of one device. Must not be changed while a trainer knows it: it may keep a copy between jobs. */
-export type DataSet = {
+/** Numbers in the bytes of their file, each of which stands for itself divided by `scale`: a quarter of the memory. */
+export type ByteFeatures = { readonly bytes: Uint8Array; readonly scale: number }
+
+/** Examples in memory. Must not be changed while a trainer knows them: it may keep a copy between jobs. */
+export type Examples = {
   /** Row-major [examples, …shape of one example]. */
-  readonly features: Float32Array
+  readonly features: Float32Array | ByteFeatures
   /**
    * Row-major [examples, …shape of one label]: classes 0 … classes − 1, or numbers where the loss takes numbers. Most
    * models have one label an example.
@@ -14,8 +17,18 @@ export type DataSet = {
   readonly examples?: number
 }
 
+/** Examples that are read when a trainer needs them and does not hold them from an earlier job with the same object. */
+export type DataSource = {
+  readonly examples: number
+  /** Gives arrays away: the caller may move them elsewhere. */
+  readonly read: () => Promise<Examples>
+}
+
+/** The examples of one device. */
+export type DataSet = Examples | DataSource
+
 /** The number of examples of a data set. */
-export const examplesOf = ({ labels, examples }: DataSet): number => examples ?? labels.length
+export const examplesOf = (data: DataSet): number => data.examples ?? ('labels' in data ? data.labels.length : 0)
 
 export type TrainingSettings = {
   readonly localEpochs: number

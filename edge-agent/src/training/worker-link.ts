@@ -35,12 +35,13 @@ export class WorkerLink {
     return this.#open
   }
 
-  post(request: WorkerRequest): void {
-    this.#worker.postMessage(request)
+  /** @param moved buffers that the worker takes over, so that nothing is copied */
+  post(request: WorkerRequest, moved: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(request, moved)
   }
 
   /**
-   * Sends a job and waits for its last report. An abort asks the worker to stop and rejects with the signal's reason
+   * Sends a job, whose weights the worker takes over, and waits for its last report. An abort asks the worker to stop and rejects with the signal's reason
    * once it has. Rejects with TrainingError: what the worker refused, STALLED, CRASHED.
    */
   async request(
@@ -73,7 +74,7 @@ export class WorkerLink {
     signal?.addEventListener('abort', cancel, { once: true })
     this.#worker.ref()
     try {
-      this.post(message)
+      this.post(message, [message.weights.buffer])
       const report = await promise
       if (report.kind === 'cancelled') throw signal?.reason
       if (report.kind !== 'failed') return report

@@ -3,6 +3,7 @@ import { type CompiledEvaluation, compileEvaluation } from '@tributary/onnx-trai
 import { type CompiledTraining, compileTraining } from '@tributary/onnx-train/compile-training'
 import { type Parameter, parametersOf } from '@tributary/onnx-train/parameters'
 import { readModel } from '@tributary/onnx-train/read-model'
+import { collectAfterLarge } from '../collect-garbage.ts'
 import { expectWeights } from './flat-weights.ts'
 import type { EvaluateMessage, TrainMessage } from './protocol.ts'
 import { runOnce, Session } from './runtime.ts'
@@ -48,6 +49,7 @@ export class GraphCache {
     const trainable = { except: frozen }
     const options = { loss, optimizer, clippingNorm, proximal, trainable, seed, form: 'loop' } as const
     const compiled = await compileTraining(model, options, runOnce)
+    collectAfterLarge(message.weights.byteLength)
     const session = await Session.open(compiled.model)
     const pace = new Map<number, StepsPerRun>()
     const manifest = parametersOf(model)

@@ -1,5 +1,5 @@
 import type { LossOptions } from '@tributary/onnx-train/losses/loss'
-import type { EvaluationResult, TrainingSettings, TrainProgress, TrainResult } from '../trainer.ts'
+import type { ByteFeatures, EvaluationResult, TrainingSettings, TrainProgress, TrainResult } from '../trainer.ts'
 import type { TrainingErrorCode } from '../training-error.ts'
 
 /** What both kinds of job carry. `dataId` names a data set that was put before. */
@@ -8,7 +8,7 @@ type JobMessage = {
   readonly graph: Uint8Array
   /** sha256 of the graph, the key of what the worker compiled for it. */
   readonly graphKey: string
-  readonly weights: Float32Array
+  readonly weights: Float32Array & { readonly buffer: ArrayBuffer }
   readonly dataId: number
   readonly loss: LossOptions
   /** One int32; anything but 0 asks the job to stop at the next run. */
@@ -32,7 +32,7 @@ export type WorkerRequest =
   | {
       readonly kind: 'put-data'
       readonly dataId: number
-      readonly features: Float32Array
+      readonly features: Float32Array | ByteFeatures
       readonly labels: Int32Array | Float32Array
       readonly examples: number
     }

@@ -1,4 +1,4 @@
-import { elementCount, type Tensor } from '@tributary/onnx-train/tensor'
+import type { Tensor } from '@tributary/onnx-train/tensor'
 import type { EvaluationResult } from '../trainer.ts'
 import { throwIfCancelled } from './cancelled-error.ts'
 import { splitWeights } from './flat-weights.ts'
@@ -6,8 +6,8 @@ import type { EvaluationProgram } from './graph-cache.ts'
 import type { EvaluateMessage } from './protocol.ts'
 import { ignoredLabel, type WorkerData } from './worker-data.ts'
 
-/** Fixed, so that the same data is always cut the same way; small, so that activations of a CNN stay small. */
-const batchSize = 100
+/** Fixed, so that the same data is always cut the same way; small, since memory for activations grows with it. */
+const batchSize = 20
 
 /** The unit of a loss: sums of its multiples are exact in a double up to 2^33. */
 const lossUnit = 2 ** -20
@@ -21,7 +21,8 @@ export const runEvaluation = async (
   { compiled, session }: EvaluationProgram,
   data: WorkerData,
 ): Promise<EvaluationResult> => {
-  const { examples, features, labels } = data.fit({ ...compiled, ignoreIndex: ignoredLabel(message.loss) })
+  const fitted = data.fit({ ...compiled, ignoreIndex: ignoredLabel(message.loss) })
+  const { examples } = fitted
   const started = performance.now()
   const weights = splitWeights(message.weights, compiled.parameters)
   const parameters = compiled.parameters.map(({ name }, index): [string, Tensor] => [name, weights[index] as Tensor])
@@ -32,13 +33,11 @@ export const runEvaluation = async (
   for (let row = 0; row < examples; row += batchSize) {
     throwIfCancelled(message.cancel)
     const end = Math.min(row + batchSize, examples)
+    const { features, labels } = fitted.slice(row, end)
     const results = await session.run(
-      new Map<string, Tensor>([
-        ...parameters,
-        [compiled.features, rowsOf(features, row, end)],
-        [compiled.labels, rowsOf(labels, row, end)],
-      ]),
+      new Map<string, Tensor>([...parameters, [compiled.features, features], [compiled.labels, labels]]),
       fetches,
+      end === examples,
     )
     const found = (name: string): ArrayLike<number> => (results.get(name)?.data ?? []) as Float32Array
     const [hits, counted] = [found(compiled.hits), found(compiled.counted)]
@@ -46,6 +45,7 @@ export const runEvaluation = async (
     lossSum += exactSum(found(compiled.losses))
     absoluteErrorSum += exactSum(found(compiled.absoluteErrors))
   }
+  message.weights.buffer.transfer(0)
   return {
     examples,
     correct: compiled.hits === '' ? null : Math.round(correct),
@@ -65,9 +65,4 @@ const exactSum = (values: ArrayLike<number>): number => {
     sum += value <= worstLoss ? Math.round(value / lossUnit) * lossUnit : worstLoss
   }
   return sum
-}
-
-const rowsOf = ({ dtype, shape, data }: Tensor, from: number, to: number): Tensor => {
-  const width = elementCount(shape.slice(1))
-  return { dtype, shape: [to - from, ...shape.slice(1)], data: data.subarray(from * width, to * width) }
 }

@@ -5,7 +5,7 @@ import { throwIfCancelled } from './cancelled-error.ts'
 import { joinWeights, splitWeights } from './flat-weights.ts'
 import type { TrainingProgram } from './graph-cache.ts'
 import type { TrainMessage } from './protocol.ts'
-import { flushesToZero } from './runtime.ts'
+import { flushesToZero, release } from './runtime.ts'
 import { StepsPerRun } from './steps-per-run.ts'
 import { ignoredLabel, type WorkerData } from './worker-data.ts'
 
@@ -24,14 +24,12 @@ export const runTraining = async (
 ): Promise<TrainResult> => {
   const { compiled, session, manifest } = program
   const { batchSize, learningRate } = message.settings
-  const { features, labels } = data.fit({ ...compiled, ignoreIndex: ignoredLabel(message.loss) })
+  const fitted = data.fit({ ...compiled, ignoreIndex: ignoredLabel(message.loss) })
   const started = performance.now()
   const start = new Map(splitWeights(message.weights, manifest).map((tensor, index) => [manifest[index]?.name, tensor]))
   const startOf = ({ name }: { name: string }): Tensor => start.get(name) as Tensor
   const fixed: [string, Tensor][] = [
     ...[...compiled.frozen, ...compiled.anchors].map((each): [string, Tensor] => [each.input, startOf(each)]),
-    [compiled.features, features],
-    [compiled.labels, labels],
     [compiled.learningRate, { dtype: 'float32', shape: [], data: Float32Array.of(learningRate) }],
   ]
   const carried = [...compiled.parameters, ...compiled.state]
@@ -44,18 +42,23 @@ export const runTraining = async (
     for (let row = 0; row < epoch.length; ) {
       throwIfCancelled(message.cancel)
       const { steps, batch } = nextRun(epoch.length - row, batchSize, pace.steps)
-      const order = epoch.subarray(row, row + steps * batch)
+      const { features, labels, order } = fitted.choose(epoch.subarray(row, row + steps * batch))
       const runStarted = performance.now()
       const results = await session.run(
         new Map<string, Tensor>([
           ...carried.map(({ input }, index): [string, Tensor] => [input, current[index] as Tensor]),
           ...fixed,
+          [compiled.features, features],
+          [compiled.labels, labels],
           [compiled.order ?? '', { dtype: 'int32', shape: [steps, batch], data: order }],
         ]),
         fetches,
+        total.steps + steps === totalSteps,
       )
       const seconds = (performance.now() - runStarted) / 1000
       if (batch === batchSize) pace.observe(steps, seconds)
+      // What a job starts from is still needed: frozen weights and anchors are part of it.
+      if (total.steps > 0) release(current)
       current = carried.map(({ output }) => results.get(output) as Tensor)
       const losses = (results.get(compiled.losses) as Tensor).data as Float32Array
       const diverged = losses.findIndex(loss => !Number.isFinite(loss))
@@ -75,6 +78,8 @@ export const runTraining = async (
   }
   const trained = new Map(compiled.parameters.map(({ name }, index) => [name, current[index] as Tensor]))
   const flat = joinWeights(manifest.map(each => trained.get(each.name) ?? startOf(each)))
+  release(current)
+  message.weights.buffer.transfer(0)
   if (flat === undefined) throw new TrainingDivergedError(total.steps)
   return {
     weights: flat,

@@ -1,4 +1,5 @@
 import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
+import { collectAfterLarge } from '../collect-garbage.ts'
 import { TrainingDivergedError, TrainingError } from '../training-error.ts'
 import { CancelledError } from './cancelled-error.ts'
 import { GraphCache } from './graph-cache.ts'
@@ -57,12 +58,15 @@ export const serveJobs = (post: Post, close: () => void): ((request: WorkerReque
         close()
         return
       case 'train':
-      case 'evaluate':
+      case 'evaluate': {
+        const { byteLength } = request.weights
         try {
           await (request.kind === 'train' ? train(request) : evaluate(request))
         } catch (error) {
           post(failure(request.id, error))
         }
+        collectAfterLarge(byteLength)
+      }
     }
   }
 

