@@ -39,6 +39,45 @@ suite('the fleet API', { timeout: 60_000 }, () => {
     assert.deepEqual(listed.body, { items: [created.body], next: null })
   })
 
+  test('shows one region, changes what is named, and audits a change once', async () => {
+    const put = (body: object, as: string = token) =>
+      api('PUT', '/v1/regions/alps', { token: as, body, key: crypto.randomUUID() })
+    assert.equal((await put({ name: 'x' }, tokens.operator)).body.code, 'FORBIDDEN')
+    const { status, body } = await put({ name: 'The Alps', taskSlots: 2 })
+    assert.equal(status, 200)
+    assert.deepEqual([body.name, body.taskSlots, body.shardCount, body.pendingShardCount], ['The Alps', 2, 3, null])
+    assert.deepEqual((await put({ taskSlots: 2 })).body, body)
+    assert.deepEqual((await api('GET', '/v1/regions/alps', { token: tokens.viewer })).body, body)
+    assert.equal((await put({ taskSlots: null })).body.taskSlots, null)
+    assert.equal((await put({ shardCount: 5000 })).body.code, 'BODY_INVALID')
+    assert.equal((await put({ shards: 2 })).body.code, 'BODY_INVALID')
+    const nowhere = await api('PUT', '/v1/regions/moon', { token, body: {}, key: crypto.randomUUID() })
+    assert.equal(nowhere.body.code, 'NOT_FOUND')
+    assert.equal((await api('GET', '/v1/regions/moon', { token })).body.code, 'NOT_FOUND')
+    const audited = await db.sql`select from audit_entry where action = 'region.updated'`
+    assert.equal(audited.length, 2)
+  })
+
+  test('shows a node with its load, and whether it is there', async () => {
+    const { csr } = await createRequest()
+    const named = { region: 'alps', name: 'to-see', csr, hostnames: ['localhost'] }
+    const { id } = (await api('POST', '/v1/regional-nodes', { token, body: named })).body
+    const show = async () => (await api('GET', `/v1/regional-nodes/${id}`, { token: tokens.viewer })).body
+    const fresh = await show()
+    assert.deepEqual([fresh.online, fresh.load, fresh.lastSeenAt, fresh.shards], [false, null, null, []])
+    const load = { rssBytes: 5, connections: 2, draining: false }
+    await db.sql`
+      update regional_node set last_seen_at = now(), version = '0.1.0', endpoint = 'localhost:1', load = ${db.sql.json(load)}
+      where id = ${id}`
+    const seen = await show()
+    assert.deepEqual([seen.online, seen.load, seen.version], [true, load, '0.1.0'])
+    await db.sql`update regional_node set last_seen_at = now() - interval '21 seconds' where id = ${id}`
+    assert.equal((await show()).online, false)
+    await api('POST', `/v1/regional-nodes/${id}/revoke`, { token })
+    const unknown = '01890a5d-ac96-774b-bcce-b302099a8057'
+    assert.equal((await api('GET', `/v1/regional-nodes/${unknown}`, { token })).body.code, 'NOT_FOUND')
+  })
+
   test('registers a node with a certificate for its names', async () => {
     const { csr } = await createRequest()
     const body = { region: 'alps', name: 'node-1', csr, hostnames: ['localhost', '127.0.0.1'] }
