@@ -5,6 +5,7 @@ import type { Transaction } from '../database/transaction.ts'
 import { startQueued } from '../queue/start-queued.ts'
 import type { TaskRow } from '../tasks/task-row.ts'
 import { abandonAttempt } from './abandon-attempt.ts'
+import { cohortOf } from './cohort-of.ts'
 import { completeTask } from './complete-task.ts'
 import { dropAttempt } from './drop-attempt.ts'
 import { judgeAttempt } from './judge-attempt.ts'
@@ -34,7 +35,7 @@ export const decideAttempt = async (
       coalesce(sum(weight) filter (where state = 'summed'), 0)::text as weight
     from attempt_shard where task = ${ref.task} and round = ${ref.round} and attempt = ${ref.attempt}`
   if (shards === undefined || (shards.missing > 0 && !attempt.overdue)) return
-  const reason = judgeAttempt({ ...shards, weight: BigInt(shards.weight) }, task.settings.cohort.size.quorum)
+  const reason = judgeAttempt({ ...shards, weight: BigInt(shards.weight) }, cohortOf(task.settings).size.quorum)
   if (reason !== null) return abandonAttempt(context, sql, task, ref, reason)
   if (task.settings.dryRun !== undefined) return endDryRun(context, sql, ref)
   await moveAttempt(context, sql, ref, 'collect', { actor: systemActor })
