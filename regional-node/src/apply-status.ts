@@ -1,40 +1,36 @@
 import type { NodeStatusAnswer } from '@tributary/contracts/node-status'
-import type { ShardAttempts } from './attempt/shard-attempts.ts'
-import type { ShardFolders } from './attempt/shard-folders.ts'
+import { openShard, type ShardOpening } from './attempt/open-shard.ts'
 import type { CentralLevel } from './central/central-level.ts'
 import type { LeaseTable } from './central/lease-table.ts'
 import type { DeviceDirectory } from './devices/device-directory.ts'
-import type { ShardEvaluations } from './evaluation/shard-evaluations.ts'
 
-export type StatusTargets = {
+export type StatusTargets = ShardOpening & {
   readonly leases: LeaseTable
-  readonly folders: ShardFolders
-  readonly attempts: ShardAttempts
-  readonly evaluations: ShardEvaluations
   readonly directory: DeviceDirectory
   readonly level: CentralLevel
 }
 
 /**
  * Takes over central's answer: leases, then what is settled, then what is open. The level of which commands are the edges.
- * True where a lease is new: the request was made without the shard, so central does not know yet who is online there.
+ * True where central must hear more at once: of a shard that is new the request did not say who is online, of one that was just opened not
+ * what is held for it, and of one that is void that its epoch is over.
  */
 export const applyStatus =
-  ({ leases, folders, attempts, evaluations, directory, level }: StatusTargets) =>
+  ({ leases, directory, level, ...opening }: StatusTargets) =>
   async (answer: NodeStatusAnswer, sentAt: number): Promise<boolean> => {
-    let isNew = false
+    const { attempts, evaluations } = opening
+    let hasNews = false
     level.heard(answer)
     directory.apply(answer)
-    for (const { shard, epoch } of answer.leases) {
-      if (folders.epochOf(shard) === epoch) continue
-      // Another epoch: what was kept for the shard is void, whoever sent it sends again.
-      await attempts.voidShard(shard)
-      await evaluations.voidShard(shard)
-      await folders.begin(shard, epoch)
-      isNew = true
+    const usable: NodeStatusAnswer['leases'] = []
+    for (const lease of answer.leases) {
+      const opened = await openShard(opening, lease)
+      if (opened !== 'void') usable.push(lease)
+      if (opened !== 'open') hasNews = true
     }
-    leases.renew(answer, sentAt)
-    for (const { shard } of answer.leases) {
+    // A shard counts as leased only once its logs are open: before, devices would hear that nothing is known of them.
+    leases.renew({ ...answer, leases: usable }, sentAt)
+    for (const { shard } of usable) {
       attempts.leased(shard)
       evaluations.leased(shard)
     }
@@ -43,5 +39,5 @@ export const applyStatus =
     for (const id of answer.settledEvaluations) await evaluations.settle(id)
     for (const descriptor of answer.attempts) await attempts.reconcile(descriptor)
     for (const descriptor of answer.evaluations) await evaluations.reconcile(descriptor)
-    return isNew
+    return hasNews
   }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import * as z from 'zod'
+import { type Failpoint, failpoints } from './log/failpoint.ts'
 
 /** host:port, IPv6 hosts in brackets. */
 const HostPort = z.string().transform((text, context) => {
@@ -33,8 +34,26 @@ const Environment = z.object({
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** Most bytes of cached models. */
   CACHE_BYTES: bytes(8192 * MiB),
-  /** Most bytes of spooled updates, over all attempts. */
+  /** Most bytes of logs and of spooled updates, over all attempts. */
   SPOOL_BYTES: bytes(16_384 * MiB),
+  /** From so many updates, or bytes of them, on that lie in the spool of an attempt, they are put into a sum file and dropped. */
+  FOLD_UPDATES: z.coerce.number().int().min(1).max(65_536).default(256),
+  FOLD_BYTES: bytes(1024 * MiB),
+  /** Sums that are larger are files, worked on by slices. */
+  ACCUMULATOR_MEMORY_BYTES: bytes(128 * MiB),
+  /** Kept free on the disk for logs and sums: an update is refused before they would lack room. */
+  DISK_RESERVE_BYTES: bytes(64 * MiB),
+  /** Named point at which the process kills itself, the n-th time that it is passed: `fold.after-sum:2`. For the chaos kit. */
+  FAILPOINT: z
+    .string()
+    .transform((text, context) => {
+      const [name = '', count = '1'] = text.split(':')
+      const known = failpoints.find(point => point === name)
+      if (known !== undefined && /^[1-9]\d{0,5}$/.test(count)) return { name: known, count: Number(count) }
+      context.addIssue({ code: 'custom', message: `must be one of ${failpoints.join(', ')}, with :n or without` })
+      return z.NEVER
+    })
+    .optional(),
   /** Most bytes that uploads may declare together while they run. */
   UPLOAD_BYTES: bytes(1024 * MiB),
   MAX_UPLOADS: z.coerce.number().int().min(1).max(10_000).default(256),
@@ -62,6 +81,11 @@ export type Config = {
   readonly logLevel: string
   readonly cacheBytes: number
   readonly spoolBytes: number
+  readonly foldUpdates: number
+  readonly foldBytes: number
+  readonly accumulatorMemoryBytes: number
+  readonly diskReserveBytes: number
+  readonly failpoint: { readonly name: Failpoint; readonly count: number } | undefined
   readonly uploadBytes: number
   readonly maxUploads: number
   readonly stallMillis: number
@@ -106,6 +130,12 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
     logLevel: env.LOG_LEVEL,
     cacheBytes: env.CACHE_BYTES,
     spoolBytes: env.SPOOL_BYTES,
+    foldUpdates: env.FOLD_UPDATES,
+    // One attempt may not fill the spool with what it could fold.
+    foldBytes: Math.min(env.FOLD_BYTES, env.SPOOL_BYTES / 4),
+    accumulatorMemoryBytes: env.ACCUMULATOR_MEMORY_BYTES,
+    diskReserveBytes: env.DISK_RESERVE_BYTES,
+    failpoint: env.FAILPOINT,
     uploadBytes: env.UPLOAD_BYTES,
     maxUploads: env.MAX_UPLOADS,
     stallMillis: env.STALL_SECONDS * 1000,

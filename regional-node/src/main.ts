@@ -1,5 +1,6 @@
 import { fstatSync } from 'node:fs'
 import { readConfig } from './config.ts'
+import { onFailpoint } from './log/failpoint.ts'
 import { runRegionalNode } from './regional-node.ts'
 
 const stop = new AbortController()
@@ -15,7 +16,17 @@ if (input.isFIFO() || input.isSocket()) {
 }
 
 try {
-  await runRegionalNode(readConfig(), stop.signal)
+  const config = readConfig()
+  const { failpoint } = config
+  if (failpoint !== undefined) {
+    let left = failpoint.count
+    onFailpoint(name => {
+      if (name === failpoint.name) left -= 1
+      // Not an orderly end: what a power cut or the kernel's memory killer does.
+      if (left === 0) process.kill(process.pid, 'SIGKILL')
+    })
+  }
+  await runRegionalNode(config, stop.signal)
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
   process.exitCode = 1

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { v7 as uuidv7 } from 'uuid'
+import { localUpdateRounds } from './aggregation/local-update-rounds.ts'
 import { BrokerConnection } from './amqp/broker-connection.ts'
 import { consumeCommands } from './amqp/command-consumer.ts'
 import { EventPublisher } from './amqp/event-publisher.ts'
@@ -23,6 +24,7 @@ import type { Config } from './config.ts'
 import { DeviceDirectory } from './devices/device-directory.ts'
 import { noticesByVolume } from './devices/notices-by-volume.ts'
 import { Presence } from './devices/presence.ts'
+import { PresenceReport } from './devices/presence-report.ts'
 import { ShardEvaluations } from './evaluation/shard-evaluations.ts'
 import { GrpcServer } from './grpc/grpc-server.ts'
 import type { NodeServices } from './grpc/node-services.ts'
@@ -36,6 +38,7 @@ import { IotNoticeChannel } from './iot/iot-notice-channel.ts'
 import { Journal } from './journal/journal.ts'
 import { createLogger } from './journal/logger.ts'
 import { Budget } from './log/budget.ts'
+import { DiskRoom } from './log/disk-room.ts'
 import { makeFolder } from './log/durable-files.ts'
 import { DeviceChannel } from './mqtt/device-channel.ts'
 import { statusRequest } from './status-request.ts'
@@ -85,8 +88,12 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
       if (leases.epochOf(shard) !== undefined) status.soon()
     },
   )
+  const presenceReport = new PresenceReport(presence, directory, leases, clock)
   const publisher = new EventPublisher(identity.id, metrics, logger)
   const spoolRoom = new Budget(config.spoolBytes)
+  const room = new DiskRoom(clock.monotonic, error =>
+    journal.report('error', `the disk has no room: ${(error as Error).message}`, { code: 'NODE_FULL' }),
+  )
   const context: AttemptContext = {
     clock,
     identity,
@@ -95,7 +102,14 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     presence,
     cache,
     store,
+    rounds: localUpdateRounds,
     spoolRoom,
+    room,
+    limits: {
+      fold: { updates: config.foldUpdates, bytes: config.foldBytes },
+      sumMemoryBytes: config.accumulatorMemoryBytes,
+      reservedBytes: config.diskReserveBytes,
+    },
     publish: (type, data, signal) => publisher.publish(type, data, signal),
     notify: (devices, notice) => notices.notify([...devices], notice),
     statusChanged: () => status.soon(),
@@ -110,21 +124,6 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   const evaluations = new ShardEvaluations(context, folders)
   opened.defer(() => attempts.close())
   opened.defer(() => evaluations.close())
-  for (const { shard, epoch } of folders.kept) {
-    try {
-      await attempts.replay(shard, epoch)
-      await evaluations.replay(shard, epoch)
-    } catch (error) {
-      // Without this log the epoch's promises cannot be kept: central raises the epoch and devices send again.
-      journal.report('error', `the log of the shard is void: ${(error as Error).message}`, {
-        shard,
-        code: 'SHARD_LOST',
-      })
-      await attempts.voidShard(shard)
-      await evaluations.voidShard(shard)
-      await folders.remove(shard)
-    }
-  }
 
   const slots = new UploadSlots()
   const directoryRefresh = new DirectoryRefresh(clock, (millis: number): Promise<void> => status.refreshed(millis))
@@ -144,7 +143,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     refreshDirectory: (millis: number): Promise<void> => directoryRefresh.refreshed(millis),
   }
   const server = new GrpcServer(services)
-  const takeOver = applyStatus({ leases, folders, attempts, evaluations, directory, level })
+  const takeOver = applyStatus({ leases, folders, attempts, evaluations, journal, directory, level })
   const status: StatusLoop = new StatusLoop(
     {
       request: statusRequest({
@@ -158,10 +157,15 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
         evaluations,
         directory,
         presence,
+        presenceReport,
       }),
-      send: (request, signal) => central.status(request, signal),
+      send: async (request, signal) => {
+        const answer = await central.status(request, signal)
+        presenceReport.confirmed()
+        return answer
+      },
       apply: async (answer, sentAt) => {
-        if (await takeOver(answer, sentAt)) status.soon()
+        if ((await takeOver(answer, sentAt)) || presenceReport.hasMore) status.soon()
         region.resolve(answer.region)
       },
     },
@@ -210,6 +214,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
         broker: () => broker.isConnected,
         devices: () => channel.isConnected,
         disk: () => !disk.signal.aborted,
+        room: () => !room.isFull,
         serving: () => !draining,
       },
       [
@@ -217,7 +222,11 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
         new Gauge('tributary_shards_leased', 'Shards that this node leases.', () => leases.shards.length),
         new Gauge('tributary_attempts', 'Attempts that this node keeps something for.', () => attempts.holding.length),
         new Gauge('tributary_uploads_running', 'Uploads that run now.', () => slots.running),
-        new Gauge('tributary_spool_bytes', 'Bytes of spooled updates.', () => spoolRoom.used),
+        new Gauge('tributary_spool_bytes', 'Bytes of logs and of spooled updates.', () => spoolRoom.used),
+        new Gauge('tributary_disk_full', 'Whether a write found no room within the last 15 s.', () =>
+          Number(room.isFull),
+        ),
+        new Gauge('tributary_disk_refusals', 'Writes and updates that found no room.', () => room.refusals),
         new Gauge('tributary_cache_bytes', 'Bytes of cached models.', () => cache.usedBytes),
         new Gauge('tributary_grpc_calls_running', 'Calls of devices that run now.', () => server.runningCalls),
         new Gauge('tributary_journal_waiting', 'Log entries that wait for central.', () => journal.waiting),

@@ -290,6 +290,7 @@ export const errorCatalogue = {
   WRONG_SHARD: entry(421, 'FAILED_PRECONDITION', true, 'Another node leases this shard.'),
   // Ourselves
   INTERNAL: entry(500, 'INTERNAL', true, 'Something failed on our side. The log has the cause under this request id.'),
+  NODE_FULL: entry(503, 'UNAVAILABLE', true, 'The disk of the regional node has no room. Send again later.'),
   UNAVAILABLE: entry(503, 'UNAVAILABLE', true, 'A service that this needs does not answer. Try again.'),
 } as const satisfies Record<string, CatalogueEntry>
 

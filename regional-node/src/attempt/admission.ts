@@ -7,7 +7,6 @@ import {
 } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { Sha256 } from '@tributary/contracts/ids'
 import type { WorkToken } from '@tributary/contracts/work-token'
-import { InvalidUpdateError } from '@tributary/learning/update/invalid-update-error'
 import { updateWeight } from '@tributary/learning/update/weight'
 import type { LeaseTable } from '../central/lease-table.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
@@ -17,12 +16,14 @@ import type { NodeIdentity } from '../identity/node-identity.ts'
 import { signReceipt } from '../identity/receipts.ts'
 import type { WorkTokens } from '../identity/work-tokens.ts'
 import type { Budget } from '../log/budget.ts'
-import { SpoolFullError, type SpoolWriter } from '../log/update-spool.ts'
+import type { DiskRoom } from '../log/disk-room.ts'
+import { isNoRoom } from '../log/no-room-error.ts'
+import type { SpoolWriter } from '../log/update-spool.ts'
+import type { Answer } from './round/round-effect.ts'
+import type { Report } from './round/shard-state.ts'
 import type { SettledMemory } from './settled-memory.ts'
 import type { ShardAttempt } from './shard-attempt.ts'
 import type { ShardAttempts } from './shard-attempts.ts'
-import type { Report } from './shard-state.ts'
-import { checkSpooledUpdate } from './update-reading.ts'
 import type { UploadSlots } from './upload-slots.ts'
 
 export type AdmissionContext = {
@@ -35,6 +36,7 @@ export type AdmissionContext = {
   /** Bytes that running uploads may declare together. */
   readonly uploadBytes: Budget
   readonly uploads: Budget
+  readonly room: DiskRoom
   readonly now: () => number
 }
 
@@ -45,6 +47,7 @@ type TrainingToken = Extract<WorkToken, { work: 'training' }>
 type Chunks = AsyncIterable<Uint8Array>
 
 const busyMillis = 1000
+const fullMillis = 10_000
 const longestUpdateSeconds = 1e9
 
 const refused = (verdict: Verdict, receivedBytes = 0): Admitted => ({ verdict, receivedBytes })
@@ -110,15 +113,32 @@ export const findAttempt = async (
   if (!leases.holds(shard, epoch)) return { verdict: verdicts.retryAfter(busyMillis, 'The lease is being renewed.') }
   const attempt = attempts.find(token, shard)
   if (attempt === undefined) return { verdict: verdicts.settled(settled.outcomeOf(token)) }
-  if (!attempt.state.selected.has(device)) return { verdict: verdicts.wrongAttempt() }
-  const report = await attempt.reportOf(device)
-  if (report !== undefined) return { verdict: verdictAgain(report, sha256) }
-  if (attempt.state.closing !== undefined) return { verdict: verdicts.late() }
-  if (!attempt.isCollecting) return { verdict: verdicts.retryAfter(busyMillis, 'The attempt is being prepared.') }
-  return { attempt }
+  const part = await attempt.partOf(device)
+  return part === 'awaited' ? { attempt } : { verdict: await verdictOf(part, attempt, device, sha256) }
 }
 
-const verdictAgain = (report: Report, sha256: string): Verdict => {
+/** What a device is told that may not send, or whose update was not taken just now. */
+const verdictOf = async (answer: Answer, attempt: ShardAttempt, device: string, sha256: string): Promise<Verdict> => {
+  switch (answer) {
+    case 'reported':
+      return verdictAgain(await attempt.reportOf(device), sha256)
+    case 'stranger':
+      return verdicts.wrongAttempt()
+    case 'late':
+      return verdicts.late()
+    case 'full':
+      return verdicts.full(fullMillis)
+    case 'wait':
+    case 'awaited':
+    case 'counted':
+    case 'work':
+    case 'nothing':
+      return verdicts.retryAfter(busyMillis, 'The attempt is being prepared, or the lease renewed.')
+  }
+}
+
+const verdictAgain = (report: Report | undefined, sha256: string): Verdict => {
+  if (report === undefined) return verdicts.retryAfter(busyMillis, 'The attempt is being prepared.')
   if (report.verdict === 'failed') return verdicts.declined()
   if (report.sha256 !== sha256) return verdicts.conflict()
   return report.verdict === 'accepted'
@@ -162,18 +182,19 @@ const upload = async (
   if (header.offset !== BigInt(received)) {
     return refused(verdicts.retryAfter(1, `The upload goes on from byte ${received}.`), received)
   }
-  const spooled = await receive(attempt, device.device, header, total, chunks, signal)
+  const spooled = await receive(context, attempt, device.device, header, total, chunks, signal)
   if (spooled !== null) return spooled
   // The body took its time: what was true before it may not be true any more.
   const place = await findAttempt(context, token, header.sha256)
   if ('verdict' in place) return refused(place.verdict, total)
-  const invalid = await check(attempt, device.device, header, total)
+  const invalid = await check(attempt, device, header, total, signal)
   if (invalid !== null) return invalid
-  return refused(await commit(context, attempt, token, header, total), total)
+  return refused(await commit(context, attempt, device, token, header, total), total)
 }
 
 /** Spools the body; null once it is whole and its sha256 right. */
 const receive = async (
+  { attempts, room }: AdmissionContext,
   attempt: ShardAttempt,
   device: string,
   header: UpdateHeader,
@@ -186,8 +207,11 @@ const receive = async (
   try {
     writer = await spool.append(device, header.sha256, total)
   } catch (error) {
-    if (!(error instanceof SpoolFullError) && !isDiskFull(error)) throw error
-    return refused(verdicts.retryAfter(10 * busyMillis, 'The node has no room for updates now.'))
+    if (!isNoRoom(error)) throw error
+    room.noteFull(error)
+    // Updates that are in a sum file need no room any more.
+    attempts.relieve()
+    return refused(verdicts.full(fullMillis))
   }
   {
     await using _ = writer
@@ -203,9 +227,11 @@ const receive = async (
       }
       if (writer.length !== total) code = 'LENGTH_MISMATCH'
     } catch (error) {
-      if (isDiskFull(error)) {
+      if (isNoRoom(error)) {
+        room.noteFull(error)
         await spool.remove(device)
-        return refused(verdicts.retryAfter(10 * busyMillis, 'The disk of the node is full.'))
+        attempts.relieve()
+        return refused(verdicts.full(fullMillis))
       }
       // The connection is gone: what came stays, for the upload to resume.
       await writer.sync()
@@ -228,28 +254,23 @@ const receive = async (
 /** Checks the body against manifest and rule; null where nothing is wrong. */
 const check = async (
   attempt: ShardAttempt,
-  device: string,
-  header: UpdateHeader,
-  total: number,
+  { device, label }: KnownDevice,
+  { sha256 }: UpdateHeader,
+  bytes: number,
+  signal: AbortSignal,
 ): Promise<Admitted | null> => {
-  const { manifest, state } = attempt
-  if (manifest === undefined) return refused(verdicts.retryAfter(busyMillis, 'The attempt is being prepared.'), total)
-  try {
-    await using body = await attempt.spool.read(device, header.sha256)
-    await checkSpooledUpdate(body, total, manifest, state.descriptor.sum)
-    return null
-  } catch (error) {
-    if (!(error instanceof InvalidUpdateError)) throw error
-    const { code, message: detail, tensor } = error
-    if (!state.awaits(device) || !attempt.isCollecting) return refused(verdicts.late())
-    await attempt.refuse({ device, sha256: header.sha256, bytes: total, code, tensor: tensor ?? '', detail })
-    return refused(verdicts.invalid(code, detail, tensor ?? ''))
-  }
+  const found = await attempt.check(device, sha256, bytes, signal)
+  if (found === undefined) return refused(verdicts.retryAfter(busyMillis, 'The attempt is being prepared.'), bytes)
+  if (found.ok) return null
+  const { code, tensor, detail } = found
+  const answer = await attempt.refuse({ device, label, sha256, bytes, code, tensor: tensor ?? '', detail })
+  return refused(await verdictOf(answer, attempt, device, sha256), bytes)
 }
 
 const commit = async (
-  { identity, leases, now }: AdmissionContext,
+  { identity, now }: AdmissionContext,
   attempt: ShardAttempt,
+  { label }: KnownDevice,
   token: TrainingToken,
   header: UpdateHeader,
   bytes: number,
@@ -265,23 +286,7 @@ const commit = async (
   const iat = Math.floor(now() / 1000)
   const ref = { task, round, attempt: number }
   const receipt = await signReceipt(identity, { ...ref, region, shard, epoch, node, device, sha256, weight, iat })
-  // From here to the append nothing waits, so that no two updates take the last place.
-  if (!attempt.isCollecting || !state.awaits(device)) return verdicts.late()
-  await attempt.accept({
-    device,
-    sha256,
-    bytes,
-    examples,
-    weight,
-    seconds,
-    metrics: metrics.ok ? metrics.sums : {},
-    receipt,
-  })
-  // Without the lease the receipt would promise what is no longer ours to keep.
-  return leases.holds(shard, epoch)
-    ? verdicts.accepted(receipt)
-    : verdicts.retryAfter(busyMillis, 'The lease is being renewed.')
+  const contribution = { sha256, bytes, examples, weight, seconds, metrics: metrics.ok ? metrics.sums : {}, receipt }
+  const answer = await attempt.accept({ device, label, ...contribution })
+  return answer === 'counted' ? verdicts.accepted(receipt) : verdictOf(answer, attempt, device, sha256)
 }
-
-const isDiskFull = (error: unknown): boolean =>
-  ['ENOSPC', 'EDQUOT', 'EFBIG'].includes((error as NodeJS.ErrnoException).code ?? '')

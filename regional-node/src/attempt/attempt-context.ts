@@ -1,6 +1,7 @@
 import type { MessageData, MessageType } from '@tributary/contracts/envelope'
 import type { CentralEvents } from '@tributary/contracts/events'
 import type { DeviceNotice } from '@tributary/contracts/topics'
+import type { UpdateRounds } from '../aggregation/update-round.ts'
 import type { LeaseTable } from '../central/lease-table.ts'
 import type { Clock } from '../clock.ts'
 import type { DeviceDirectory } from '../devices/device-directory.ts'
@@ -9,8 +10,10 @@ import type { NodeMetrics } from '../health/node-metrics.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Budget } from '../log/budget.ts'
+import type { DiskRoom } from '../log/disk-room.ts'
 import type { ObjectCache } from '../storage/object-cache.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
+import type { FoldLimits } from './round/unfolded.ts'
 
 /** Publishes an event to central; resolves once the broker confirmed it. */
 export type PublishEvent = <Type extends MessageType<CentralEvents>>(
@@ -18,6 +21,15 @@ export type PublishEvent = <Type extends MessageType<CentralEvents>>(
   data: MessageData<CentralEvents, Type>,
   signal: AbortSignal,
 ) => Promise<void>
+
+/** How much an attempt may keep before it is put on disk, and how much must stay free there. */
+export type AttemptLimits = {
+  readonly fold: FoldLimits
+  /** Sums that would take more are files, worked on by slices. */
+  readonly sumMemoryBytes: number
+  /** Kept free on the disk for logs and sums: an update is refused before they would lack room. */
+  readonly reservedBytes: number
+}
 
 /** What the work of a shard needs of the node around it. */
 export type AttemptContext = {
@@ -28,7 +40,11 @@ export type AttemptContext = {
   readonly presence: Presence
   readonly cache: ObjectCache
   readonly store: ObjectStore
+  readonly rounds: UpdateRounds
+  /** Bytes of logs and of spooled updates. */
   readonly spoolRoom: Budget
+  readonly room: DiskRoom
+  readonly limits: AttemptLimits
   readonly publish: PublishEvent
   /** Hints to devices; lost ones do no harm. */
   readonly notify: (devices: Iterable<string>, notice: DeviceNotice) => void

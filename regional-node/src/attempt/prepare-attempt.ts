@@ -1,17 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import type { RoundDescriptor } from '@tributary/contracts/round'
-import { ShardSum } from '@tributary/learning/exact-sum/shard-sum'
 import { maxUpdateBytes } from '@tributary/learning/update/update-body'
 import { Manifest } from '@tributary/tensors/manifest'
+import type { UpdateRound, UpdateRounds } from '../aggregation/update-round.ts'
 import type { CachedObject, ObjectCache } from '../storage/object-cache.ts'
 
 const mostManifestBytes = 64 * 1024 * 1024
 
-/** What an attempt needs before devices can be asked: its objects on disk, the manifest read, an empty sum. */
+/** What an attempt needs before devices can be asked: its objects on disk, the manifest read, its arithmetic at hand. */
 export type PreparedAttempt = Disposable & {
-  readonly manifest: Manifest
   readonly maxUpdateBytes: number
-  readonly sum: ShardSum
+  readonly round: UpdateRound
 }
 
 /**
@@ -21,6 +20,7 @@ export type PreparedAttempt = Disposable & {
 export const prepareAttempt = async (
   { base, manifest, graph, sum }: RoundDescriptor,
   cache: ObjectCache,
+  rounds: UpdateRounds,
   signal: AbortSignal,
 ): Promise<PreparedAttempt> => {
   if (manifest.bytes > mostManifestBytes) throw new Error(`a manifest of ${manifest.bytes} bytes`)
@@ -30,11 +30,7 @@ export const prepareAttempt = async (
   await pin(base)
   if (graph !== null) await pin(graph)
   const parsed = Manifest.parse(JSON.parse(await readFile(manifestFile.path, 'utf8')))
-  const pins = held.move()
-  return {
-    manifest: parsed,
-    maxUpdateBytes: maxUpdateBytes(parsed),
-    sum: new ShardSum(parsed, sum),
-    [Symbol.dispose]: () => pins.dispose(),
-  }
+  const round = held.use(rounds.open(parsed, sum))
+  const owned = held.move()
+  return { maxUpdateBytes: maxUpdateBytes(parsed), round, [Symbol.dispose]: () => owned.dispose() }
 }

@@ -2,98 +2,118 @@ import { join } from 'node:path'
 import { TributaryError } from '@tributary/contracts/errors'
 import type { AttemptRef } from '@tributary/contracts/ids'
 import type { ShardProgress } from '@tributary/contracts/node-status'
-import type { RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
+import { SumKeeper, verifyFile } from '../aggregation/sum-keeper.ts'
+import type { UpdateVerdict } from '../aggregation/update-round.ts'
 import { backoffMillis, pause } from '../clock.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import { makeFolder, removeFolder } from '../log/durable-files.ts'
-import { LogCorruptError } from '../log/replay.ts'
+import { failpoint } from '../log/failpoint.ts'
+import { LogCorruptError } from '../log/log-corrupt-error.ts'
+import type { LogKey } from '../log/log-key.ts'
+import { isNoRoom } from '../log/no-room-error.ts'
 import { UpdateSpool } from '../log/update-spool.ts'
-import { openLog, type WriteAheadLog } from '../log/write-ahead-log.ts'
 import type { AttemptContext } from './attempt-context.ts'
-import {
-  type AcceptedUpdate,
-  type AttemptRecord,
-  decodeAttemptRecord,
-  encodeAttemptRecord,
-  type FailedDevice,
-  type InvalidUpdate,
-} from './attempt-records.ts'
-import { closingReason, nextMoment, selectionIsOver } from './closing-rule.ts'
-import { isEligible, selectCohort } from './eligibility.ts'
-import { type Fault, participationLines } from './participation-list.ts'
+import { AttemptLog, type Opening } from './attempt-log.ts'
+import type { AcceptedUpdate, AttemptRecord, FailedDevice, InvalidUpdate } from './attempt-records.ts'
+import { isEligible } from './eligibility.ts'
+import { participationLines } from './participation-list.ts'
 import { type PreparedAttempt, prepareAttempt } from './prepare-attempt.ts'
+import type { Answer, RoundEffect } from './round/round-effect.ts'
+import type { Moment, RoundEvent } from './round/round-event.ts'
+import { ShardRound } from './round/shard-round.ts'
+import type { Report, ShardState } from './round/shard-state.ts'
+import { RoundRequests } from './round-requests.ts'
 import { storeShardResult } from './shard-result.ts'
-import { type Report, ShardState } from './shard-state.ts'
-import { addSpooledUpdate } from './update-reading.ts'
+import { Stragglers } from './stragglers.ts'
 
 /** How long a node waits for its lease to be renewed before it looks again. */
 const leasePollMillis = 250
-const repeatEventMillis = 30_000
 const triesBeforeFailure = 5
 
-/** One shard's part of one attempt: from the descriptor to the event that its sum is stored, through crashes. */
+/** An accepted update whose body lies in the spool. */
+type Spooled = Pick<AcceptedUpdate, 'device' | 'sha256' | 'bytes' | 'weight'> & { readonly number: number }
+
+/**
+ * One shard's part of one attempt: performs what its state machine decides, on disk, network and clock, and tells it what came of
+ * it. All decisions are the machine's.
+ */
 export class ShardAttempt {
-  readonly state: ShardState
   readonly spool: UpdateSpool
   readonly #folder: string
   readonly #context: AttemptContext
-  readonly #log: WriteAheadLog
+  readonly #machine: ShardRound
+  readonly #log: AttemptLog
+  readonly #key: LogKey
+  readonly #sums: SumKeeper
+  /** Accepted updates that are not in a sum file on record, in the order of their records. */
+  #spooled: Spooled[]
+  readonly #requests = new RoundRequests()
+  readonly #stragglers: Stragglers
   readonly #stop = new AbortController()
-  readonly #faults = new Map<string, Fault>()
-  readonly #late = new Set<string>()
-  /** Appends that are not durable yet, by device. */
-  readonly #committing = new Map<string, Promise<void>>()
-  readonly #adding = new Set<Promise<void>>()
+  /** Work that runs: `close` waits for it. */
+  readonly #running = new Set<Promise<void>>()
   #prepared: PreparedAttempt | undefined
   #timer: Disposable | undefined
-  #running: Promise<void> | undefined
-  #closing: Promise<void> | undefined
+  #isStarted = false
 
   private constructor(
     folder: string,
     context: AttemptContext,
-    log: WriteAheadLog,
-    spool: UpdateSpool,
-    state: ShardState,
+    key: LogKey,
+    opened: { machine: ShardRound; log: AttemptLog; spool: UpdateSpool; sums: SumKeeper; spooled: Spooled[] },
   ) {
     this.#folder = folder
     this.#context = context
-    this.#log = log
-    this.spool = spool
-    this.state = state
+    this.#key = key
+    this.#machine = opened.machine
+    this.#log = opened.log
+    this.spool = opened.spool
+    this.#sums = opened.sums
+    this.#spooled = opened.spooled
+    this.#stragglers = new Stragglers(this.state)
   }
 
-  /** Opens an attempt's folder, durably: a new log for `opening`, or the state of the log that is there. */
-  static async open(
-    folder: string,
-    context: AttemptContext,
-    opening?: { descriptor: RoundDescriptor; plan: ShardPlan },
-  ): Promise<ShardAttempt> {
+  /**
+   * Opens an attempt's folder, durably: a new log for `opening`, or the state of the log that is there.
+   * @throws LogCorruptError when what the log promises is not there
+   */
+  static async open(folder: string, name: string, context: AttemptContext, key: LogKey, opening?: Opening) {
     await makeFolder(folder)
-    const { log, replay } = await openLog(join(folder, 'log'), context.onDiskFailure)
+    let machine: ShardRound | undefined
+    let spooled: Spooled[] = []
+    const options = { key, name, onFailure: context.onDiskFailure, room: context.spoolRoom.account() }
+    const log = await AttemptLog.open(
+      folder,
+      options,
+      opening,
+      ({ descriptor, plan }) => {
+        machine = new ShardRound(descriptor, plan, context.limits.fold)
+      },
+      (number, record) => {
+        machine?.replay(number, record)
+        if (record.kind === 'accepted' && record.weight > 0) spooled.push({ number, ...record })
+        if (record.kind === 'folded') spooled = spooled.filter(update => update.number > record.through)
+      },
+    )
     try {
-      const records = replay.records.map(decodeAttemptRecord)
-      const first = records[0]
-      if (first === undefined && opening === undefined) throw new LogCorruptError('the log has no beginning')
-      const { descriptor, plan } = first?.kind === 'opened' ? first : (opening ?? fail('the log has no beginning'))
-      const state = new ShardState(descriptor, plan)
-      for (const record of records) state.apply(record)
-      if (first === undefined) await log.append(encodeAttemptRecord({ kind: 'opened', descriptor, plan }))
-      const spool = await UpdateSpool.open(join(folder, 'spool'), context.spoolRoom)
-      return new ShardAttempt(folder, context, log, spool, state)
+      if (machine === undefined) throw new LogCorruptError('the log has no beginning')
+      const { reservedBytes } = context.limits
+      const spool = await UpdateSpool.open(join(folder, 'spool'), { key, budget: context.spoolRoom, reservedBytes })
+      const sums = new SumKeeper(folder, key)
+      await verifyPromises(machine.state, spool, sums, spooled)
+      return new ShardAttempt(folder, context, key, { machine, log, spool, sums, spooled })
     } catch (error) {
       await log.close()
       throw error
     }
   }
 
-  get ref(): AttemptRef {
-    const { task, round, attempt } = this.state.descriptor
-    return { task, round, attempt }
+  get state(): ShardState {
+    return this.#machine.state
   }
 
-  get manifest() {
-    return this.#prepared?.manifest
+  get ref(): AttemptRef {
+    return this.#machine.ref
   }
 
   /** Most bytes of an update, known once the manifest is at hand. */
@@ -102,127 +122,97 @@ export class ShardAttempt {
   }
 
   get progress(): ShardProgress {
-    const { plan, summed, closing, selected, accepted, empty, invalid, failed } = this.state
-    const open = selectionIsOver(this.state, this.#context.clock.now()) ? 'collecting' : 'selecting'
-    return {
-      ...this.ref,
-      shard: plan.shard,
-      epoch: plan.epoch,
-      state: summed ? 'summed' : closing ? 'closing' : open,
-      selected: selected.size,
-      accepted,
-      refused: empty + invalid + failed,
-    }
+    return this.#machine.progress(this.#context.clock.now())
   }
 
   /** Whether updates can be accepted now. */
   get isCollecting(): boolean {
-    return this.#prepared !== undefined && this.state.closing === undefined && this.#holdsLease()
+    return this.#machine.isCollecting(this.#moment())
   }
 
-  /** Begins the work, once the lease is there; again is fine. */
+  /** Begins the work, once the lease is there, or looks at the lease again. */
   start(): void {
-    this.#running ??= this.#run().catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) this.#report('error', 'the shard cannot go on', error)
-    })
+    const kind = this.#isStarted ? 'moment' : 'started'
+    this.#isStarted = true
+    this.#step({ kind })
   }
 
   /** Whether the device has work here. A newcomer is selected while selection lasts. */
   async offers(device: KnownDevice): Promise<boolean> {
-    if (!this.isCollecting) return false
-    if (!this.state.selected.has(device.device)) {
-      const { clock, presence } = this.#context
-      if (selectionIsOver(this.state, clock.now())) return false
-      if (!isEligible(this.state.descriptor, device, presence.capabilities(device.device))) return false
-      this.#select([device])
-    }
-    await this.#committing.get(device.device)
-    return this.state.awaits(device.device) && this.isCollecting
+    const eligible = isEligible(this.state.descriptor, device, this.#context.presence.capabilities(device.device))
+    const { label } = device
+    const answer = await this.#ask(request => ({ kind: 'arrived', request, device: device.device, label, eligible }))
+    return answer === 'work'
   }
 
-  /** How the device's part ended, once that is durable. */
+  /** What the part of a device is; `reported` once that is durable. */
+  partOf(device: string): Promise<Answer> {
+    return this.#ask(request => ({ kind: 'asked', request, device }))
+  }
+
+  /** How the part of a device ended, from the log. */
   async reportOf(device: string): Promise<Report | undefined> {
-    const report = this.state.reports.get(device)
-    if (report !== undefined) await this.#committing.get(device)
-    return report
+    return (await this.#log.find(device))?.report
   }
 
-  /** Logs an update that passed every check; resolves when it is durable and part of the sum. */
-  async accept(update: AcceptedUpdate): Promise<void> {
-    await this.#commit(update.device, { kind: 'accepted', ...update })
-    const { metrics } = this.#context
-    metrics.updates.add({ verdict: update.weight > 0 ? 'accepted' : 'empty' })
-    if (update.weight > 0) {
-      const adding = this.#add(update)
-      this.#adding.add(adding)
-      // A durable update that does not get into the sum would break the promise of its receipt.
-      adding.catch(this.#context.onDiskFailure).finally(() => this.#adding.delete(adding))
-      await adding
+  /** Checks the body of an update, which is in the spool; undefined while the attempt is being prepared. */
+  async check(device: string, sha256: string, bytes: number, signal: AbortSignal): Promise<UpdateVerdict | undefined> {
+    return this.#prepared?.round.check(this.spool.body(device, sha256, bytes), signal)
+  }
+
+  /** Takes an update that passed every check; `counted` once it is durable and part of the sum. */
+  async accept(update: AcceptedUpdate): Promise<Answer> {
+    const answer = await this.#ask(request => ({ kind: 'passed', request, update }))
+    if (answer === 'counted') {
+      this.#context.metrics.updates.add({ verdict: update.weight > 0 ? 'accepted' : 'empty' })
     }
-    this.#evaluate()
+    return answer
   }
 
-  /** Logs a refusal that ends the device's part. */
-  async refuse(update: InvalidUpdate): Promise<void> {
-    await this.#commit(update.device, { kind: 'invalid', ...update })
-    this.#context.metrics.updates.add({ verdict: 'invalid' })
-    await this.spool.remove(update.device)
-    const { device, code, tensor, detail } = update
-    this.#context.journal.report('warn', `update refused: ${detail}`, {
-      ...this.ref,
-      shard: this.state.plan.shard,
-      device,
-      code,
-      ...(tensor === '' ? {} : { fields: { tensor: tensor.slice(0, 500) } }),
-    })
-    this.#evaluate()
+  /** Takes a refusal that ends the device's part; `reported` once it is durable. */
+  refuse(update: InvalidUpdate): Promise<Answer> {
+    return this.#ask(request => ({ kind: 'refused', request, update }))
   }
 
   /**
-   * Logs that a device cannot do its part, which ends it; resolves when that is durable. Of no effect where the device is not
+   * Takes that a device cannot do its part, which ends it; resolves when that is durable. Of no effect where the device is not
    * awaited.
-   * @throws TributaryError UNAVAILABLE while the lease is not held
+   * @throws TributaryError UNAVAILABLE while the lease is not held, or the disk is full
    */
   async fail(failure: FailedDevice): Promise<void> {
-    const { device, code, detail } = failure
-    await this.reportOf(device)
-    if (this.state.closing !== undefined || !this.state.awaits(device)) return
-    if (!this.#holdsLease()) throw new TributaryError('UNAVAILABLE', { detail: 'The lease is being renewed.' })
-    await this.#commit(device, { kind: 'failed', ...failure })
-    this.#context.metrics.updates.add({ verdict: 'failed' })
-    this.#context.journal.report('warn', `the device cannot do its part: ${detail}`, {
-      ...this.ref,
-      shard: this.state.plan.shard,
-      device,
-      code,
-    })
-    this.#evaluate()
+    const answer = await this.#ask(request => ({ kind: 'declined', request, failure }))
+    // It was just being selected.
+    if (answer === 'awaited') return this.fail(failure)
+    if (answer === 'wait') throw new TributaryError('UNAVAILABLE', { detail: 'The lease is being renewed.' })
+    if (answer === 'full') throw new TributaryError('NODE_FULL')
   }
 
   /** Remembers a refusal after which the device may send again. */
-  noteFault(device: string, fault: Fault): void {
+  noteFault(device: string, fault: { code: string; detail: string }): void {
     if (!this.state.selected.has(device)) return
-    this.#faults.set(device, { code: fault.code, detail: fault.detail.slice(0, 500) })
-    this.#context.journal.report('warn', `upload refused: ${fault.detail}`, {
-      ...this.ref,
-      shard: this.state.plan.shard,
-      device,
-      code: fault.code,
-    })
+    this.#stragglers.noteFault(device, fault)
+    this.#tell('warn', `upload refused: ${fault.detail}`, { device, code: fault.code })
   }
 
   /** Remembers a selected device that sent only after the shard had closed, for the participation list. */
   noteLate(device: string): void {
-    if (this.state.closing !== undefined && this.state.awaits(device)) this.#late.add(device)
+    this.#stragglers.noteLate(device)
+  }
+
+  /** The disk is short of room: what can be folded is. */
+  relieve(): void {
+    this.#step({ kind: 'short' })
   }
 
   /** Ends the work and keeps what is on disk, for a restart. */
   async close(): Promise<void> {
     this.#stop.abort(new Error('the attempt is closed'))
     this.#timer?.[Symbol.dispose]()
-    await Promise.allSettled([this.#running, this.#closing, ...this.#adding, ...this.#committing.values()])
-    this.#prepared?.[Symbol.dispose]()
+    this.#requests.end({ answer: 'wait' })
+    while (this.#running.size > 0) await Promise.allSettled(this.#running)
     await this.#log.close()
+    this.#sums[Symbol.dispose]()
+    this.#prepared?.[Symbol.dispose]()
     this.spool.forget()
   }
 
@@ -232,191 +222,266 @@ export class ShardAttempt {
     await removeFolder(this.#folder)
   }
 
-  #holdsLease(): boolean {
-    return this.#context.leases.holds(this.state.plan.shard, this.state.plan.epoch)
+  #moment(): Moment {
+    const { clock, leases } = this.#context
+    const { shard, epoch } = this.state.plan
+    return { now: clock.now(), leased: leases.holds(shard, epoch) }
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stop
-    if (this.state.summed === undefined) {
-      const prepared = await this.#prepare(signal)
-      if (prepared !== undefined) {
-        for (const report of this.state.reports.values()) {
-          if (report.verdict === 'accepted' && report.weight > 0) await this.#addTo(prepared, report)
-        }
-        signal.throwIfAborted()
-        this.#prepared = prepared
-        if (this.state.closing === undefined) this.#openSelection()
-      }
-      this.#evaluate()
-      await this.#closing
-    } else {
-      await this.#tellCentral(signal)
+  #step(event: RoundEvent): void {
+    if (this.#stop.signal.aborted) return
+    for (const effect of this.#machine.step(event, this.#moment())) this.#perform(effect)
+  }
+
+  #ask(event: (request: number) => RoundEvent): Promise<Answer> {
+    return this.#requests.ask(request => this.#step(event(request)))
+  }
+
+  /** Begins an effect. What comes of it is told by a later event, never at once: steps do not nest. */
+  #perform(effect: RoundEffect): void {
+    switch (effect.kind) {
+      case 'append':
+        this.#run(this.#append(effect.number, effect.record))
+        return
+      case 'answer':
+        this.#requests.answer(effect.request, effect.answer)
+        return
+      case 'prepare':
+        this.#run(this.#prepare())
+        return
+      case 'add':
+        this.#run(this.#add(effect.number, effect.update))
+        return
+      case 'discard':
+        this.#run(this.spool.remove(effect.device))
+        return
+      case 'fold':
+        this.#run(this.#fold(effect.through))
+        return
+      case 'drop':
+        this.#run(this.#drop(effect.through))
+        return
+      case 'store':
+        this.#run(this.#store())
+        return
+      case 'dropAll':
+        this.#run(this.#dropAll())
+        return
+      case 'publish':
+        this.#run(this.#publish(effect.event))
+        return
+      case 'notify':
+        this.#context.notify(effect.devices, { kind: 'work', attempt: this.ref })
+        return
+      case 'timer':
+        this.#timer?.[Symbol.dispose]()
+        this.#timer = this.#context.clock.after(effect.at - this.#context.clock.now(), () =>
+          this.#step({ kind: 'moment' }),
+        )
+        return
     }
   }
 
-  /** The attempt's objects; undefined when they do not come before the deadline and nothing was accepted. */
-  async #prepare(signal: AbortSignal): Promise<PreparedAttempt | undefined> {
-    const { clock, cache } = this.#context
-    const { descriptor } = this.state
+  /** Owns work that runs. It may fail for one reason only, beside the end of the attempt: the disk does not keep its promise. */
+  #run(work: Promise<void>): void {
+    const owned = work
+      .catch((error: unknown) => {
+        if (this.#stop.signal.aborted) return
+        this.#requests.end({ error })
+        this.#context.onDiskFailure(error)
+      })
+      .finally(() => this.#running.delete(owned))
+    this.#running.add(owned)
+  }
+
+  async #append(number: number, record: AttemptRecord): Promise<void> {
+    try {
+      await this.#log.append(number, record)
+    } catch (error) {
+      if (!isNoRoom(error)) throw error
+      this.#context.room.noteFull(error)
+      this.#step({ kind: 'unwritten', through: number })
+      return
+    }
+    if (record.kind === 'accepted' && record.weight > 0) this.#spooled.push({ number, ...record })
+    if (record.kind === 'folded') failpoint('fold.after-record')
+    if (record.kind === 'summed') failpoint('result.after-record')
+    this.#tellOf(record)
+    this.#step({ kind: 'durable', through: number })
+  }
+
+  async #add(number: number, { device, sha256, bytes, weight }: AcceptedUpdate): Promise<void> {
+    await this.#sums.add(this.spool.body(device, sha256, bytes), weight)
+    this.#step({ kind: 'added', number })
+  }
+
+  async #fold(through: number): Promise<void> {
+    try {
+      const sum = await this.#sums.fold(through)
+      this.#step({ kind: 'folded', through, sum })
+    } catch (error) {
+      if (!isNoRoom(error)) throw error
+      this.#context.room.noteFull(error)
+      this.#step({ kind: 'unfolded' })
+    }
+  }
+
+  async #drop(through: number): Promise<void> {
+    const folded = this.#spooled.filter(({ number }) => number <= through)
+    this.#spooled = this.#spooled.filter(({ number }) => number > through)
+    for (const { device } of folded) await this.spool.remove(device)
+    await this.#sums.keepOnly(this.state.folded?.sum.file)
+    this.#context.metrics.folds.add()
+    failpoint('fold.after-drop')
+  }
+
+  async #dropAll(): Promise<void> {
+    await this.spool.removeAll()
+    await this.#sums.keepOnly(undefined)
+  }
+
+  /** The attempt's objects, and the sum as it was before a restart. */
+  async #prepare(): Promise<void> {
+    const { clock, cache, directory, presence, rounds, limits } = this.#context
+    const { descriptor, plan } = this.state
+    const { signal } = this.#stop
     for (let tries = 0; ; tries += 1) {
       try {
-        return await prepareAttempt(descriptor, cache, signal)
+        const prepared = await prepareAttempt(descriptor, cache, rounds, signal)
+        this.#prepared = prepared
+        const bodies = this.#spooled.map(({ device, sha256, bytes, weight }) => ({
+          body: this.spool.body(device, sha256, bytes),
+          weight,
+        }))
+        await this.#sums.open(prepared.round, limits.sumMemoryBytes, this.state.folded?.sum, bodies)
+        break
       } catch (error) {
+        this.#prepared?.[Symbol.dispose]()
+        this.#prepared = undefined
         signal.throwIfAborted()
-        if (tries + 1 === triesBeforeFailure) await this.#tellFailure(error, signal)
+        if (tries + 1 === triesBeforeFailure) await this.#tellFailure(error)
         this.#report('warn', 'the model of the attempt cannot be had', error)
         const left = Date.parse(descriptor.deadline) - clock.now()
-        if (left <= 0 && this.state.accepted === 0) return undefined
+        if (left <= 0 && this.state.accepted === 0) return this.#step({ kind: 'unprepared' })
         const wait = backoffMillis(tries, 200, 5000)
         await pause(clock, left > 0 ? Math.min(wait, left) : wait, signal)
       }
     }
-  }
-
-  async #tellFailure(error: unknown, signal: AbortSignal): Promise<void> {
-    const { region, shard, epoch } = this.state.plan
-    const code = error instanceof TributaryError ? error.code : 'UNAVAILABLE'
-    const detail = (error as Error).message.slice(0, 1000)
-    const node = this.#context.identity.id
-    const event = { ...this.ref, region, shard, epoch, node, code, detail }
-    await this.#context.publish('shard.failed', event, signal).catch(() => {})
-  }
-
-  /** Selects among those who are online; who appears later is added at CheckIn. */
-  #openSelection(): void {
-    const { directory, presence, notify, clock } = this.#context
-    const { descriptor, plan, selected } = this.state
-    if (!selectionIsOver(this.state, clock.now())) {
-      const candidates = [...directory.ofShard(plan.shard, 'trainer')].filter(
-        device => !selected.has(device.device) && isEligible(descriptor, device, presence.capabilities(device.device)),
-      )
-      const chosen = selectCohort(descriptor, candidates, plan.select - selected.size)
-      if (chosen.length > 0) this.#select(chosen)
-    }
-    const awaited = [...selected.keys()].filter(device => this.state.awaits(device))
-    void Promise.all(awaited.map(device => this.#committing.get(device) ?? Promise.resolve())).then(
-      () => notify(awaited, { kind: 'work', attempt: this.ref }),
-      () => {},
+    const candidates = [...directory.ofShard(plan.shard, 'trainer')].filter(device =>
+      isEligible(descriptor, device, presence.capabilities(device.device)),
     )
+    this.#step({ kind: 'prepared', candidates })
   }
 
-  #select(devices: readonly KnownDevice[]): void {
-    const record = { kind: 'selected', devices: devices.map(({ device, label }) => ({ device, label })) } as const
-    const durable = this.#append(record)
-    for (const { device } of devices) this.#track(device, durable)
-  }
-
-  async #commit(device: string, record: AttemptRecord): Promise<void> {
-    const durable = this.#append(record)
-    this.#track(device, durable)
-    await durable
-  }
-
-  /** State changes at once, so that goal and capacity are never overrun; nobody is told before it is durable. */
-  #append(record: AttemptRecord): Promise<void> {
-    this.state.apply(record)
-    return this.#log.append(encodeAttemptRecord(record))
-  }
-
-  #track(device: string, durable: Promise<void>): void {
-    this.#committing.set(device, durable)
-    durable.then(
-      () => {
-        if (this.#committing.get(device) === durable) this.#committing.delete(device)
-      },
-      // The log failed: the promise stays, so that nobody is told what is not durable.
-      () => {},
-    )
-  }
-
-  #add(update: AcceptedUpdate): Promise<void> {
-    const prepared = this.#prepared
-    return prepared === undefined ? Promise.reject(new Error('not prepared')) : this.#addTo(prepared, update)
-  }
-
-  async #addTo({ sum, manifest }: PreparedAttempt, { device, sha256, bytes, weight }: AcceptedUpdate): Promise<void> {
-    await using body = await this.spool.read(device, sha256)
-    await addSpooledUpdate(sum, body, bytes, manifest, weight)
-  }
-
-  /** Closes the shard if it is time, else waits for the next moment at which the clock alone may. */
-  #evaluate(): void {
-    this.#timer?.[Symbol.dispose]()
-    if (this.#stop.signal.aborted || this.#closing !== undefined) return
-    const { clock } = this.#context
-    const now = clock.now()
-    const reason = this.state.closing ?? closingReason(this.state, now)
-    if (reason !== null && this.#holdsLease()) {
-      this.#closing = this.#close(reason, this.#stop.signal).catch((error: unknown) => {
-        if (!this.#stop.signal.aborted) this.#report('error', 'the shard cannot be closed', error)
-      })
-      return
-    }
-    this.#timer = clock.after(reason === null ? nextMoment(this.state, now) : leasePollMillis, () => this.#evaluate())
-  }
-
-  async #close(reason: NonNullable<ShardState['closing']>, signal: AbortSignal): Promise<void> {
-    const { clock, store, identity } = this.#context
-    if (this.state.closing === undefined) await this.#append({ kind: 'closing', reason })
-    await Promise.all(this.#committing.values())
-    await Promise.all(this.#adding)
+  /** Sum and participation list to object storage, until they are there. */
+  async #store(): Promise<void> {
+    const { clock, store, identity, room } = this.#context
+    const { signal } = this.#stop
     for (let tries = 0; ; tries += 1) {
-      await this.#leaseHeld(signal)
       try {
-        const list = () =>
-          participationLines(this.state, {
-            late: this.#late,
-            uploading: device => this.spool.has(device),
-            faults: this.#faults,
-          })
-        const where = { folder: this.#folder, node: identity.id, store, signal }
-        const event = await storeShardResult(this.state, this.#prepared?.sum ?? null, list, where)
-        await this.#append({ kind: 'summed', event })
-        const { accepted, empty, invalid, failed } = this.state
-        const { selected } = event
-        this.#context.journal.report('info', `shard closed (${reason}): ${accepted} of ${selected} accepted`, {
-          ...this.ref,
-          shard: this.state.plan.shard,
-          fields: { reason, accepted, selected, empty, invalid, failed, weight: event.weight },
-        })
-        break
+        await this.#leaseHeld(signal)
+        const { folded } = this.state
+        const lines = participationLines(this.#log, this.#stragglers.withSpool(this.spool))
+        const place = { folder: this.#folder, key: this.#key, node: identity.id, store, signal }
+        const sum = folded === undefined ? null : this.#sums.range(folded.sum)
+        const event = await storeShardResult(this.state, sum, lines, place)
+        return this.#step({ kind: 'stored', event })
       } catch (error) {
         signal.throwIfAborted()
+        if (error instanceof LogCorruptError) throw error
+        if (isNoRoom(error)) room.noteFull(error)
         this.#report('warn', 'the shard sum cannot be stored', error)
         await pause(clock, backoffMillis(tries, 200, 5000), signal)
       }
     }
-    await this.spool.removeAll()
-    await this.#tellCentral(signal)
   }
 
-  /** Publishes `shard.summed`, and again from time to time until the attempt is settled: central takes it once. */
-  async #tellCentral(signal: AbortSignal): Promise<void> {
+  async #publish(event: NonNullable<ShardState['summed']>): Promise<void> {
     const { clock, publish, statusChanged } = this.#context
-    const event = this.state.summed ?? fail('not summed')
-    for (;;) {
-      await this.#leaseHeld(signal)
-      await publish('shard.summed', event, signal)
-      statusChanged()
-      await pause(clock, repeatEventMillis, signal)
+    const { signal } = this.#stop
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await publish('shard.summed', event, signal)
+        break
+      } catch (error) {
+        signal.throwIfAborted()
+        this.#report('warn', 'central cannot be told of the sum', error)
+        await pause(clock, backoffMillis(tries, 200, 5000), signal)
+      }
     }
+    failpoint('result.after-event')
+    statusChanged()
+    this.#step({ kind: 'published' })
   }
 
   async #leaseHeld(signal: AbortSignal): Promise<void> {
-    while (!this.#holdsLease()) await pause(this.#context.clock, leasePollMillis, signal)
+    while (!this.#moment().leased) await pause(this.#context.clock, leasePollMillis, signal)
+  }
+
+  async #tellFailure(error: unknown): Promise<void> {
+    const { region, shard, epoch } = this.state.plan
+    const code = error instanceof TributaryError ? error.code : 'UNAVAILABLE'
+    const detail = (error as Error).message.slice(0, 1000)
+    const event = { ...this.ref, region, shard, epoch, node: this.#context.identity.id, code, detail }
+    await this.#context.publish('shard.failed', event, this.#stop.signal).catch(() => {})
+  }
+
+  /** What an operator wants to know of a record that became durable. */
+  #tellOf(record: AttemptRecord): void {
+    if (record.kind === 'invalid') {
+      this.#context.metrics.updates.add({ verdict: 'invalid' })
+      const { device, code, tensor, detail } = record
+      const fields = tensor === '' ? {} : { fields: { tensor: tensor.slice(0, 500) } }
+      this.#tell('warn', `update refused: ${detail}`, { device, code, ...fields })
+    }
+    if (record.kind === 'failed') {
+      this.#context.metrics.updates.add({ verdict: 'failed' })
+      const { device, code, detail } = record
+      this.#tell('warn', `the device cannot do its part: ${detail}`, { device, code })
+    }
+    if (record.kind === 'summed') {
+      const { accepted, empty, invalid, failed, closing: reason = '' } = this.state
+      const { selected, weight } = record.event
+      const fields = { reason, accepted, selected, empty, invalid, failed, weight }
+      this.#tell('info', `shard closed (${reason}): ${accepted} of ${selected} accepted`, { fields })
+    }
   }
 
   #report(level: 'warn' | 'error', message: string, error: unknown): void {
-    const code = error instanceof TributaryError ? error.code : undefined
-    this.#context.journal.report(level, `${message}: ${(error as Error).message}`, {
-      ...this.ref,
-      shard: this.state.plan.shard,
-      ...(code === undefined ? {} : { code }),
-    })
+    const code = error instanceof TributaryError ? { code: error.code } : {}
+    this.#tell(level, `${message}: ${(error as Error).message}`, code)
+  }
+
+  #tell(
+    level: 'info' | 'warn' | 'error',
+    message: string,
+    about: Parameters<AttemptContext['journal']['report']>[2],
+  ): void {
+    this.#context.journal.report(level, message, { ...this.ref, shard: this.state.plan.shard, ...about })
   }
 }
 
-const fail = (message: string): never => {
-  throw new LogCorruptError(message)
+/**
+ * Proves that everything a receipt promised is on the disk: the newest sum file, and the bodies of the updates since.
+ * @throws LogCorruptError
+ */
+const verifyPromises = async (
+  state: ShardState,
+  spool: UpdateSpool,
+  sums: SumKeeper,
+  spooled: readonly Spooled[],
+): Promise<void> => {
+  const { folded, summed } = state
+  await sums.keepOnly(summed === undefined ? folded?.sum.file : undefined)
+  if (summed !== undefined) return spool.removeAll()
+  // A crash between the record of a fold and its drop leaves bodies behind that nobody needs.
+  const needed = new Set(spooled.map(({ device }) => device))
+  await spool.keepOnly(device => needed.has(device) || state.awaits(device))
+  if (folded !== undefined) await sums.verify(folded.sum)
+  for (const { device, sha256, bytes } of spooled) {
+    if ((await spool.received(device, sha256)) !== bytes) {
+      throw new LogCorruptError(`the body of the accepted update of ${device} is not there`)
+    }
+    await verifyFile(spool.body(device, sha256, bytes), sha256)
+  }
 }

@@ -1,6 +1,10 @@
 import { type AttemptRef, attemptKey } from '@tributary/contracts/ids'
 import type { ShardProgress } from '@tributary/contracts/node-status'
 import type { AttemptOutcome, RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
+import { removeFolder } from '../log/durable-files.ts'
+import { LogEmptyError } from '../log/log-corrupt-error.ts'
+import type { LogKey } from '../log/log-key.ts'
+import { isNoRoom } from '../log/no-room-error.ts'
 import type { AttemptContext } from './attempt-context.ts'
 import type { SettledMemory } from './settled-memory.ts'
 import { ShardAttempt } from './shard-attempt.ts'
@@ -32,13 +36,21 @@ export class ShardAttempts {
   }
 
   /**
-   * Rebuilds the attempts of a shard from their logs.
-   * @throws Error where a log is damaged: the shard's data is then void as a whole
+   * Rebuilds the attempts of a shard, whose key is known, from their logs.
+   * @throws Error where a log is damaged or its key gone: the shard's data is then void as a whole
    */
   async replay(shard: number, epoch: number): Promise<void> {
     for (const name of await this.#folders.names(shard, epoch, 'attempts')) {
       const folder = this.#folders.path(shard, epoch, 'attempts', name)
-      const attempt = await ShardAttempt.open(folder, this.#context)
+      let attempt: ShardAttempt
+      try {
+        attempt = await ShardAttempt.open(folder, name, this.#context, this.#keyOf(shard))
+      } catch (error) {
+        if (!(error instanceof LogEmptyError)) throw error
+        // The node died before the opening was durable: nobody was told of it.
+        await removeFolder(folder)
+        continue
+      }
       const { ref } = attempt
       this.#slots.set(slotKey(ref, shard), { ref, shard, epoch, opening: Promise.resolve(attempt), attempt })
     }
@@ -51,7 +63,8 @@ export class ShardAttempts {
   async reconcile(descriptor: RoundDescriptor): Promise<boolean> {
     let behind = false
     for (const plan of descriptor.shards) {
-      const epoch = this.#folders.epochOf(plan.shard)
+      // Of a shard whose data is still sealed nothing is known: central is asked again.
+      const epoch = this.#folders.keyOf(plan.shard) && this.#folders.epochOf(plan.shard)
       if (epoch === undefined || plan.epoch > epoch) behind = true
       // A plan with an older epoch than the lease was summed under that epoch: nothing is left to do.
       else if (plan.epoch === epoch && this.#settled.outcomeOf(descriptor) === undefined) {
@@ -104,7 +117,7 @@ export class ShardAttempts {
           this.#slots.delete(key)
           const attempt = await opening.catch(() => undefined)
           if (attempt === undefined) return
-          this.#context.notify(attempt.state.selected.keys(), { kind: 'settled', attempt: ref })
+          this.#context.notify(attempt.state.selected.devices(), { kind: 'settled', attempt: ref })
           await attempt.drop()
         }),
     )
@@ -131,6 +144,17 @@ export class ShardAttempts {
     await Promise.all([...this.#slots.values()].map(async ({ opening }) => (await opening).close()))
   }
 
+  /** The disk is short of room: what can be folded is. */
+  relieve(): void {
+    for (const attempt of this.#open()) attempt.relieve()
+  }
+
+  #keyOf(shard: number): LogKey {
+    const key = this.#folders.keyOf(shard)
+    if (key === undefined) throw new Error(`the data of shard ${shard} is sealed`)
+    return key
+  }
+
   #open(): ShardAttempt[] {
     return [...this.#slots.values()].flatMap(({ attempt }) => attempt ?? [])
   }
@@ -140,17 +164,21 @@ export class ShardAttempts {
     const ref = { task, round, attempt: number }
     const key = slotKey(ref, plan.shard)
     const known = this.#slots.get(key)
-    if (known !== undefined) return known.opening
-    const folder = this.#folders.path(plan.shard, plan.epoch, 'attempts', folderName(ref))
+    if (known !== undefined) return known.opening.catch(() => undefined)
+    const name = folderName(ref)
+    const folder = this.#folders.path(plan.shard, plan.epoch, 'attempts', name)
     const own = { ...descriptor, shards: [plan] }
-    const opening = ShardAttempt.open(folder, this.#context, { descriptor: own, plan })
+    const opening = ShardAttempt.open(folder, name, this.#context, this.#keyOf(plan.shard), { descriptor: own, plan })
     const slot: Slot = { ref, shard: plan.shard, epoch: plan.epoch, opening }
     this.#slots.set(key, slot)
     try {
       slot.attempt = await opening
     } catch (error) {
       this.#slots.delete(key)
-      throw error
+      if (!isNoRoom(error)) throw error
+      // Other tasks go on; central names the attempt again with its next answer.
+      this.#context.room.noteFull(error)
+      return undefined
     }
     // Settled while it was opened: whoever settled it drops it.
     return this.#slots.get(key) === slot ? slot.attempt : undefined

@@ -1,16 +1,18 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder, removeFolder } from '../log/durable-files.ts'
+import type { LogKey } from '../log/log-key.ts'
 
 const isNumber = (name: string): boolean => /^\d{1,10}$/.test(name)
 
 /**
  * What the node keeps for each shard, by epoch: `shards/<shard>/<epoch>/…`. A shard has one epoch; data of an older one is void
- * the moment a newer lease is taken.
+ * the moment a newer lease is taken. Everything in it is sealed by the key that comes with the lease, kept in memory only.
  */
 export class ShardFolders {
   readonly #root: string
   readonly #epochs = new Map<number, number>()
+  readonly #keys = new Map<number, LogKey>()
 
   private constructor(root: string) {
     this.#root = root
@@ -40,6 +42,15 @@ export class ShardFolders {
     return this.#epochs.get(shard)
   }
 
+  /** The key of a shard's data; undefined where the lease has not brought it yet. */
+  keyOf(shard: number): LogKey | undefined {
+    return this.#keys.get(shard)
+  }
+
+  unlock(shard: number, key: LogKey): void {
+    this.#keys.set(shard, key)
+  }
+
   path(shard: number, epoch: number, ...names: string[]): string {
     return join(this.#root, `${shard}`, `${epoch}`, ...names)
   }
@@ -52,14 +63,16 @@ export class ShardFolders {
   }
 
   /** Begins an epoch; the one before is void and deleted first. */
-  async begin(shard: number, epoch: number): Promise<void> {
+  async begin(shard: number, epoch: number, key: LogKey): Promise<void> {
     await this.remove(shard)
     await makeFolder(this.path(shard, epoch))
     this.#epochs.set(shard, epoch)
+    this.#keys.set(shard, key)
   }
 
   async remove(shard: number): Promise<void> {
     this.#epochs.delete(shard)
+    this.#keys.delete(shard)
     await removeFolder(join(this.#root, `${shard}`))
   }
 }

@@ -3,12 +3,15 @@ import type { MessageData } from '@tributary/contracts/envelope'
 import { TributaryError } from '@tributary/contracts/errors'
 import type { CentralEvents } from '@tributary/contracts/events'
 import type { EvaluationDescriptor, MetricSums } from '@tributary/contracts/round'
+import { inEvaluationShare } from '@tributary/learning/seeded/evaluation-share'
 import type { AttemptContext } from '../attempt/attempt-context.ts'
-import { sumMetrics } from '../attempt/shard-result.ts'
+import { sumMetrics } from '../attempt/round/metric-totals.ts'
 import { backoffMillis, pause } from '../clock.ts'
-import type { KnownDevice } from '../devices/device-directory.ts'
+import type { DeviceDirectory, KnownDevice } from '../devices/device-directory.ts'
 import { makeFolder, removeFolder } from '../log/durable-files.ts'
-import { LogCorruptError } from '../log/replay.ts'
+import { LogCorruptError, LogEmptyError } from '../log/log-corrupt-error.ts'
+import type { LogKey } from '../log/log-key.ts'
+import { isNoRoom } from '../log/no-room-error.ts'
 import { openLog, type WriteAheadLog } from '../log/write-ahead-log.ts'
 import { decodeEvaluationRecord, type EvaluationRecord, encodeEvaluationRecord } from './evaluation-records.ts'
 
@@ -53,13 +56,21 @@ export class ShardEvaluation {
   }
 
   /** Opens an evaluation's folder, durably: a new log for `opening`, or the state of the log that is there. */
-  static async open(folder: string, context: AttemptContext, opening?: Opening): Promise<ShardEvaluation> {
+  static async open(
+    folder: string,
+    name: string,
+    context: AttemptContext,
+    key: LogKey,
+    opening?: Opening,
+  ): Promise<ShardEvaluation> {
     await makeFolder(folder)
-    const { log, replay } = await openLog(join(folder, 'log'), context.onDiskFailure)
+    const records: EvaluationRecord[] = []
+    const seal = key.records(`evaluation ${name}`)
+    const options = { seal, onFailure: context.onDiskFailure, room: context.spoolRoom.account() }
+    const log = await openLog(join(folder, 'log'), options, record => records.push(decodeEvaluationRecord(record)))
     try {
-      const records = replay.records.map(decodeEvaluationRecord)
       const first = records[0]?.kind === 'opened' ? records[0] : opening
-      if (first === undefined) throw new LogCorruptError('the log has no beginning')
+      if (first === undefined) throw new LogEmptyError('the log has no beginning')
       const { descriptor, shard, epoch } = first
       const evaluation = new ShardEvaluation(folder, context, log, first)
       for (const record of records) evaluation.#apply(record)
@@ -92,12 +103,20 @@ export class ShardEvaluation {
     return this.#reports.has(device) ? (this.#committing.get(device) ?? Promise.resolve()) : undefined
   }
 
-  /** Takes the metrics of an evaluator without a report yet; resolves when they are durable. */
+  /**
+   * Takes the metrics of an evaluator without a report yet; resolves when they are durable.
+   * @throws TributaryError NODE_FULL
+   */
   async report(device: string, metrics: MetricSums): Promise<void> {
     const durable = this.#append({ kind: 'reported', device, metrics })
     this.#committing.set(device, durable)
     // Of a log that failed the promise stays, so that nobody is told what is not durable.
-    await durable
+    await durable.catch((error: unknown) => {
+      this.#refuseWithoutRoom(error, () => {
+        this.#reports.delete(device)
+        this.#committing.delete(device)
+      })
+    })
     this.#committing.delete(device)
     this.evaluate()
   }
@@ -108,12 +127,14 @@ export class ShardEvaluation {
 
   /**
    * Takes it that an evaluator cannot do its part; resolves when that is durable.
-   * @throws TributaryError UNAVAILABLE while the lease is not held
+   * @throws TributaryError UNAVAILABLE while the lease is not held, NODE_FULL
    */
   async fail(device: string, { code, detail }: { code: string; detail: string }): Promise<void> {
     if (!this.isOpen || this.#reports.has(device) || this.#failed.has(device)) return
     if (!this.#holdsLease()) throw new TributaryError('UNAVAILABLE', { detail: 'The lease is being renewed.' })
-    await this.#append({ kind: 'failed', device, code, detail })
+    await this.#append({ kind: 'failed', device, code, detail }).catch((error: unknown) => {
+      this.#refuseWithoutRoom(error, () => this.#failed.delete(device))
+    })
     const { task, round } = this.descriptor
     const { shard } = this
     this.#context.journal.report('warn', `the evaluator cannot do its part: ${detail}`, {
@@ -133,7 +154,7 @@ export class ShardEvaluation {
     const { clock, directory } = this.#context
     const late = Date.parse(this.descriptor.deadline) - clock.now()
     const grace = this.#graceEnds - clock.monotonic()
-    const awaited = directory.ofShard(this.shard, 'evaluator').some(device => this.#awaits(device))
+    const awaited = this.#mayEvaluate(directory).some(device => this.#awaits(device))
     const heardOf = this.#reports.size + this.#failed.size > 0
     const done = late <= 0 || (!awaited && (heardOf || grace <= 0))
     if (!done || !this.#holdsLease()) {
@@ -164,10 +185,18 @@ export class ShardEvaluation {
     return this.#context.leases.holds(this.shard, this.epoch)
   }
 
-  #awaits({ device, kind, revoked }: KnownDevice): boolean {
-    if (revoked || kind !== 'evaluator') return false
-    if (this.#reports.has(device) || this.#failed.has(device)) return false
-    return this.#context.presence.capabilities(device)?.datasets.has(this.descriptor.dataset) === true
+  *#mayEvaluate(directory: DeviceDirectory): Generator<KnownDevice> {
+    yield* directory.ofShard(this.shard, 'evaluator')
+    if ((this.descriptor.cohortShare ?? 0) > 0) yield* directory.ofShard(this.shard, 'trainer')
+  }
+
+  #awaits({ device, kind, label, revoked }: KnownDevice): boolean {
+    if (revoked || this.#reports.has(device) || this.#failed.has(device)) return false
+    const { dataset, weights, cohortShare = 0 } = this.descriptor
+    const held = this.#context.presence.capabilities(device)?.datasets.get(dataset)
+    if (held === undefined || kind === 'evaluator') return held !== undefined
+    // What a trainer trains on says nothing about the version.
+    return held.heldOut && inEvaluationShare(weights.sha256, cohortShare, label)
   }
 
   async #run(): Promise<void> {
@@ -189,7 +218,7 @@ export class ShardEvaluation {
     }
     this.#graceEnds = clock.monotonic() + graceMillis
     this.#prepared = true
-    const evaluators = [...directory.ofShard(this.shard, 'evaluator')].filter(device => this.#awaits(device))
+    const evaluators = [...this.#mayEvaluate(directory)].filter(device => this.#awaits(device))
     notify(
       evaluators.map(({ device }) => device),
       { kind: 'work' },
@@ -205,7 +234,17 @@ export class ShardEvaluation {
     const node = this.#context.identity.id
     const { shard, epoch } = this
     const event = { evaluation, region, shard, epoch, node, evaluators: this.#reports.size, metrics }
-    await this.#append({ kind: 'summed', event })
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await this.#append({ kind: 'summed', event })
+        break
+      } catch (error) {
+        if (!isNoRoom(error)) throw error
+        this.#context.room.noteFull(error)
+        this.#summed = undefined
+        await pause(this.#context.clock, backoffMillis(tries, 1000, 5000), this.#stop.signal)
+      }
+    }
     await this.#tellCentral(this.#stop.signal)
   }
 
@@ -220,9 +259,17 @@ export class ShardEvaluation {
     }
   }
 
-  #append(record: EvaluationRecord): Promise<void> {
+  async #append(record: EvaluationRecord): Promise<void> {
     this.#apply(record)
-    return this.#log.append(encodeEvaluationRecord(record))
+    await this.#log.append(encodeEvaluationRecord(record))
+  }
+
+  /** A record that found no room was not written: what it did is undone, and nobody is told otherwise. */
+  #refuseWithoutRoom(error: unknown, undo: () => void): never {
+    if (!isNoRoom(error)) throw error
+    this.#context.room.noteFull(error)
+    undo()
+    throw new TributaryError('NODE_FULL', { cause: error })
   }
 
   #apply(record: EvaluationRecord): void {

@@ -1,6 +1,10 @@
 import type { EvaluationDescriptor } from '@tributary/contracts/round'
 import type { AttemptContext } from '../attempt/attempt-context.ts'
 import type { ShardFolders } from '../attempt/shard-folders.ts'
+import { removeFolder } from '../log/durable-files.ts'
+import { LogEmptyError } from '../log/log-corrupt-error.ts'
+import type { LogKey } from '../log/log-key.ts'
+import { isNoRoom } from '../log/no-room-error.ts'
 import { ShardEvaluation } from './shard-evaluation.ts'
 
 type Slot = {
@@ -28,7 +32,15 @@ export class ShardEvaluations {
   async replay(shard: number, epoch: number): Promise<void> {
     for (const name of await this.#folders.names(shard, epoch, 'evaluations')) {
       const folder = this.#folders.path(shard, epoch, 'evaluations', name)
-      const evaluation = await ShardEvaluation.open(folder, this.#context)
+      let evaluation: ShardEvaluation
+      try {
+        evaluation = await ShardEvaluation.open(folder, name, this.#context, this.#keyOf(shard))
+      } catch (error) {
+        if (!(error instanceof LogEmptyError)) throw error
+        // The node died before the opening was durable: nobody was told of it.
+        await removeFolder(folder)
+        continue
+      }
       const id = evaluation.descriptor.evaluation
       this.#slots.set(`${id}/${shard}`, { id, shard, opening: Promise.resolve(evaluation), evaluation })
     }
@@ -38,7 +50,8 @@ export class ShardEvaluations {
   async reconcile(descriptor: EvaluationDescriptor): Promise<boolean> {
     let behind = false
     for (const plan of descriptor.shards) {
-      const epoch = this.#folders.epochOf(plan.shard)
+      // Of a shard whose data is still sealed nothing is known: central is asked again.
+      const epoch = this.#folders.keyOf(plan.shard) && this.#folders.epochOf(plan.shard)
       if (epoch === undefined || plan.epoch > epoch) behind = true
       else if (plan.epoch === epoch && !this.#settled.has(descriptor.evaluation)) {
         const evaluation = await this.#take({ ...descriptor, shards: [plan] }, plan.shard, epoch)
@@ -94,6 +107,12 @@ export class ShardEvaluations {
     await Promise.all([...this.#slots.values()].map(async ({ opening }) => (await opening).close()))
   }
 
+  #keyOf(shard: number): LogKey {
+    const key = this.#folders.keyOf(shard)
+    if (key === undefined) throw new Error(`the data of shard ${shard} is sealed`)
+    return key
+  }
+
   async #dropWhere(matches: (slot: Slot) => boolean): Promise<void> {
     await Promise.all(
       [...this.#slots].map(async ([key, slot]) => {
@@ -107,16 +126,20 @@ export class ShardEvaluations {
   async #take(descriptor: EvaluationDescriptor, shard: number, epoch: number): Promise<ShardEvaluation | undefined> {
     const key = `${descriptor.evaluation}/${shard}`
     const known = this.#slots.get(key)
-    if (known !== undefined) return known.opening
+    if (known !== undefined) return known.opening.catch(() => undefined)
     const folder = this.#folders.path(shard, epoch, 'evaluations', descriptor.evaluation)
-    const opening = ShardEvaluation.open(folder, this.#context, { descriptor, shard, epoch })
+    const opened = { descriptor, shard, epoch }
+    const opening = ShardEvaluation.open(folder, descriptor.evaluation, this.#context, this.#keyOf(shard), opened)
     const slot: Slot = { id: descriptor.evaluation, shard, opening }
     this.#slots.set(key, slot)
     try {
       slot.evaluation = await opening
     } catch (error) {
       this.#slots.delete(key)
-      throw error
+      if (!isNoRoom(error)) throw error
+      // Other work goes on; central names the evaluation again with its next answer.
+      this.#context.room.noteFull(error)
+      return undefined
     }
     return this.#slots.get(key) === slot ? slot.evaluation : undefined
   }

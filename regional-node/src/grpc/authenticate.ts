@@ -17,9 +17,9 @@ export type Authentication = {
 }
 
 /**
- * The device behind a connection: its client certificate was signed by the authority (TLS checked that), is a device's, and is
- * the one that the directory names, not revoked.
- * @throws TributaryError UNAUTHENTICATED, FORBIDDEN, CERTIFICATE_REVOKED, UNAVAILABLE
+ * The device behind a connection: its client certificate was signed by the authority (TLS checked that), is a device's, not revoked,
+ * and the one that the directory names, or the one before while the newer has not been used yet.
+ * @throws TributaryError UNAUTHENTICATED, CERTIFICATE_EXPIRED, FORBIDDEN, CERTIFICATE_REVOKED, UNAVAILABLE
  */
 export const authenticate = async (
   certificate: PeerCertificate | undefined,
@@ -31,11 +31,12 @@ export const authenticate = async (
     throw new TributaryError('FORBIDDEN', { detail: 'The client certificate is not one of a device.' })
   }
   if (Date.parse(certificate.valid_to) < now()) {
-    throw new TributaryError('UNAUTHENTICATED', { detail: 'The client certificate has expired. Enrol again.' })
+    throw new TributaryError('CERTIFICATE_EXPIRED')
   }
   const sha256 = createHash('sha256').update(certificate.raw).digest('hex')
-  const isKnown = () => directory.get(id.data)?.certificateSha256 === sha256
-  if (!isKnown()) await refreshDirectory(directoryMillis)
+  const isCurrent = () => directory.get(id.data)?.certificateSha256 === sha256
+  const isPrevious = () => directory.get(id.data)?.previousCertificateSha256 === sha256
+  if (!isCurrent() && !isPrevious()) await refreshDirectory(directoryMillis)
   const device = directory.get(id.data)
   if (device === undefined) {
     throw directory.complete
@@ -43,8 +44,9 @@ export const authenticate = async (
       : new TributaryError('UNAVAILABLE', { detail: 'The directory of devices is being read. Try again.' })
   }
   if (device.revoked) throw new TributaryError('CERTIFICATE_REVOKED')
-  if (device.certificateSha256 !== sha256) {
+  if (!isCurrent() && !isPrevious()) {
     throw new TributaryError('FORBIDDEN', { detail: 'The device was given another certificate since.' })
   }
-  return device
+  // Tokens go with the certificate that asked for them.
+  return device.certificateSha256 === sha256 ? device : { ...device, certificateSha256: sha256 }
 }

@@ -9,13 +9,14 @@ import {
 import { protocolRange } from '@tributary/contracts/grpc-service'
 import { AttemptRef, Slug } from '@tributary/contracts/ids'
 import type { KnownDevice } from '../devices/device-directory.ts'
+import { deviceConditions } from '@tributary/contracts/round'
 import type { Capabilities, Dataset } from '../devices/presence.ts'
 import { evaluationWork, trainingWork } from './assignments.ts'
 import type { NodeServices } from './node-services.ts'
 import { takeFailures } from './take-failures.ts'
 
 const pauses = { idleMillis: 5000, liveMillis: 2000, redirectMillis: 1000 } as const
-const most = { datasets: 256, attempts: 256, frameworks: 16, failed: 32 } as const
+const most = { datasets: 256, attempts: 256, frameworks: 16, failed: 32, conditions: 16 } as const
 /** First version of the agent that speaks this protocol. */
 const firstAgentVersion = '0.1.0'
 
@@ -28,7 +29,7 @@ export const checkIn =
       const value = { protocolMin, protocolMax, minVersion: firstAgentVersion }
       return create(CheckInResponseSchema, { result: { case: 'upgrade', value } })
     }
-    const capabilities = readCapabilities(request)
+    const capabilities = readCapabilities(request, device)
     const { shard } = device
     if (node.leases.epochOf(shard) === undefined || node.isDraining()) {
       const value = { endpoint: node.leases.endpointOf(shard), pauseMillis: pauses.redirectMillis }
@@ -71,11 +72,15 @@ const settlements = ({ attempts, settled, leases }: NodeServices, { shard }: Kno
 }
 
 /** @throws TributaryError BODY_INVALID */
-const readCapabilities = ({ datasets, frameworks, holding, running, failed }: CheckInRequest): Capabilities => {
+const readCapabilities = (
+  { datasets, frameworks, holding, running, failed, conditions, agentVersion }: CheckInRequest,
+  { certificateSha256 }: KnownDevice,
+): Capabilities => {
   if (
     datasets.length > most.datasets ||
     frameworks.length > most.frameworks ||
     failed.length > most.failed ||
+    conditions.length > most.conditions ||
     holding.length + running.length > most.attempts
   ) {
     throw new TributaryError('BODY_INVALID', { detail: 'The check-in lists more than a device can have.' })
@@ -86,5 +91,12 @@ const readCapabilities = ({ datasets, frameworks, holding, running, failed }: Ch
       throw new TributaryError('BODY_INVALID', { detail: 'A data set has no valid name.' })
     held.set(name, { examples: Number(examples), heldOut })
   }
-  return { datasets: held, frameworks: new Set(frameworks) }
+  return {
+    datasets: held,
+    frameworks: new Set(frameworks),
+    // An agent of a later version may know of more.
+    conditions: new Set(deviceConditions.filter(condition => conditions.includes(condition))),
+    agentVersion,
+    certificateSha256,
+  }
 }

@@ -12,7 +12,7 @@ const mostDetail = 500
  */
 export const takeFailures = async (
   { tokens, leases, attempts, evaluations }: Pick<NodeServices, 'tokens' | 'leases' | 'attempts' | 'evaluations'>,
-  { device, certificateSha256 }: KnownDevice,
+  { device, label, certificateSha256 }: KnownDevice,
   failed: readonly FailedWork[],
 ): Promise<void> => {
   for (const { token: text, ...declared } of failed) {
@@ -22,7 +22,7 @@ export const takeFailures = async (
     // Of an epoch that is over: what was promised in it is void, and the work is handed out anew.
     if (leases.epochOf(shard) !== epoch) continue
     const failure = readFailure(declared)
-    if (token.work === 'training') await attempts.find(token, shard)?.fail({ device, ...failure })
+    if (token.work === 'training') await attempts.find(token, shard)?.fail({ device, label, ...failure })
     else await evaluations.find(token.evaluation, shard)?.fail(device, failure)
   }
 }

@@ -49,6 +49,14 @@ export const verdicts = {
   retryAfter: (millis: number, detail: string) =>
     // Jitter, so that those who were refused together do not come back together.
     verdict({ code: VerdictCode.RETRY_AFTER, retryAfterMillis: Math.round(millis * (1 + Math.random() / 2)), detail }),
+  /** No receipt: nothing of the update was taken. */
+  full: (millis: number) =>
+    verdict({
+      code: VerdictCode.RETRY_AFTER,
+      errorCode: 'NODE_FULL',
+      retryAfterMillis: Math.round(millis * (1 + Math.random() / 2)),
+      detail: errorCatalogue.NODE_FULL.message,
+    }),
   unauthorised: (detail = errorCatalogue.TOKEN_INVALID.message) =>
     verdict({ code: VerdictCode.UNAUTHORISED, errorCode: 'TOKEN_INVALID', detail }),
   wrongShard: (endpoint: string) =>

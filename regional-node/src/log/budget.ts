@@ -1,3 +1,9 @@
+/** Room that one holder takes piece by piece. */
+export type Account = Disposable & {
+  /** Counts what is written in any case, even beyond the bound. */
+  readonly add: (amount: number) => void
+}
+
 /** Room for bytes or things that several holders share; nobody waits, whoever does not fit is told so. */
 export class Budget {
   readonly #most: number
@@ -18,18 +24,24 @@ export class Budget {
   /** Takes `amount`, or returns null where it does not fit. What is taken is given back once, however often disposed. */
   take(amount: number): Disposable | null {
     if (this.#used + amount > this.#most) return null
-    return this.#hold(amount)
+    return this.takeExisting(amount)
   }
 
   /** Counts what is there already, even beyond the bound: files of before a restart. */
   takeExisting(amount: number): Disposable {
-    return this.#hold(amount)
+    const account = this.account()
+    account.add(amount)
+    return account
   }
 
-  #hold(amount: number): Disposable {
-    this.#used += amount
-    let held = amount
+  /** A holder that grows, and gives all back when disposed. */
+  account(): Account {
+    let held = 0
     return {
+      add: amount => {
+        this.#used += amount
+        held += amount
+      },
       [Symbol.dispose]: () => {
         this.#used -= held
         held = 0

@@ -3,43 +3,56 @@ import { type FileHandle, open, readdir, rm, stat, statfs } from 'node:fs/promis
 import { join } from 'node:path'
 import { Sha256, Uuid } from '@tributary/contracts/ids'
 import type { Budget } from './budget.ts'
-import { ignoreMissing, isMissing, makeFolder, syncFolder } from './durable-files.ts'
+import { isMissing, makeFolder, syncFolder } from './durable-files.ts'
+import { failpoint } from './failpoint.ts'
+import { fileCipher, freshSalt, type LogKey, saltBytes } from './log-key.ts'
+import { NoRoomError } from './no-room-error.ts'
+import { type FileRange, SealedWriter } from './sealed-file.ts'
 
 const sliceBytes = 1024 * 1024
-/** Kept free on the disk for logs and sums: a body is refused before they would lack room. */
-const reservedBytes = 64 * 1024 * 1024
+/** In front of a body: the salt of its key. A multiple of the cipher's block and of every element. */
+const headBytes = 64
+/** What an update takes in the log once it is accepted, at most, and its file's own block. */
+const recordBytes = 8192
 
-/** No room on disk for another update. */
-export class SpoolFullError extends Error {
-  override readonly name = 'SpoolFullError'
+type Entry = { readonly device: string; readonly sha256: string; readonly salt: Buffer; readonly room: Disposable }
+
+export type SpoolOptions = {
+  readonly key: LogKey
+  readonly budget: Budget
+  /** Kept free on the disk for logs and sums: a body is refused before they would lack room. */
+  readonly reservedBytes: number
 }
 
-type Entry = { readonly device: string; readonly sha256: string; readonly room: Disposable }
-
 /**
- * Bodies of updates of one attempt, one file for each (device, sha256), written front to back. The file's length after a
+ * Bodies of updates of one attempt, one sealed file for each (device, sha256), written front to back. The file's length after a
  * sync is the durable prefix from which an upload resumes; a body is trusted only once its sha256 was found right.
  */
 export class UpdateSpool {
   readonly #folder: string
-  readonly #budget: Budget
+  readonly #options: SpoolOptions
   /** By device: an attempt keeps one body of each. */
   readonly #entries = new Map<string, Entry>()
 
-  private constructor(folder: string, budget: Budget) {
+  private constructor(folder: string, options: SpoolOptions) {
     this.#folder = folder
-    this.#budget = budget
+    this.#options = options
   }
 
-  /** Opens the spool's folder, made where it is missing, and counts what is there. */
-  static async open(folder: string, budget: Budget): Promise<UpdateSpool> {
+  /** Opens the spool's folder, made where it is missing, and counts what is there. A body without its salt was never begun. */
+  static async open(folder: string, options: SpoolOptions): Promise<UpdateSpool> {
     await makeFolder(folder)
-    const spool = new UpdateSpool(folder, budget)
+    const spool = new UpdateSpool(folder, options)
     for (const name of await readdir(folder)) {
       const [, device = '', sha256 = ''] = /^([0-9a-f-]{36})\.([0-9a-f]{64})$/.exec(name) ?? []
-      if (!Uuid.safeParse(device).success || !Sha256.safeParse(sha256).success) continue
-      const { size } = await stat(join(folder, name))
-      spool.#entries.set(device, { device, sha256, room: budget.takeExisting(size) })
+      const path = join(folder, name)
+      const salt = Uuid.safeParse(device).success && Sha256.safeParse(sha256).success ? await readSalt(path) : null
+      if (salt === null || spool.#entries.has(device)) {
+        await rm(path, { force: true })
+        continue
+      }
+      const { size } = await stat(path)
+      spool.#entries.set(device, { device, sha256, salt, room: options.budget.takeExisting(size + recordBytes) })
     }
     return spool
   }
@@ -48,9 +61,9 @@ export class UpdateSpool {
   async received(device: string, sha256: string): Promise<number> {
     if (this.#entries.get(device)?.sha256 !== sha256) return 0
     try {
-      return (await stat(this.#path(device, sha256))).size
+      return Math.max(0, (await stat(this.#path(device, sha256))).size - headBytes)
     } catch (error) {
-      ignoreMissing(error)
+      if (!isMissing(error)) throw error
       return 0
     }
   }
@@ -62,44 +75,62 @@ export class UpdateSpool {
 
   /**
    * Opens a body to append to it. Another body of the same device is thrown away: it was never accepted.
-   * @throws SpoolFullError
+   * @throws NoRoomError
    */
   async append(device: string, sha256: string, totalBytes: number): Promise<SpoolWriter> {
     const known = this.#entries.get(device)
     if (known !== undefined && known.sha256 !== sha256) await this.remove(device)
-    const path = this.#path(device, sha256)
-    const isNew = !this.#entries.has(device)
-    if (isNew) {
-      const { bavail, bsize } = await statfs(this.#folder)
-      const room = bavail * bsize < totalBytes + reservedBytes ? null : this.#budget.take(totalBytes)
-      if (room === null) throw new SpoolFullError('the spool is full')
-      this.#entries.set(device, { device, sha256, room })
-    }
-    const handle = await open(path, isNew ? 'w+' : 'r+', 0o600).catch(async (error: unknown) => {
-      if (!isMissing(error)) throw error
-      return open(path, 'w+', 0o600)
-    })
+    const kept = this.#entries.get(device)
+    return kept === undefined ? this.#begin(device, sha256, totalBytes) : this.#resume(kept)
+  }
+
+  async #begin(device: string, sha256: string, totalBytes: number): Promise<SpoolWriter> {
+    const { budget, reservedBytes, key } = this.#options
+    const bytes = headBytes + totalBytes + recordBytes
+    const { bavail, bsize } = await statfs(this.#folder)
+    const room = bavail * bsize < bytes + reservedBytes ? null : budget.take(bytes)
+    if (room === null) throw new NoRoomError('the spool is full')
+    const salt = freshSalt()
+    this.#entries.set(device, { device, sha256, salt, room })
     try {
-      if (isNew) await syncFolder(this.#folder)
-      const hash = createHash('sha256')
-      let length = 0
-      const slice = Buffer.allocUnsafe(sliceBytes)
-      for (;;) {
-        const { bytesRead } = await handle.read(slice, 0, sliceBytes, length)
-        if (bytesRead === 0) break
-        hash.update(slice.subarray(0, bytesRead))
-        length += bytesRead
+      const handle = await open(this.#path(device, sha256), 'w+', 0o600)
+      try {
+        const head = Buffer.alloc(headBytes)
+        salt.copy(head)
+        await handle.writeFile(head)
+        await syncFolder(this.#folder)
+        return new SpoolWriter(new SealedWriter(handle, key.file(salt), headBytes), createHash('sha256'))
+      } catch (error) {
+        await handle.close()
+        throw error
       }
-      return new SpoolWriter(handle, hash, length)
+    } catch (error) {
+      await this.remove(device)
+      throw error
+    }
+  }
+
+  async #resume({ device, sha256, salt }: Entry): Promise<SpoolWriter> {
+    const handle = await open(this.#path(device, sha256), 'r+')
+    try {
+      const seal = this.#options.key.file(salt)
+      const hash = createHash('sha256')
+      const end = await readThrough(handle, hash, fileCipher(seal, headBytes))
+      return new SpoolWriter(new SealedWriter(handle, seal, end), hash)
     } catch (error) {
       await handle.close()
       throw error
     }
   }
 
-  /** Opens a body to read ranges of it. */
-  async read(device: string, sha256: string): Promise<SpoolReader> {
-    return new SpoolReader(await open(this.#path(device, sha256), 'r'))
+  /**
+   * Where a body lies.
+   * @throws Error when it is not there
+   */
+  body(device: string, sha256: string, bytes: number): FileRange & { readonly seal: NonNullable<FileRange['seal']> } {
+    const entry = this.#entries.get(device)
+    if (entry?.sha256 !== sha256) throw new Error(`the body of device ${device} is not in the spool`)
+    return { path: this.#path(device, sha256), offset: headBytes, bytes, seal: this.#options.key.file(entry.salt) }
   }
 
   async remove(device: string): Promise<void> {
@@ -117,7 +148,12 @@ export class UpdateSpool {
   }
 
   async removeAll(): Promise<void> {
-    for (const device of [...this.#entries.keys()]) await this.remove(device)
+    await this.keepOnly(() => false)
+  }
+
+  /** Removes the bodies of all devices that `isWanted` does not want. */
+  async keepOnly(isWanted: (device: string) => boolean): Promise<void> {
+    for (const device of [...this.#entries.keys()]) if (!isWanted(device)) await this.remove(device)
   }
 
   #path(device: string, sha256: string): string {
@@ -125,29 +161,46 @@ export class UpdateSpool {
   }
 }
 
+const readSalt = async (path: string): Promise<Buffer | null> => {
+  await using handle = await open(path, 'r')
+  const head = Buffer.alloc(headBytes)
+  const { bytesRead } = await handle.read(head, 0, headBytes, 0)
+  return bytesRead < headBytes ? null : head.subarray(0, saltBytes)
+}
+
+/** Hashes what a body's file holds and returns its length. */
+const readThrough = async (
+  handle: FileHandle,
+  hash: Hash,
+  decipher: (bytes: Uint8Array) => Buffer,
+): Promise<number> => {
+  const slice = Buffer.allocUnsafe(sliceBytes)
+  for (let end = headBytes; ; ) {
+    const { bytesRead } = await handle.read(slice, 0, sliceBytes, end)
+    if (bytesRead === 0) return end
+    hash.update(decipher(slice.subarray(0, bytesRead)))
+    end += bytesRead
+  }
+}
+
 /** Appends to a body and knows its sha256 so far. */
 export class SpoolWriter {
-  readonly #handle: FileHandle
+  readonly #file: SealedWriter
   readonly #hash: Hash
-  #length: number
 
-  constructor(handle: FileHandle, hash: Hash, length: number) {
-    this.#handle = handle
+  constructor(file: SealedWriter, hash: Hash) {
+    this.#file = file
     this.#hash = hash
-    this.#length = length
   }
 
+  /** Bytes of the body that were written. */
   get length(): number {
-    return this.#length
+    return this.#file.end - headBytes
   }
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#hash.update(chunk)
-    for (let written = 0; written < chunk.byteLength; ) {
-      const at = this.#length + written
-      written += (await this.#handle.write(chunk, written, chunk.byteLength - written, at)).bytesWritten
-    }
-    this.#length += chunk.byteLength
+    await this.#file.write(chunk)
   }
 
   /** Lower-case hex. */
@@ -155,39 +208,12 @@ export class SpoolWriter {
     return this.#hash.copy().digest('hex')
   }
 
-  sync(): Promise<void> {
-    return this.#handle.datasync()
+  async sync(): Promise<void> {
+    await this.#file.sync()
+    failpoint('spool.after-sync')
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#handle.close()
-  }
-}
-
-/** Reads ranges of a body; no more than a slice is in memory at a time. */
-export class SpoolReader {
-  readonly #handle: FileHandle
-
-  constructor(handle: FileHandle) {
-    this.#handle = handle
-  }
-
-  async bytes(): Promise<number> {
-    return (await this.#handle.stat()).size
-  }
-
-  /** @throws Error when the file ends before */
-  async range(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = Buffer.from(new ArrayBuffer(length))
-    for (let filled = 0; filled < length; ) {
-      const { bytesRead } = await this.#handle.read(bytes, filled, length - filled, offset + filled)
-      if (bytesRead === 0) throw new Error(`a spooled update ends at byte ${offset + filled}`)
-      filled += bytesRead
-    }
-    return bytes
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#handle.close()
+    return this.#file[Symbol.asyncDispose]()
   }
 }

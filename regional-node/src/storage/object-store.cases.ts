@@ -3,18 +3,19 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { FileRange } from '../log/sealed-file.ts'
 import { sha256Of } from '../testing/sample-round.ts'
 import { ObjectMissingError, type ObjectStore } from './object-store.ts'
 
 /** What every object store does. */
 export const objectStoreCases = (name: string, open: () => Promise<{ store: ObjectStore } & AsyncDisposable>): void => {
   const signal = AbortSignal.timeout(60_000)
-  const withFile = async (bytes: Uint8Array, use: (file: string, store: ObjectStore) => Promise<void>) => {
+  const withFile = async (bytes: Uint8Array, use: (file: FileRange, store: ObjectStore) => Promise<void>) => {
     const folder = await mkdtemp(join(tmpdir(), 'tributary-store-'))
     try {
       await using opened = await open()
       await writeFile(join(folder, 'file'), bytes)
-      await use(join(folder, 'file'), opened.store)
+      await use({ path: join(folder, 'file'), offset: 0, bytes: bytes.byteLength }, opened.store)
     } finally {
       await rm(folder, { recursive: true })
     }

@@ -1,4 +1,5 @@
 import type { ObjectRef } from '@tributary/contracts/ids'
+import type { FileRange } from '../log/sealed-file.ts'
 
 /** Models and sums by key. Objects are never rewritten with other bytes. */
 export type ObjectStore = {
@@ -7,8 +8,8 @@ export type ObjectStore = {
    * @throws ObjectMissingError
    */
   readonly read: (objectKey: string, signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>
-  /** Stores a file under its key; the store verifies the bytes by their sha256. */
-  readonly write: (file: string, object: ObjectRef, signal: AbortSignal) => Promise<void>
+  /** Stores what a file holds under its key, part by part; the store verifies the bytes by their sha256. */
+  readonly write: (file: FileRange, object: ObjectRef, signal: AbortSignal) => Promise<void>
 }
 
 export class ObjectMissingError extends Error {

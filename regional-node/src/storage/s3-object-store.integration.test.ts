@@ -37,7 +37,8 @@ const withObject = async (use: (opened: Awaited<ReturnType<typeof open>>) => Pro
   try {
     await using opened = await open(300)
     await writeFile(join(folder, 'file'), content)
-    await opened.store.write(join(folder, 'file'), object, AbortSignal.timeout(10_000))
+    const file = { path: join(folder, 'file'), offset: 0, bytes: content.byteLength }
+    await opened.store.write(file, object, AbortSignal.timeout(10_000))
     await use(opened)
   } finally {
     await rm(folder, { recursive: true })

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   AbortMultipartUploadCommand,
@@ -14,6 +13,7 @@ import {
 } from '@aws-sdk/client-s3'
 import type { ObjectRef } from '@tributary/contracts/ids'
 import { backoffMillis } from '../clock.ts'
+import { type FileRange, RangeReader } from '../log/sealed-file.ts'
 import { ObjectMissingError, type ObjectStore } from './object-store.ts'
 
 /** S3 takes parts of at least 5 MiB and at most 10 000 of them. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
@@ -95,13 +95,13 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  async write(file: string, object: ObjectRef, signal: AbortSignal): Promise<void> {
-    await using handle = await open(file, 'r')
-    if (object.bytes > leastPartBytes) return await this.#writeParts(handle, object, signal)
+  async write(file: FileRange, object: ObjectRef, signal: AbortSignal): Promise<void> {
+    await using reader = await RangeReader.open(file)
+    if (object.bytes > leastPartBytes) return await this.#writeParts(reader, object, signal)
     const command = new PutObjectCommand({
       Bucket: this.#bucket,
       Key: object.objectKey,
-      Body: await handle.readFile(),
+      Body: await reader.range(0, object.bytes),
       ContentLength: object.bytes,
       ChecksumSHA256: base64(object.sha256),
     })
@@ -112,7 +112,7 @@ export class S3ObjectStore implements ObjectStore {
     this.#client.destroy()
   }
 
-  async #writeParts(handle: FileHandle, { objectKey, bytes }: ObjectRef, signal: AbortSignal): Promise<void> {
+  async #writeParts(reader: RangeReader, { objectKey, bytes }: ObjectRef, signal: AbortSignal): Promise<void> {
     const target = { Bucket: this.#bucket, Key: objectKey }
     const options = { abortSignal: signal }
     const created = await this.#client.send(
@@ -124,7 +124,7 @@ export class S3ObjectStore implements ObjectStore {
     const parts: CompletedPart[] = []
     try {
       for (let offset = 0; offset < bytes; offset += partBytes) {
-        const Body = await readRange(handle, offset, Math.min(partBytes, bytes - offset))
+        const Body = await reader.range(offset, Math.min(partBytes, bytes - offset))
         const ChecksumSHA256 = createHash('sha256').update(Body).digest('base64')
         const PartNumber = parts.length + 1
         const part = new UploadPartCommand({ ...upload, PartNumber, Body, ChecksumSHA256 })
@@ -143,14 +143,4 @@ export class S3ObjectStore implements ObjectStore {
       throw error
     }
   }
-}
-
-const readRange = async (handle: FileHandle, offset: number, length: number): Promise<Buffer> => {
-  const bytes = Buffer.allocUnsafe(length)
-  for (let filled = 0; filled < length; ) {
-    const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled)
-    if (bytesRead === 0) throw new Error(`the file ends at byte ${offset + filled}`)
-    filled += bytesRead
-  }
-  return bytes
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { ObjectRef } from '@tributary/contracts/ids'
+import { type FileRange, RangeReader } from '../log/sealed-file.ts'
 import { ObjectMissingError, type ObjectStore } from '../storage/object-store.ts'
 
 /** Object storage in memory, held to the cases of the real one. */
@@ -17,8 +17,9 @@ export class MemoryObjectStore implements ObjectStore {
     })()
   }
 
-  async write(file: string, { objectKey, sha256, bytes }: ObjectRef): Promise<void> {
-    const content = await readFile(file)
+  async write(file: FileRange, { objectKey, sha256, bytes }: ObjectRef): Promise<void> {
+    await using reader = await RangeReader.open(file)
+    const content = await reader.range(0, file.bytes)
     if (content.byteLength !== bytes || createHash('sha256').update(content).digest('hex') !== sha256) {
       throw new Error('BadDigest')
     }

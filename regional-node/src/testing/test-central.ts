@@ -26,6 +26,8 @@ export class TestCentral {
   evaluations: EvaluationDescriptor[] = []
   settled: (AttemptRef & { outcome: AttemptOutcome })[] = []
   epoch = 0
+  /** Another number gives other log keys: those of before are lost. */
+  keys = 0
   /** How far the clock of central is ahead of this machine's, ms. */
   aheadMillis = 0
   /** Answers 503 while true. */
@@ -101,6 +103,11 @@ export class TestCentral {
     if (!leaf.subject.includes(`CN=${claims.sub}`) || !path.includes(claims.sub)) throw new Error('another node')
   }
 
+  /** A key for each epoch, the same to whoever keeps it. */
+  #logKey(): string {
+    return createHash('sha256').update(`log key ${this.keys} ${this.epoch}`).digest('base64')
+  }
+
   #status(request: NodeStatusRequest): NodeStatusAnswer {
     this.statuses.push(request)
     // Whoever lists the current epoch keeps it; otherwise it is raised.
@@ -113,7 +120,7 @@ export class TestCentral {
       time: new Date(this.#now()).toISOString(),
       region: 'north',
       shardCount: 1,
-      leases: request.draining ? [] : [{ shard: 0, epoch, leaseSeconds: 20, logKey: '' }],
+      leases: request.draining ? [] : [{ shard: 0, epoch, leaseSeconds: 20, logKey: this.#logKey() }],
       otherShards: [],
       attempts: this.attempts.map(attempt => ({
         ...attempt,

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type X509Certificate } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, type X509Certificate } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,8 +9,10 @@ import { Codec, UpdateHeaderSchema, UpdateKind, type VerdictCode } from '@tribut
 import type { EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
 import { shardOf } from '@tributary/learning/sharding'
 import { v7 as uuidv7 } from 'uuid'
+import { localUpdateRounds } from '../aggregation/local-update-rounds.ts'
 import { type AdmissionContext, admitUpdate } from '../attempt/admission.ts'
 import type { AttemptContext } from '../attempt/attempt-context.ts'
+import { type OpenedShard, openShard } from '../attempt/open-shard.ts'
 import { SettledMemory } from '../attempt/settled-memory.ts'
 import { ShardAttempts } from '../attempt/shard-attempts.ts'
 import { ShardFolders } from '../attempt/shard-folders.ts'
@@ -25,12 +27,21 @@ import { loadTokenKey, WorkTokens } from '../identity/work-tokens.ts'
 import { Journal } from '../journal/journal.ts'
 import { createLogger } from '../journal/logger.ts'
 import { Budget } from '../log/budget.ts'
+import { DiskRoom } from '../log/disk-room.ts'
+import { LogKey } from '../log/log-key.ts'
 import { ObjectCache } from '../storage/object-cache.ts'
 import { ManualClock, until } from './manual-clock.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
 import { sampleObjects, sha256Of } from './sample-round.ts'
 
 type EvaluationSummed = MessageData<CentralEvents, 'evaluation.summed'>
+
+export type TestShardOptions = {
+  uploadBytes?: number
+  spoolBytes?: number
+  foldUpdates?: number
+  sumMemoryBytes?: number
+}
 
 /** Fixed ids, so that the order of devices is known. */
 const deviceId = (number: number): string => `01900000-0000-7000-8000-${`${number}`.padStart(12, '0')}`
@@ -49,6 +60,7 @@ export class TestShard {
   readonly notices: { device: string; kind: string }[] = []
   readonly devices: KnownDevice[] = []
   statusChanges = 0
+  logKey = randomBytes(32).toString('base64')
   readonly #folder: string
   readonly #node = uuidv7()
   readonly #keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -57,6 +69,10 @@ export class TestShard {
   admission!: AdmissionContext
   leases!: LeaseTable
   presence!: Presence
+  folders!: ShardFolders
+  journal!: Journal
+  /** What the lease found at the last restart. */
+  opened0: OpenedShard | undefined
 
   private constructor(folder: string) {
     this.#folder = folder
@@ -72,7 +88,7 @@ export class TestShard {
     }
   }
 
-  static async open(options: { uploadBytes?: number; spoolBytes?: number } = {}): Promise<TestShard> {
+  static async open(options: TestShardOptions = {}): Promise<TestShard> {
     const shard = new TestShard(await mkdtemp(join(tmpdir(), 'tributary-shard-')))
     await shard.#start(options)
     return shard
@@ -84,11 +100,17 @@ export class TestShard {
 
   online(number: number, examples = 100): void {
     const datasets = new Map([['digits', { examples, heldOut: false }]])
-    this.presence.checkedIn(this.device(number).device, { datasets, frameworks: new Set(['onnx']) })
+    this.presence.checkedIn(this.device(number).device, {
+      datasets,
+      frameworks: new Set(['onnx']),
+      conditions: new Set(),
+      agentVersion: '0.1.0',
+      certificateSha256: this.device(number).certificateSha256,
+    })
   }
 
   lease(epoch = 1): void {
-    const leases = [{ shard: 0, epoch, leaseSeconds: 20, logKey: '' }]
+    const leases = [{ shard: 0, epoch, leaseSeconds: 20, logKey: this.logKey }]
     this.leases.renew({ leases, otherShards: [] }, this.clock.monotonic())
   }
 
@@ -160,13 +182,15 @@ export class TestShard {
   }
 
   /** Forgets everything that is not on disk. */
-  async restart(options: { uploadBytes?: number; spoolBytes?: number } = {}): Promise<void> {
+  async restart(options: TestShardOptions = {}): Promise<void> {
     await this.attempts.close()
     await this.evaluations.close()
     this.events.length = 0
     await this.#start(options)
-    await this.attempts.replay(0, 1)
-    await this.evaluations.replay(0, 1)
+    const { folders, attempts, evaluations, journal } = this
+    const opening = { folders, attempts, evaluations, journal }
+    this.opened0 = await openShard(opening, { shard: 0, epoch: 1, leaseSeconds: 20, logKey: this.logKey })
+    if (this.opened0 === 'void') return
     this.lease()
     this.attempts.leased(0)
     this.evaluations.leased(0)
@@ -178,7 +202,8 @@ export class TestShard {
     await rm(this.#folder, { recursive: true })
   }
 
-  async #start({ uploadBytes = 1e9, spoolBytes = 1e9 }: { uploadBytes?: number; spoolBytes?: number }): Promise<void> {
+  async #start(options: TestShardOptions): Promise<void> {
+    const { uploadBytes = 1e9, spoolBytes = 1e9, foldUpdates = 256, sumMemoryBytes = 1e9 } = options
     const { clock, store } = this
     const identity = {
       id: this.#node,
@@ -203,6 +228,8 @@ export class TestShard {
       () => true,
       () => {},
     )
+    this.journal = new Journal(createLogger('silent', this.#node), clock.now)
+    const room = new DiskRoom(clock.monotonic, () => {})
     const context: AttemptContext = {
       clock,
       identity,
@@ -211,7 +238,10 @@ export class TestShard {
       presence: this.presence,
       cache: await ObjectCache.open(join(this.#folder, 'cache'), store, 1e9),
       store,
+      rounds: localUpdateRounds,
       spoolRoom: new Budget(spoolBytes),
+      room,
+      limits: { fold: { updates: foldUpdates, bytes: 1e9 }, sumMemoryBytes, reservedBytes: 0 },
       publish: async (type, data) => {
         if (type === 'shard.summed') this.events.push(data as ShardSummed)
         if (type === 'evaluation.summed') this.evaluated.push(data as EvaluationSummed)
@@ -222,14 +252,15 @@ export class TestShard {
       statusChanged: () => {
         this.statusChanges += 1
       },
-      journal: new Journal(createLogger('silent', this.#node), clock.now),
+      journal: this.journal,
       metrics: createNodeMetrics(),
       onDiskFailure: error => {
         throw error
       },
     }
     const folders = await ShardFolders.open(join(this.#folder, 'shards'))
-    if (folders.epochOf(0) === undefined) await folders.begin(0, 1)
+    this.folders = folders
+    if (folders.epochOf(0) === undefined) await folders.begin(0, 1, LogKey.parse(this.logKey))
     const settled = new SettledMemory()
     this.attempts = new ShardAttempts(context, folders, settled)
     this.evaluations = new ShardEvaluations(context, folders)
@@ -242,6 +273,7 @@ export class TestShard {
       slots: new UploadSlots(),
       uploadBytes: new Budget(uploadBytes),
       uploads: new Budget(8),
+      room,
       now: clock.now,
     }
   }

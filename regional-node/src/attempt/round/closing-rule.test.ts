@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { sampleDescriptor } from '../testing/sample-round.ts'
+import { sampleDescriptor } from '../../testing/sample-round.ts'
 import { closingReason, nextMoment, selectionIsOver } from './closing-rule.ts'
 import { ShardState } from './shard-state.ts'
 
 const opened = Date.parse('2026-01-01T00:00:00Z')
 const id = (number: number) => `01900000-0000-7000-8000-00000000000${number}`
-const update = { sha256: 'a'.repeat(64), bytes: 1, examples: 1, seconds: 1, metrics: {}, receipt: 'r' }
+const update = { label: 'd', sha256: 'a'.repeat(64), bytes: 1, examples: 1, seconds: 1, metrics: {}, receipt: 'r' }
 
 /** A shard in which so many devices were selected and reported so. */
 const shard = (
@@ -23,7 +23,7 @@ const shard = (
   const device = () => id(next++)
   for (let i = 0; i < accepted; i += 1) state.apply({ kind: 'accepted', device: device(), weight: 1, ...update })
   for (let i = 0; i < empty; i += 1) state.apply({ kind: 'accepted', device: device(), weight: 0, ...update })
-  const invalidUpdate = { sha256: update.sha256, bytes: 1, code: 'NOT_FINITE', tensor: 'w', detail: '' }
+  const invalidUpdate = { label: 'd', sha256: update.sha256, bytes: 1, code: 'NOT_FINITE', tensor: 'w', detail: '' }
   for (let i = 0; i < invalid; i += 1) state.apply({ kind: 'invalid', device: device(), ...invalidUpdate })
   return state
 }

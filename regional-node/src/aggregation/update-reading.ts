@@ -7,7 +7,7 @@ import { DTYPE_BYTES } from '@tributary/tensors/dtype'
 import type { Manifest, ManifestTensor } from '@tributary/tensors/manifest'
 import { LENGTH_BYTES, readHeaderBytes } from '@tributary/tensors/safetensors/parse-header'
 import { SafetensorsError } from '@tributary/tensors/safetensors/safetensors-error'
-import type { SpoolReader } from '../log/update-spool.ts'
+import type { RangeReader } from '../log/sealed-file.ts'
 
 /** A multiple of every element size. */
 const sliceBytes = 1024 * 1024
@@ -18,7 +18,7 @@ type Slice = { readonly tensor: ManifestTensor; readonly firstElement: number; r
  * Where a spooled update holds its tensors.
  * @throws InvalidUpdateError BODY_MALFORMED, TENSOR_MISSING, TENSOR_UNEXPECTED, TENSOR_MISMATCH
  */
-const readParts = async (body: SpoolReader, bodyBytes: number, manifest: Manifest): Promise<UpdatePart[]> => {
+const readParts = async (body: RangeReader, bodyBytes: number, manifest: Manifest): Promise<UpdatePart[]> => {
   let headerBytes: number
   try {
     headerBytes = readHeaderBytes(await body.range(0, Math.min(LENGTH_BYTES, bodyBytes)))
@@ -30,7 +30,7 @@ const readParts = async (body: SpoolReader, bodyBytes: number, manifest: Manifes
 }
 
 /** Tensors in manifest order, each in slices front to back. */
-async function* readSlices(body: SpoolReader, parts: readonly UpdatePart[]): AsyncGenerator<Slice> {
+async function* readSlices(body: RangeReader, parts: readonly UpdatePart[]): AsyncGenerator<Slice> {
   for (const { tensor, placed } of parts) {
     for (let at = 0; at < placed.byteLength; at += sliceBytes) {
       const bytes = await body.range(placed.offset + at, Math.min(sliceBytes, placed.byteLength - at))
@@ -44,7 +44,7 @@ async function* readSlices(body: SpoolReader, parts: readonly UpdatePart[]): Asy
  * @throws InvalidUpdateError
  */
 export const checkSpooledUpdate = async (
-  body: SpoolReader,
+  body: RangeReader,
   bodyBytes: number,
   manifest: Manifest,
   rule: SumRule,
@@ -58,7 +58,7 @@ export const checkSpooledUpdate = async (
 /** Adds a spooled update that was checked to a sum, slice by slice; several may be added at a time, since order is free. */
 export const addSpooledUpdate = async (
   sum: ShardSum,
-  body: SpoolReader,
+  body: RangeReader,
   bodyBytes: number,
   manifest: Manifest,
   weight: number,

@@ -1,4 +1,4 @@
-import type { ClosingReason } from './attempt-records.ts'
+import type { ClosingReason } from '../attempt-records.ts'
 import type { ShardState } from './shard-state.ts'
 
 /** Whether no device can be selected any more. */
@@ -16,7 +16,7 @@ export const effectiveGoal = (state: ShardState, now: number): number =>
  */
 export const closingReason = (state: ShardState, now: number): ClosingReason | null => {
   if (state.accepted >= effectiveGoal(state, now)) return 'goal'
-  if (selectionIsOver(state, now) && state.reports.size >= state.selected.size) return 'everybody'
+  if (selectionIsOver(state, now) && state.reported >= state.selected.size) return 'everybody'
   return now >= Date.parse(state.descriptor.deadline) ? 'deadline' : null
 }
 

@@ -1,0 +1,82 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { fileCipher, type Seal } from './log-key.ts'
+
+/** A range of a file on disk, sealed or not. */
+export type FileRange = {
+  readonly path: string
+  readonly offset: number
+  readonly bytes: number
+  /** AES-256-CTR; its counter block is that of byte 0 of the file. */
+  readonly seal?: Seal
+}
+
+/** Reads ranges of what a file holds, opened; no more than is asked for is in memory at a time. */
+export class RangeReader {
+  readonly #handle: FileHandle
+  readonly #range: FileRange
+
+  private constructor(handle: FileHandle, range: FileRange) {
+    this.#handle = handle
+    this.#range = range
+  }
+
+  static async open(range: FileRange): Promise<RangeReader> {
+    return new RangeReader(await open(range.path, 'r'), range)
+  }
+
+  /** @throws Error when the file ends before */
+  async range(start: number, length: number): Promise<Buffer> {
+    const { path, offset, seal } = this.#range
+    const bytes = Buffer.from(new ArrayBuffer(length))
+    for (let filled = 0; filled < length; ) {
+      const { bytesRead } = await this.#handle.read(bytes, filled, length - filled, offset + start + filled)
+      if (bytesRead === 0) throw new Error(`the file ${path} ends at byte ${offset + start + filled}`)
+      filled += bytesRead
+    }
+    return seal === undefined ? bytes : fileCipher(seal, offset + start)(bytes)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#handle.close()
+  }
+}
+
+/** Writes a file front to back, sealed; the other side of `RangeReader`. */
+export class SealedWriter {
+  readonly #handle: FileHandle
+  readonly #cipher: (bytes: Uint8Array) => Uint8Array
+  #end: number
+
+  constructor(handle: FileHandle, seal: Seal | undefined, offset: number) {
+    this.#handle = handle
+    this.#cipher = seal === undefined ? bytes => bytes : fileCipher(seal, offset)
+    this.#end = offset
+  }
+
+  /** Makes the file anew. */
+  static async create(path: string, seal?: Seal): Promise<SealedWriter> {
+    return new SealedWriter(await open(path, 'w', 0o600), seal, 0)
+  }
+
+  /** Offset behind what was written. */
+  get end(): number {
+    return this.#end
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    const sealed = this.#cipher(bytes)
+    for (let written = 0; written < sealed.byteLength; ) {
+      const left = sealed.byteLength - written
+      written += (await this.#handle.write(sealed, written, left, this.#end + written)).bytesWritten
+    }
+    this.#end += sealed.byteLength
+  }
+
+  sync(): Promise<void> {
+    return this.#handle.datasync()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#handle.close()
+  }
+}
