@@ -1,9 +1,13 @@
 import { build } from 'esbuild'
 
-/** Bundles the node into one ESM file, so that it starts fast and ships without node_modules. */
+/** Bundles the node and its worker thread into one ESM file each, so that they start fast and ship without node_modules. */
 await build({
-  entryPoints: [`${import.meta.dirname}/src/main.ts`],
-  outfile: `${import.meta.dirname}/dist/main.mjs`,
+  entryPoints: {
+    main: `${import.meta.dirname}/src/main.ts`,
+    'update-worker': `${import.meta.dirname}/src/kernels/update-worker.ts`,
+  },
+  outdir: `${import.meta.dirname}/dist`,
+  outExtension: { '.js': '.mjs' },
   bundle: true,
   platform: 'node',
   target: 'node24',

@@ -6,10 +6,10 @@ import type { PlacedTensor } from '@tributary/tensors/tensor'
 import { bytesOf } from '@tributary/tensors/view'
 import type { UpdatePart } from '../update/update-body.ts'
 import { addQuantised } from './add-quantised.ts'
+import { countUpdate } from './count-update.ts'
 import { keepMaximum, lowestValues } from './maximum.ts'
 import { checkShardSumHeader, elementsOf, shardSumEntry, shardSumLayout } from './shard-sum-layout.ts'
-import { SumError } from './sum-error.ts'
-import { exponentOf, largestWeight, type SumRule } from './sum-rule.ts'
+import { exponentOf, type SumRule } from './sum-rule.ts'
 
 /** What a shard sum counts beside its values. */
 export interface SumTotals {
@@ -32,8 +32,7 @@ export class ShardSum {
   readonly #rule: SumRule
   readonly #layout: SafetensorsLayout
   readonly #terms = new Map<string, Term>()
-  #updates = 0
-  #weight = 0n
+  #totals: SumTotals = { updates: 0, weight: 0n }
 
   /** @throws SumError SUM_WOULD_OVERFLOW when the rule leaves no room for an exact sum */
   constructor(manifest: Manifest, rule: SumRule) {
@@ -55,19 +54,18 @@ export class ShardSum {
    * A sum as `chunks` wrote it, with its totals: what a node folded before it stopped.
    * @throws SumError SHARD_SUM_MALFORMED
    */
-  static restore(manifest: Manifest, rule: SumRule, file: Uint8Array, { updates, weight }: SumTotals): ShardSum {
+  static restore(manifest: Manifest, rule: SumRule, file: Uint8Array, totals: SumTotals): ShardSum {
     const sum = new ShardSum(manifest, rule)
     checkShardSumHeader(file, file.byteLength, sum.#layout)
     for (const { placed, bytes } of sum.#terms.values()) {
       bytes.set(file.subarray(placed.offset, placed.offset + placed.byteLength))
     }
-    sum.#updates = updates
-    sum.#weight = weight
+    sum.#totals = totals
     return sum
   }
 
   get totals(): SumTotals {
-    return { updates: this.#updates, weight: this.#weight }
+    return this.#totals
   }
 
   /** Size of the file that `chunks` writes. */
@@ -92,17 +90,7 @@ export class ShardSum {
    * @throws SumError SUM_WOULD_OVERFLOW when the update or its weight is beyond what the exponent allows for
    */
   countUpdate(weight: number): void {
-    if (!Number.isInteger(weight) || weight < 1 || weight > largestWeight(this.#rule)) {
-      throw new SumError(
-        'SUM_WOULD_OVERFLOW',
-        `weight ${weight}: must be an integer from 1 to ${largestWeight(this.#rule)}`,
-      )
-    }
-    if (this.#updates >= this.#rule.maxUpdates) {
-      throw new SumError('SUM_WOULD_OVERFLOW', `the attempt may accept ${this.#rule.maxUpdates} updates, no more`)
-    }
-    this.#updates += 1
-    this.#weight += BigInt(weight)
+    this.#totals = countUpdate(this.#totals, weight, this.#rule)
   }
 
   /**

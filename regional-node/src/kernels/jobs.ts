@@ -1,0 +1,70 @@
+import type { SumRule } from '@tributary/learning/exact-sum/sum-rule'
+import type { KernelMemory } from '@tributary/learning/kernels/web-assembly'
+import type { Manifest } from '@tributary/tensors/manifest'
+import type { Seal, SpooledBody, StoredFile, UpdateVerdict, WeightedBody } from './spooled-body.ts'
+
+/** A sum's memory, told to a thread with every job on it; `id` is how a thread knows it again. */
+export type SumMemory = { readonly id: number; readonly memory: KernelMemory }
+
+export type SealedPath = { readonly path: string; readonly seal?: Seal }
+
+/** What threads do, and what they answer. All of it may be begun again by another thread. */
+export type Jobs = {
+  check: {
+    readonly job: { readonly body: SpooledBody; readonly sha256: string | null }
+    readonly result: UpdateVerdict
+  }
+  /** Makes a sum zero. */
+  clear: { readonly job: { readonly sum: SumMemory }; readonly result: null }
+  /** Goes on from the progress that the sum's memory tells. */
+  add: { readonly job: { readonly sum: SumMemory; readonly update: WeightedBody }; readonly result: null }
+  write: { readonly job: { readonly sum: SumMemory; readonly to: SealedPath }; readonly result: StoredFile }
+  restore: { readonly job: { readonly sum: SumMemory; readonly from: SealedPath }; readonly result: null }
+  sumFiles: {
+    readonly job: {
+      readonly from: SealedPath | null
+      readonly to: SealedPath
+      readonly updates: readonly WeightedBody[]
+    }
+    readonly result: StoredFile
+  }
+}
+
+export type JobKind = keyof Jobs
+export type Job = { [Kind in JobKind]: { readonly kind: Kind } & Jobs[Kind]['job'] }[JobKind]
+
+export type RoundDefinition = { readonly manifest: Manifest; readonly rule: SumRule }
+
+export type WorkerRequest =
+  | {
+      readonly kind: 'job'
+      readonly id: number
+      readonly round: number
+      /** With the first job of a round that a thread gets. */
+      readonly definition: RoundDefinition | undefined
+      readonly job: Job
+    }
+  | { readonly kind: 'forgetRound'; readonly round: number }
+  | { readonly kind: 'forgetSum'; readonly sum: number }
+  | { readonly kind: 'close' }
+
+export type JobOutcome =
+  | { readonly kind: 'done'; readonly result: Jobs[JobKind]['result'] }
+  | { readonly kind: 'cancelled' }
+  /** A file could not be read or written. */
+  | { readonly kind: 'fileFailed'; readonly detail: string }
+  | { readonly kind: 'failed'; readonly error: Error }
+
+export type WorkerAnswer = { readonly id: number; readonly outcome: JobOutcome }
+
+/** What a thread is started with. */
+export type WorkerStart = { readonly control: SharedArrayBuffer }
+
+/** Int32 words of `control`: the job that shall stop; a count that goes up with each slice. */
+export const CANCEL_WORD = 0
+export const HEARTBEAT_WORD = 1
+export const CONTROL_BYTES = 8
+
+/** Int32 words at PROGRESS_ADDRESS of a sum: slices of the running addition that are in it; 1 while a slice is being added. */
+export const SLICES_ADDED_WORD = 0
+export const ADDING_WORD = 1

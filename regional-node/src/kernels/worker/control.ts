@@ -1,0 +1,29 @@
+import { CANCEL_WORD, HEARTBEAT_WORD } from '../jobs.ts'
+
+/** The job shall stop: nobody waits for it. */
+export class CancelledError extends Error {
+  override readonly name = 'CancelledError'
+}
+
+/** How a running job shows that it lives, and learns that it shall stop. */
+export class Control {
+  readonly #words: Int32Array
+  #job = 0
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.#words = new Int32Array(buffer)
+  }
+
+  begin(job: number): void {
+    this.#job = job
+  }
+
+  /**
+   * To be called before each slice.
+   * @throws CancelledError
+   */
+  beat(): void {
+    Atomics.add(this.#words, HEARTBEAT_WORD, 1)
+    if (Atomics.load(this.#words, CANCEL_WORD) === this.#job) throw new CancelledError()
+  }
+}

@@ -1,0 +1,68 @@
+import { createDecipheriv, type Decipheriv } from 'node:crypto'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { SLICE_BYTES } from '../round-plan.ts'
+import type { Seal } from '../spooled-body.ts'
+import { BLOCK_BYTES, counterBlock } from './counter-block.ts'
+import { FileFailedError } from './file-failed-error.ts'
+
+/** Reads ranges of a file, opened when it is sealed, straight into the memory of the kernels. */
+export class SealedReader implements Disposable {
+  readonly #path: string
+  readonly #offset: number
+  readonly #seal: Seal | undefined
+  readonly #file: number
+  #sealed: Buffer | undefined
+  #decipher: Decipheriv | undefined
+  /** Where the file goes on for `#decipher`. */
+  #at = -1
+
+  /** @param offset where the range begins that is read from */
+  constructor({ path, offset = 0, seal }: { path: string; offset?: number; seal?: Seal }) {
+    this.#path = path
+    this.#offset = offset
+    this.#seal = seal
+    this.#file = openSync(path, 'r')
+  }
+
+  /** Bytes of the file from `offset` on. */
+  get bytes(): number {
+    return Math.max(0, fstatSync(this.#file).size - this.#offset)
+  }
+
+  /**
+   * Fills `into`.
+   * @throws FileFailedError when the file ends before
+   */
+  read(into: Uint8Array, at: number): void {
+    const from = this.#offset + at
+    if (this.#seal === undefined) this.#fill(into, from)
+    else this.#open(into, from, this.#seal)
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#file)
+  }
+
+  #fill(into: Uint8Array, from: number): void {
+    for (let filled = 0; filled < into.byteLength; ) {
+      const read = readSync(this.#file, into, filled, into.byteLength - filled, from + filled)
+      if (read === 0) throw new FileFailedError(`${this.#path} ends at byte ${from + filled}`)
+      filled += read
+    }
+  }
+
+  #open(into: Uint8Array, from: number, { key, iv }: Seal): void {
+    this.#sealed ??= Buffer.allocUnsafe(SLICE_BYTES)
+    if (from !== this.#at || this.#decipher === undefined) {
+      this.#decipher = createDecipheriv('aes-256-ctr', key, counterBlock(iv, Math.floor(from / BLOCK_BYTES)))
+      this.#decipher.update(Buffer.alloc(from % BLOCK_BYTES))
+    }
+    this.#at = from + into.byteLength
+    for (let done = 0; done < into.byteLength; ) {
+      const sealed = this.#sealed.subarray(0, Math.min(SLICE_BYTES, into.byteLength - done))
+      this.#fill(sealed, from + done)
+      into.set(this.#decipher.update(sealed), done)
+      done += sealed.byteLength
+    }
+  }
+}

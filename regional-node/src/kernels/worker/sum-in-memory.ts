@@ -1,0 +1,95 @@
+import { lowestValues } from '@tributary/learning/exact-sum/maximum'
+import { checkShardSumHeader } from '@tributary/learning/exact-sum/shard-sum-layout'
+import type { Kernels } from '@tributary/learning/kernels/kernels'
+import { ADDING_WORD, type SealedPath, SLICES_ADDED_WORD } from '../jobs.ts'
+import { PROGRESS_ADDRESS, type RoundPlan, SLICE_ADDRESS, SLICE_BYTES, type SumTerm, slicesOf } from '../round-plan.ts'
+import type { StoredFile, WeightedBody } from '../spooled-body.ts'
+import { addSlice } from './add-slice.ts'
+import type { Control } from './control.ts'
+import { readParts } from './read-parts.ts'
+import { SealedReader } from './sealed-reader.ts'
+import { SealedWriter } from './sealed-writer.ts'
+
+/** Makes a sum zero, whatever was in its memory before. */
+export function clearSum(kernels: Kernels, { terms }: RoundPlan, control: Control): void {
+  for (const term of terms.values()) {
+    for (const range of rangesOf(term)) {
+      control.beat()
+      const target = kernels.bytes.subarray(range.address, range.address + range.bytes)
+      if (term.tensor.policy === 'max') target.set(lowestValues(term.tensor.dtype, range.bytes))
+      else target.fill(0)
+    }
+  }
+}
+
+/**
+ * Adds an update that was checked. Another thread may have done a part: the progress in the memory says how many slices, and the
+ * order of slices follows from the body alone.
+ */
+export function addBody(kernels: Kernels, plan: RoundPlan, { body, weight }: WeightedBody, control: Control): void {
+  using file = new SealedReader(body)
+  const progress = new Int32Array(kernels.bytes.buffer, PROGRESS_ADDRESS, 2)
+  const added = Atomics.load(progress, SLICES_ADDED_WORD)
+  let index = 0
+  for (const slice of slicesOf(plan.terms, readParts(file, body.bytes, plan.manifest))) {
+    index += 1
+    if (index <= added) continue
+    file.read(kernels.bytes.subarray(SLICE_ADDRESS, SLICE_ADDRESS + slice.bytes), slice.offset)
+    // Nobody may wait any more for a thread whose file came so late.
+    control.beat()
+    Atomics.store(progress, ADDING_WORD, 1)
+    addSlice(kernels, slice, slice.term.address + slice.firstElement * slice.term.sumElementBytes, weight)
+    Atomics.store(progress, SLICES_ADDED_WORD, index)
+    Atomics.store(progress, ADDING_WORD, 0)
+  }
+}
+
+/** Writes the shard-sum file, durably. */
+export function writeSum(kernels: Kernels, plan: RoundPlan, to: SealedPath, control: Control): StoredFile {
+  using file = new SealedWriter(to)
+  file.write(plan.layout.header)
+  for (const term of plan.terms.values()) {
+    for (const { address, bytes } of rangesOf(term)) {
+      control.beat()
+      file.write(kernels.bytes.subarray(address, address + bytes))
+    }
+  }
+  return file.finish()
+}
+
+/**
+ * Reads a shard-sum file.
+ * @throws SumError SHARD_SUM_MALFORMED
+ */
+export function restoreSum(kernels: Kernels, plan: RoundPlan, from: SealedPath, control: Control): void {
+  using file = new SealedReader(from)
+  let at = readSumHeader(file, plan)
+  for (const term of plan.terms.values()) {
+    for (const { address, bytes } of rangesOf(term)) {
+      control.beat()
+      file.read(kernels.bytes.subarray(address, address + bytes), at)
+      at += bytes
+    }
+  }
+}
+
+/**
+ * Checks the header of a shard-sum file.
+ * @returns where its data begin
+ * @throws SumError SHARD_SUM_MALFORMED
+ */
+export function readSumHeader(file: SealedReader, { layout }: RoundPlan): number {
+  const { bytes } = file
+  const header = Buffer.alloc(layout.header.byteLength)
+  if (bytes === layout.fileBytes) file.read(header, 0)
+  checkShardSumHeader(header, bytes, layout)
+  return header.byteLength
+}
+
+/** A term's memory, in ranges of SLICE_BYTES at most. */
+function* rangesOf({ address, elements, sumElementBytes }: SumTerm): Generator<{ address: number; bytes: number }> {
+  const length = elements * sumElementBytes
+  for (let at = 0; at < length; at += SLICE_BYTES) {
+    yield { address: address + at, bytes: Math.min(SLICE_BYTES, length - at) }
+  }
+}
