@@ -82,7 +82,15 @@ export class SumKeeper implements Disposable {
     await verifyFile(this.range(sum), sum.sha256)
   }
 
-  /** Removes every sum file but one; such as were never recorded, too. */
+  /** Removes sum files of records before `through`; a newer one may be under way. */
+  async removeBefore(through: number): Promise<void> {
+    for (const name of await readdir(this.#folder)) {
+      const [, number] = /^sum\.(\d+)$/.exec(name) ?? []
+      if (number !== undefined && Number(number) < through) await rm(join(this.#folder, name), { force: true })
+    }
+  }
+
+  /** Removes every sum file but one; such as were never recorded, too. For when nothing is under way. */
   async keepOnly(file: string | undefined): Promise<void> {
     for (const name of await readdir(this.#folder)) {
       if (name.startsWith('sum.') && name !== file) await rm(join(this.#folder, name), { force: true })

@@ -330,7 +330,7 @@ export class ShardAttempt {
     const folded = this.#spooled.filter(({ number }) => number <= through)
     this.#spooled = this.#spooled.filter(({ number }) => number > through)
     for (const { device } of folded) await this.spool.remove(device)
-    await this.#sums.keepOnly(this.state.folded?.sum.file)
+    await this.#sums.removeBefore(through)
     this.#context.metrics.folds.add()
     failpoint('fold.after-drop')
   }

@@ -35,11 +35,11 @@ export type RoundEffect =
   | { readonly kind: 'prepare' }
   /** Add a durable update to the sum; tell by `added`. */
   | { readonly kind: 'add'; readonly number: number; readonly update: AcceptedUpdate }
-  /** The device's body is not needed: it was refused. */
+  /** The device's body is not needed: it was refused, or has no weight. */
   | { readonly kind: 'discard'; readonly device: string }
   /** Write the sum, as it is now, to a new file, durably; tell by `folded` or `unfolded`. Nothing is added meanwhile. */
   | { readonly kind: 'fold'; readonly through: number }
-  /** The record of the fold is durable: older sum files and the bodies of updates up to `through` go. */
+  /** The record of the fold is durable: sum files of records before `through`, and the bodies of updates up to it, go. */
   | { readonly kind: 'drop'; readonly through: number }
   /** Write sum and participation list to object storage, again and again until it is done; tell by `stored`. */
   | { readonly kind: 'store' }

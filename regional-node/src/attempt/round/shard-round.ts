@@ -183,6 +183,7 @@ export class ShardRound {
     const { closing } = this.state
     if (this.#readiness !== 'ready' || this.#result !== 'none') return undefined
     if (this.#unfolded.fold === undefined) {
+      if (this.#unfolded.updates === 0) this.#isShort = false
       const isLast = closing !== undefined && this.#isQuiet() && this.#unfolded.updates > 0
       const isDue = this.#unfolded.isDue || this.#isShort
       if (!isLast && !isDue) return undefined
@@ -318,6 +319,7 @@ export class ShardRound {
     switch (record.kind) {
       case 'accepted':
         if (record.weight === 0) {
+          this.#effects.push({ kind: 'discard', device: record.device })
           this.#finish(number, moment, record.device)
           return
         }
