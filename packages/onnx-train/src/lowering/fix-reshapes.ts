@@ -1,7 +1,7 @@
 import type { Emitter } from '../emitter.ts'
 import type { Node } from '../graph.ts'
+import { staticShape } from '../static-shape.ts'
 import type { ValueType } from '../values.ts'
-import { staticShape } from './static-shape.ts'
 
 /**
  * Gives every Reshape whose result varies along one axis at most a constant shape: exporters compute it anew in every

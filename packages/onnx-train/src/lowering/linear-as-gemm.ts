@@ -1,7 +1,7 @@
 import type { Emitter } from '../emitter.ts'
 import { countUses, intsAttribute, type Node, onlyOutput } from '../graph.ts'
+import { rowCount, staticShape } from '../static-shape.ts'
 import type { Size, ValueType } from '../values.ts'
-import { rowCount, staticShape } from './static-shape.ts'
 
 type Values = Map<string, ValueType>
 

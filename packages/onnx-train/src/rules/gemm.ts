@@ -1,7 +1,6 @@
 import { floatAttribute, inputAt, intAttribute } from '../graph.ts'
 import type { GradientRule } from './gradient-rule.ts'
 import { reduceToShape } from './reduce-to-shape.ts'
-import { sumOfRows } from './sum-of-rows.ts'
 
 /** Y = α·A'B' + β·C with A' and B' possibly transposed: dA' = α·dY·B'ᵀ, dB' = α·A'ᵀ·dY, dC = β·ΣdY. */
 export const gemmGradient: GradientRule = context => {
@@ -22,10 +21,7 @@ export const gemmGradient: GradientRule = context => {
     const c = inputAt(node, 2)
     if (c === undefined) return undefined
     const beta = floatAttribute(node, 'beta', 1)
-    const { shape } = context.typeOf(node.outputs[0] ?? '')
-    const to = context.typeOf(c).shape
-    const isRow = to.length === 1 && to[0] !== 1 && shape[0] !== undefined
-    const sum = isRow ? sumOfRows(context, dY, shape[0] ?? 1) : reduceToShape(context, dY, shape, to)
+    const sum = reduceToShape(context, dY, context.typeOf(node.outputs[0] ?? '').shape, context.typeOf(c).shape)
     if (beta === 1) return sum
     const dtype = context.typeOf(c).dtype === 'float64' ? 'float64' : 'float32'
     return emitter.emit('Mul', [sum, emitter.scalar(dtype, beta)])

@@ -1,19 +1,31 @@
 import { onlyOutput } from '../graph.ts'
+import { rowCount } from '../static-shape.ts'
 import { type Size, sameSize } from '../values.ts'
 import type { GradientContext } from './gradient-rule.ts'
+import { sumOfRows } from './sum-of-rows.ts'
 
 /** Sums a gradient over the axes along which an operand was broadcast, so that it has the operand's shape. */
 export const reduceToShape = (
-  { emitter }: Pick<GradientContext, 'emitter'>,
+  context: GradientContext,
   gradient: string,
   from: readonly Size[],
   to: readonly Size[],
 ): string => {
+  const { emitter } = context
   const added = from.length - to.length
   const inner = to.flatMap((size, axis) => (size === 1 && !sameSize(from[axis + added], 1) ? [axis] : []))
   const leading = Array.from({ length: added }, (_, axis) => axis)
   const axes = [...leading, ...inner.map(axis => axis + added)]
   if (axes.length === 0) return gradient
+  const rows = rowCount(from)
+  if (to.length === 1 && inner.length === 0 && sameSize(to[0], from.at(-1)) && typeof rows === 'object') {
+    const isMatrix = from.length === 2
+    return sumOfRows(
+      context,
+      isMatrix ? gradient : emitter.call('Reshape', gradient, emitter.int64s([-1, Number(to[0])])),
+      rows,
+    )
+  }
   const keepdims = added === 0 ? 1 : 0
   const sum = emitter.emit('ReduceSum', [gradient, emitter.int64s(axes)], { keepdims })
   return keepdims === 1 || inner.length === 0 ? sum : emitter.emit('Unsqueeze', [sum, emitter.int64s(inner)])

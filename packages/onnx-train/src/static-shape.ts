@@ -1,4 +1,4 @@
-import type { Size } from '../values.ts'
+import type { Size } from './values.ts'
 
 /** A shape as Reshape takes it, with −1 for the one size that may vary; undefined where more vary, or none can be told. */
 export const staticShape = (shape: readonly Size[]): number[] | undefined => {
