@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import type { InputChoice } from '@tributary/onnx-train/fix-inputs'
 import type { LossKind, LossOptions } from '@tributary/onnx-train/losses/loss'
 import type { OptimizerKind, OptimizerOptions } from '@tributary/onnx-train/optimisers/optimiser'
 import type { TrainableChoice } from '@tributary/onnx-train/trainable'
@@ -25,6 +26,7 @@ const known = {
   'class-axis': text,
   'huber-delta': text,
   output: text,
+  input: list,
   freeze: list,
   only: list,
   optimizer: text,
@@ -41,6 +43,13 @@ const known = {
   correction: flag,
   data: text,
   dataset: text,
+  features: text,
+  labels: text,
+  label: text,
+  classes: text,
+  separator: text,
+  scale: text,
+  'hold-out': text,
   epochs: text,
   'batch-size': text,
   'learning-rate': text,
@@ -49,6 +58,9 @@ const known = {
 } as const satisfies ParseArgsConfig['options']
 
 type Option = keyof typeof known
+
+/** Options that say how a file of data is to be read. */
+export const dataOptions = ['features', 'labels', 'label', 'classes', 'separator', 'scale', 'hold-out'] as const
 
 /** The command line, taken apart. Every getter throws UsageError for a value that makes no sense. */
 export class Arguments {
@@ -151,6 +163,24 @@ export const optimizerFrom = (given: Arguments): OptimizerOptions => {
   if (kind !== 'sgd') return { kind, ...decay, ...defined({ momentum: given.number('momentum') }) }
   given.refuse(`--optimizer ${kind}`, 'momentum')
   return { kind, ...decay }
+}
+
+/** What --input says: the name of the data, and name=number for every input that is filled. */
+export const inputsFrom = (given: Arguments): InputChoice => {
+  const constants = new Map<string, number>()
+  let data: string | undefined
+  for (const text of given.list('input') ?? []) {
+    const at = text.lastIndexOf('=')
+    const value = at === -1 ? '' : text.slice(at + 1).trim()
+    if (at === -1 || value === '' || !Number.isFinite(Number(value))) {
+      if (at !== -1)
+        throw new UsageError(`--input name=number fills an input, and "${value.slice(0, 40)}" is no number`)
+      if (data !== undefined)
+        throw new UsageError('--input names one input for the data; fill the others: --input name=1')
+      data = text
+    } else constants.set(text.slice(0, at), Number(value))
+  }
+  return { data, constants }
 }
 
 /** What --freeze and --only choose. */

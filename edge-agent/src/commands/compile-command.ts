@@ -1,6 +1,6 @@
 import { compileTraining } from '@tributary/onnx-train/compile-training'
 import { runOnce } from '../training/worker/runtime.ts'
-import { type Arguments, lossFrom, optimizerFrom, trainableFrom } from './arguments.ts'
+import { type Arguments, dataOptions, lossFrom, optimizerFrom, trainableFrom } from './arguments.ts'
 import { readModelFile, writeOutput } from './model-file.ts'
 import type { Output } from './output.ts'
 import { UsageError } from './usage-error.ts'
@@ -11,7 +11,7 @@ export const compileCommand = async (
   file: string,
   { folder, output }: { readonly folder: string; readonly output: Output },
 ): Promise<number> => {
-  given.refuse('compile', 'data', 'dataset', 'epochs', 'batch-size', 'learning-rate', 'seed')
+  given.refuse('compile', 'data', 'dataset', 'epochs', 'batch-size', 'learning-rate', 'seed', ...dataOptions)
   const out = given.text('out')
   if (out === undefined) throw new UsageError('compile needs --out: the file to write the train step to')
   const options = {
@@ -24,7 +24,7 @@ export const compileCommand = async (
     sampleWeights: given.flag('sample-weights'),
     form: given.oneOf('form', ['loop', 'step'], 'loop'),
   }
-  const { model } = await readModelFile(folder, file, given.text('output'))
+  const { model } = await readModelFile(folder, file, given)
   const { model: graph, ...description } = await compileTraining(model, options, runOnce)
   await writeOutput(folder, out, graph)
   await writeOutput(folder, `${out}.json`, `${JSON.stringify({ options, ...description }, undefined, 2)}\n`)

@@ -1,6 +1,7 @@
 import type { Inspection } from '@tributary/onnx-train/inspect/inspect-model'
 import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
 import { table } from './output.ts'
+import { withOptions } from './with-options.ts'
 
 const shapeOf = (shape: readonly (string | number)[]): string => `[${shape.join(', ')}]`
 
@@ -19,7 +20,7 @@ export const describeInspection = (inspection: Inspection, name: string, bytes: 
     heading('Operators') + table(operators.map(({ op, count, gradient }) => [op, count, gradients[gradient]])),
     ...(faults.length === 0 ? [] : [heading('Warnings') + faults.map(({ message }) => `  - ${message}\n`).join('')]),
     training instanceof OnnxModelError
-      ? `\nThis model cannot be trained so: ${training.message}\n`
+      ? `\nThis model cannot be trained so: ${withOptions(training)}\n`
       : `\n${describeTraining(training)}\n`,
   ]
   return printable(sections.join(''))

@@ -1,7 +1,7 @@
 import { inspectModel } from '@tributary/onnx-train/inspect/inspect-model'
 import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
 import { runOnce } from '../training/worker/runtime.ts'
-import { type Arguments, lossFrom, optimizerFrom, trainableFrom } from './arguments.ts'
+import { type Arguments, dataOptions, lossFrom, optimizerFrom, trainableFrom } from './arguments.ts'
 import { describeInspection } from './describe-inspection.ts'
 import { readModelFile } from './model-file.ts'
 import type { Output } from './output.ts'
@@ -12,7 +12,7 @@ export const inspectCommand = async (
   file: string,
   { folder, output }: { readonly folder: string; readonly output: Output },
 ): Promise<number> => {
-  given.refuse('inspect', 'out', 'data', 'dataset', 'epochs', 'batch-size', 'learning-rate', 'seed')
+  given.refuse('inspect', 'out', 'data', 'dataset', 'epochs', 'batch-size', 'learning-rate', 'seed', ...dataOptions)
   const options = {
     loss: lossFrom(given),
     optimizer: optimizerFrom(given),
@@ -21,7 +21,7 @@ export const inspectCommand = async (
     proximal: given.number('proximal'),
     form: 'loop',
   } as const
-  const { model, bytes } = await readModelFile(folder, file, given.text('output'))
+  const { model, bytes } = await readModelFile(folder, file, given)
   const inspection = await inspectModel(model, options, runOnce)
   const { training } = inspection
   // Wrong options are no property of the model.

@@ -7,8 +7,11 @@ import { fileURLToPath } from 'node:url'
 import { fromBinary } from '@bufbuild/protobuf'
 import { extractWeights } from '@tributary/onnx-train/extract-weights'
 import { ModelProtoSchema } from '@tributary/onnx-train/gen/onnx_pb'
+import { modelFromGraph } from '@tributary/onnx-train/graph-to-proto'
 import { mcmahan2nn } from '@tributary/onnx-train/models/mcmahan'
 import { readModel } from '@tributary/onnx-train/read-model'
+import { modelOf, node, randomTensor } from '@tributary/onnx-train/testing/model-of'
+import { writeModel } from '@tributary/onnx-train/write-model'
 import { temporaryFolder } from '../testing/federation.ts'
 import { writeStripes } from '../testing/idx-files.ts'
 import { runCommand } from './run-command.ts'
@@ -78,6 +81,51 @@ suite('the onnx-train command', () => {
     assert.ok(trained.every((bytes, index) => bytes !== start[index]))
   })
 
+  test('train reads a table, holds rows out and says how well they are met', async () => {
+    const rows = Array.from(
+      { length: 60 },
+      (_, row) => `${row % 7},${row % 2 === 0 ? 1 : -1},${row % 2 === 0 ? 'even' : 'odd'}`,
+    )
+    await writeFile(`${folder.path}/table.csv`, `noise,sign,parity\r\n${rows.join('\r\n')}`)
+    const start = { w: randomTensor('float32', [2, 2], 1), b: randomTensor('float32', [2], 2) }
+    const model = modelOf('float32', [2], start, [node('MatMul', ['x', 'w'], 'm'), node('Add', ['m', 'b'], 'y')])
+    await writeFile(`${folder.path}/tabular.onnx`, writeModel(model))
+    const table = ['train', 'tabular.onnx', '--data', 'table.csv', '--label', 'parity']
+    const learning = ['--epochs', '30', '--optimizer', 'adam', '--learning-rate', '0.05', '--hold-out', '0.25']
+    const { code, out } = await run(...table, '--classes', 'odd,even', ...learning)
+    assert.equal(code, 0)
+    assert.match(out, /trained on 45 examples of table\.csv: 60 steps/)
+    assert.match(out, /after: loss .* accuracy 100\.00 % on 15 examples held out/)
+    const unnamed = await run(...table)
+    assert.equal(unnamed.code, 1)
+    assert.match(unnamed.err, /table\.csv, line 2, column "parity": "even" is no number.*declare all classes/)
+  })
+
+  test('of several inputs one gets the examples and the others are filled, of several outputs one is met', async () => {
+    const graph = {
+      name: 'masked',
+      inputs: [
+        { name: 'values', dtype: 'float32' as const, shape: ['batch', 4] },
+        { name: 'mask', dtype: 'float32' as const, shape: ['batch', 4] },
+      ],
+      outputs: [
+        { name: 'logits', dtype: 'float32' as const, shape: ['batch', 3] },
+        { name: 'masked', dtype: 'float32' as const, shape: ['batch', 4] },
+      ],
+      constants: new Map([['w', randomTensor('float32', [4, 3], 1)]]),
+      nodes: [node('Mul', ['values', 'mask'], 'masked'), node('MatMul', ['masked', 'w'], 'logits')],
+    }
+    await writeFile(`${folder.path}/masked.onnx`, writeModel(modelFromGraph(graph, 17)))
+    const undecided = await run('inspect', 'masked.onnx')
+    assert.equal(undecided.code, 1)
+    assert.match(undecided.out, /cannot be trained so: .*--output name|--input name/)
+    const missing = await run('inspect', 'masked.onnx', '--output', 'logits', '--input', 'values')
+    assert.match(missing.err, /2 inputs \(values, mask\), of which 2 hold no constant/)
+    const { code, out } = await run('inspect', 'masked.onnx', '--output', 'logits', '--input', 'mask=1')
+    assert.equal(code, 0)
+    assert.match(out, /It trains\. An example is float32 \[4\], its label classes 0 to 2/)
+  })
+
   const wrong: [string, string[], number, RegExp][] = [
     ['no command', [], 2, /no command; use inspect, compile or train/],
     ['an unknown command', ['teach', 'model.onnx'], 2, /no command "teach"/],
@@ -92,6 +140,28 @@ suite('the onnx-train command', () => {
     ['an unknown loss', ['inspect', 'model.onnx', '--loss', 'hinge'], 2, /--loss is one of softmax-cross-entropy/],
     ['no place for the graph', ['compile', 'model.onnx'], 2, /needs --out/],
     ['no data', ['train', 'model.onnx'], 2, /needs --data/],
+    [
+      'two inputs of data',
+      ['inspect', 'model.onnx', '--input', 'a', '--input', 'b'],
+      2,
+      /names one input for the data/,
+    ],
+    ['an input filled with a word', ['inspect', 'model.onnx', '--input', 'a=b'], 2, /"b" is no number/],
+    ['an unknown input', ['inspect', 'model.onnx', '--input', 'mask=1'], 1, /no input "mask"\. Its inputs are image/],
+    ['a table that is not there', ['train', 'model.onnx', '--data', 'no.csv'], 2, /no\.csv: there is no such file/],
+    ['a file without its labels', ['train', 'model.onnx', '--data', 'images.idx'], 2, /needs --labels/],
+    [
+      'labels that are not there',
+      ['train', 'model.onnx', '--data', 'images.idx', '--labels', 'no.idx'],
+      2,
+      /no\.idx cannot be read: ENOENT/,
+    ],
+    [
+      'all held out',
+      ['train', 'model.onnx', '--data', 'images.idx', '--labels', 'labels.idx', '--hold-out', '0.99'],
+      2,
+      /leaves none of the 40 examples/,
+    ],
     ['a file that is not there', ['inspect', 'none.onnx'], 2, /none\.onnx cannot be read: there is no such file/],
     ['a file that is no model', ['inspect', 'broken.onnx'], 1, /not an ONNX model/],
     ['a folder without data sets', ['train', 'model.onnx', '--data', 'nowhere'], 1, /datasets\.json cannot be read/],

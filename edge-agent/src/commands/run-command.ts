@@ -8,6 +8,7 @@ import type { Output } from './output.ts'
 import { trainCommand } from './train-command.ts'
 import { usage } from './usage.ts'
 import { UsageError } from './usage-error.ts'
+import { withOptions } from './with-options.ts'
 
 type Surroundings = { readonly folder: string; readonly output: Output; readonly signal: AbortSignal }
 
@@ -61,11 +62,11 @@ const fail = (error: unknown, { err }: Output, signal: AbortSignal): number => {
     say(error.message)
     return 2
   }
-  if (error instanceof OnnxModelError && error.code === 'DOMAIN_UNSUPPORTED') {
-    say(`${error.message} Or train up to a value before it: --output name.`)
+  if (error instanceof OnnxModelError) {
+    say(withOptions(error))
     return 1
   }
-  if (error instanceof OnnxModelError || error instanceof TrainingError || error instanceof DataError) {
+  if (error instanceof TrainingError || error instanceof DataError) {
     say(error.message)
     return 1
   }

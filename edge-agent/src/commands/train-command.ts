@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { epochOrder } from '@tributary/learning/seeded/epoch-order'
 import { extractWeights } from '@tributary/onnx-train/extract-weights'
 import { parametersOf } from '@tributary/onnx-train/parameters'
@@ -6,17 +5,13 @@ import { chosenParameters } from '@tributary/onnx-train/trainable'
 import { withWeights } from '@tributary/onnx-train/with-weights'
 import { withoutWeights } from '@tributary/onnx-train/without-weights'
 import { writeModel } from '@tributary/onnx-train/write-model'
-import { Datasets } from '../data/datasets.ts'
 import { OnnxTrainer } from '../training/onnx-trainer.ts'
 import { type EvaluationResult, examplesOf } from '../training/trainer.ts'
 import { type Arguments, lossFrom, optimizerFrom, trainableFrom } from './arguments.ts'
+import { chooseData } from './choose-data.ts'
 import { readModelFile, writeOutput } from './model-file.ts'
 import type { Output } from './output.ts'
 import { progressBar } from './progress-bar.ts'
-import { UsageError } from './usage-error.ts'
-
-/** Bytes of features held in memory. */
-const maxDataBytes = 2 ** 32
 
 /** Trains a model on local data and evaluates it on what is held out, before and after. */
 export const trainCommand = async (
@@ -25,8 +20,6 @@ export const trainCommand = async (
   { folder, output, signal }: { readonly folder: string; readonly output: Output; readonly signal: AbortSignal },
 ): Promise<number> => {
   given.refuse('train', 'form', 'sample-weights', 'correction')
-  const dataFolder = given.text('data')
-  if (dataFolder === undefined) throw new UsageError('train needs --data: a folder with a datasets.json')
   const loss = lossFrom(given)
   const settings = {
     localEpochs: given.integer('epochs', 1, 1, 1000),
@@ -40,21 +33,19 @@ export const trainCommand = async (
   const seed = new Uint8Array(32)
   new DataView(seed.buffer).setUint32(28, given.integer('seed', 1, 0, 2 ** 32 - 1))
 
-  const { model } = await readModelFile(folder, file, given.text('output'))
+  const { model } = await readModelFile(folder, file, given)
   const { tensors } = extractWeights(model)
   const trained = chosenParameters(parametersOf(model), trainableFrom(given))
-  const datasets = await Datasets.open(resolve(folder, dataFolder), { maxBytes: maxDataBytes })
-  const { training, heldOut } = await chooseDatasets(datasets, given.text('dataset'))
-  const data = await datasets.load(training, 'training')
+  const { training, heldOut } = await chooseData(given, folder, seed)
+  const { data } = training
   const examples = examplesOf(data)
 
   await using trainer = new OnnxTrainer()
   const graph = writeModel(withoutWeights(model))
   const evaluate = async (when: string, values: Float32Array): Promise<void> => {
     if (heldOut === undefined) return
-    const held = await datasets.load(heldOut, 'evaluation')
-    const result = await trainer.evaluate({ graph, weights: values, data: held, loss }, { signal })
-    output.out(`${when}: ${describeResult(result)} on ${heldOut}\n`)
+    const result = await trainer.evaluate({ graph, weights: values, data: heldOut.data, loss }, { signal })
+    output.out(`${when}: ${describeResult(result)} on ${heldOut.name}\n`)
   }
   await evaluate('before', flatten(tensors))
   const orders = Array.from({ length: settings.localEpochs }, (_, epoch) =>
@@ -67,30 +58,15 @@ export const trainCommand = async (
     { signal, onProgress },
   )
   output.out(
-    `trained on ${examples} examples of ${training}: ${result.steps} steps in ${result.seconds.toFixed(1)} s, mean loss ${result.meanLoss.toPrecision(4)}\n`,
+    `trained on ${examples} examples of ${training.name}: ${result.steps} steps in ${result.seconds.toFixed(1)} s, mean loss ${result.meanLoss.toPrecision(4)}\n`,
   )
-  await evaluate('after', result.weights.slice())
+  await evaluate('after', result.weights)
   const out = given.text('out')
   if (out !== undefined) {
     await writeOutput(folder, out, writeModel(withWeights(model, unflatten(tensors, result.weights))))
     output.out(`${out}: the trained model\n`)
   }
   return 0
-}
-
-const chooseDatasets = async (
-  datasets: Datasets,
-  wanted: string | undefined,
-): Promise<{ readonly training: string; readonly heldOut: string | undefined }> => {
-  const faults: string[] = []
-  const summaries = await datasets.summaries((name, error) => void faults.push(`${name}: ${error.message}`))
-  const names = summaries.filter(({ heldOut }) => !heldOut).map(({ name }) => name)
-  const [heldOut] = summaries.filter(summary => summary.heldOut).map(({ name }) => name)
-  if (wanted !== undefined) return { training: wanted, heldOut }
-  const [training] = names
-  if (training !== undefined && names.length === 1) return { training, heldOut }
-  if (names.length > 1) throw new UsageError(`--dataset is one of ${names.join(', ')}`)
-  throw new UsageError(faults[0] ?? 'datasets.json declares no data set to train on')
 }
 
 const describeResult = ({ examples, correct, lossSum, absoluteErrorSum }: EvaluationResult): string =>

@@ -5,14 +5,17 @@ export const usage = `Trains ONNX models on this machine, without Python.
   npm run onnx-train -- compile model.onnx --out step.onnx [options]
                                                        the train step as a graph for any ONNX runtime,
                                                        and step.onnx.json, which describes its inputs and outputs
-  npm run onnx-train -- train model.onnx --data folder [options]
-                                                       train on the data sets that folder/datasets.json declares
+  npm run onnx-train -- train model.onnx --data data [options]
+                                                       train on a file of examples, or on the data sets that
+                                                       data/datasets.json declares
 
 Loss and model
   --loss name            softmax-cross-entropy (default), negative-log-likelihood, sigmoid-binary-cross-entropy,
                          mean-squared-error, mean-absolute-error, huber
   --label-smoothing e    --ignore-index label    --class-axis axis    --huber-delta d
   --output value         train up to this value of the graph and leave out what follows
+  --input name           the input that gets the examples, where there are several
+  --input name=number    fill this input with a number (repeatable), as a mask of ones
   --freeze pattern       parameters that keep their values (repeatable; * stands for any characters)
   --only pattern         train these alone (repeatable)
 
@@ -30,6 +33,12 @@ compile
 
 train
   --data folder          --dataset name (needed where several are not held out)
+  --data table.csv       --label column[,column]    --features column,… (all others)    --classes name,name,…
+                         --separator c (,)
+  --data x.npy           --labels y.npy
+  --data data.npz        --features name (x)    --labels name (y)
+  --data images.idx      --labels labels.idx
+  --scale n (1)          divide features by it      --hold-out share (0)   evaluate on so much of a file
   --epochs n (1)         --batch-size n (32)    --learning-rate n (0.05)    --seed n (1)
   --out file             write the trained model
 

@@ -47,7 +47,9 @@ const readTable = async (source: ByteSource, declaration: CsvDeclaration): Promi
     for (const column of columns.features) features.push(numberAt(file, record, names, column) / scale)
     for (const column of columns.labels) {
       labels.push(
-        classes.size === 0 ? numberAt(file, record, names, column) : classAt(file, record, names, column, classes),
+        classes.size === 0
+          ? numberAt(file, record, names, column, classHint)
+          : classAt(file, record, names, column, classes),
       )
     }
     examples++
@@ -84,16 +86,22 @@ const columnsOf = ({ fields, line }: CsvRecord, { file, label, features, separat
 
 const plainNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 
-const numberAt = (file: string, { fields, line }: CsvRecord, names: readonly string[], column: number): number => {
+const featureHint = 'Write numbers as 1.5 or -2e-3, and leave out lines that lack one.'
+const classHint = 'If it is the name of a class, declare all classes in their order.'
+
+const numberAt = (
+  file: string,
+  { fields, line }: CsvRecord,
+  names: readonly string[],
+  column: number,
+  hint = featureHint,
+): number => {
   const text = (fields[column] ?? '').trim()
   const value = Math.fround(Number(text))
   if (plainNumber.test(text) && Number.isFinite(value)) return Number(text)
   const where = `${file}, line ${line}, column ${quote(names[column] ?? '')}`
   const what = text === '' ? 'nothing is there' : `${quote(text)} is no number of float32`
-  throw new DataError(
-    'CSV_MALFORMED',
-    `${where}: ${what}. Write numbers as 1.5 or -2e-3, and leave out lines that lack one.`,
-  )
+  throw new DataError('CSV_MALFORMED', `${where}: ${what}. ${hint}`)
 }
 
 const classAt = (

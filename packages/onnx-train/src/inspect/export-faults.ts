@@ -34,6 +34,13 @@ export const exportFaults = (model: ModelProto): ExportFault[] => {
       message: `Weights were transposed or combined while exporting and lost their names (${some(folded)}): they train, but their names and shapes are not those of the source model. Export with do_constant_folding=False.`,
     })
   }
+  const converted = readBy(graph, weights, /^(const_fold_opt|[WRB]\d*)__\d+$/)
+  if (converted.length > 0 && converted.length < weights.size) {
+    faults.push({
+      code: 'RENAMED_WEIGHTS',
+      message: `The converter rearranged weights and numbered them (${some(converted)}): they train, but under names that change when anything before them in the model does. Versions of such an export will not fit the earlier ones then.`,
+    })
+  }
   const numbered = [...weights].filter(name => /^(\d+|val_\d+|initializer_\d+|const_fold_opt__\d+)$/.test(name))
   if (numbered.length > 0 && numbered.length === weights.size) {
     faults.push({

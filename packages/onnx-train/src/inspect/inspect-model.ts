@@ -2,7 +2,7 @@ import { type CompiledTraining, compileTraining, type TrainingOptions } from '..
 import { prepareForward } from '../forward.ts'
 import type { ModelProto } from '../gen/onnx_pb.ts'
 import type { Node, ValueDeclaration } from '../graph.ts'
-import { declarationFromProto } from '../graph-from-proto.ts'
+import { declarationFromProto, graphFromProto } from '../graph-from-proto.ts'
 import { foldedActivations } from '../losses/emit-loss.ts'
 import { lossOptions } from '../losses/loss.ts'
 import { OnnxModelError } from '../onnx-model-error.ts'
@@ -56,7 +56,7 @@ export const inspectModel = async (
   const initialisers = new Set(graph.initializer.map(({ name }) => name))
   const training = await compileTraining(model, options, runner).catch(onlyModelErrors)
   return {
-    producer: [model.producerName, model.producerVersion].filter(text => text !== '').join(' '),
+    producer: producerOf(model),
     irVersion: Number(model.irVersion),
     opset: opsetOf(model),
     nodes: graph.node.length,
@@ -71,6 +71,10 @@ export const inspectModel = async (
   }
 }
 
+/** tf2onnx writes the commit that it was built from behind its version, or None. */
+const producerOf = ({ producerName, producerVersion }: Partial<ModelProto>): string =>
+  [producerName ?? '', (producerVersion ?? '').replace(/ None$/, '')].filter(text => text !== '').join(' ')
+
 const gradientsIn = (
   model: ModelProto,
   options: TrainingOptions,
@@ -80,7 +84,7 @@ const gradientsIn = (
   const folds = foldedActivations(lossOptions(options.loss))
   const forward = caught(() => prepareForward(model, { output: options.output, folds }), undefined)
   const trainable = caught(() => chosenParameters(parameters, options.trainable ?? {}), new Set<string>())
-  const nodes = forward?.graph.nodes ?? []
+  const nodes = forward?.graph.nodes ?? caught(() => graphFromProto(graphOf(model)).nodes, [])
   const needed = new Set(forward === undefined ? [] : [forward.output])
   for (const node of nodes.toReversed()) {
     if (node.outputs.some(name => needed.has(name))) for (const input of node.inputs) needed.add(input)
@@ -104,7 +108,8 @@ const operatorsOf = (
   const dependent = new Set(trainable)
   const found = new Map<string, { count: number; needed: boolean }>()
   for (const { op, inputs, outputs } of nodes) {
-    const needed = inputs.some(name => dependent.has(name))
+    // What comes after Shape are sizes, whatever the values were.
+    const needed = op !== 'Shape' && op !== 'Size' && inputs.some(name => dependent.has(name))
     if (needed) for (const output of outputs) dependent.add(output)
     const known = found.get(op)
     found.set(op, { count: (known?.count ?? 0) + 1, needed: needed || known?.needed === true })
