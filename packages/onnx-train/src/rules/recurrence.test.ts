@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Attribute } from '../graph.ts'
-import { checkGradients, type Definition, type GradientCase, gradientTest } from '../testing/gradient-cases.ts'
+import { checkGradients, type Definition, type GradientCase, gradientTest, int64 } from '../testing/gradient-cases.ts'
 import { node } from '../testing/model-of.ts'
 
 const [steps, batch, width, hidden] = [3, 2, 3, 2]
@@ -138,6 +138,44 @@ gradientTest(
     attributes: { linear_before_reset: { int: 1 } },
   }),
 )
+
+for (const [direction, position] of [
+  ['forward', -1],
+  ['reverse', 0],
+] as const) {
+  // As exporters write it: initial states of zeros that are computed, the last state taken from all of them.
+  const last = layer('LSTM', 4, lstmCell, direction, { bias: true, initial: false, last: true })
+  const attributes = { hidden_size: { int: hidden }, direction: { string: direction } }
+  gradientTest(`LSTM, ${direction}, zeros as initial states, last state gathered from all`, {
+    ...last,
+    constants: { sizes: int64([3], 1, batch, hidden), direction: int64([1], 1), position: int64([], position) },
+    nodes: [
+      node('ConstantOfShape', ['sizes'], 'zeros'),
+      node('LSTM', ['sequences', 'w', 'r', 'b', '', 'zeros', 'zeros'], ['all', ''], attributes),
+      node('Squeeze', ['all', 'direction'], 'states'),
+      node('Transpose', ['states'], 'by_example', { perm: { ints: [1, 0, 2] } }),
+      node('Gather', ['by_example', 'position'], 'y', { axis: { int: 1 } }),
+    ],
+  })
+}
+for (const after of [true, false]) {
+  const attributes = { linear_before_reset: { int: after ? 1 : 0 } }
+  const single = layer('GRU', 3, gruCell(after), 'forward', { bias: true, initial: true, last: false, attributes })
+  gradientTest(`GRU, reset gate ${after ? 'after' : 'before'} the product, whose last state counts twice`, {
+    ...single,
+    definition: inputs => {
+      const states = [...(single.definition?.(inputs) ?? [])]
+      return states.map((state, index) => (index < states.length - batch * hidden ? state : 2 * state))
+    },
+    constants: { pads: int64([8], steps - 1, 0, 0, 0, 0, 0, 0, 0), front: int64([1], 0) },
+    nodes: [
+      ...single.nodes,
+      node('Unsqueeze', ['h_last', 'front'], 'lifted'),
+      node('Pad', ['lifted', 'pads'], 'padded'),
+      node('Add', ['y', 'padded'], 'result'),
+    ],
+  })
+}
 
 test('a recurrent layer takes batches of any size and is refused with sequence lengths', async () => {
   const nodes = (lengths: string): GradientCase['nodes'] => [

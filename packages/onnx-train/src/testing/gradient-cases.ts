@@ -7,8 +7,11 @@ import type { Graph, Node, ValueDeclaration } from '../graph.ts'
 import { modelFromGraph } from '../graph-to-proto.ts'
 import { expandBatchNormalization } from '../lowering/expand-batch-normalization.ts'
 import { inferAndLower } from '../lowering/infer-and-lower.ts'
+import { castTarget } from '../onnx-types.ts'
 import { shareCommonSubexpressions } from '../passes/common-subexpressions.ts'
 import { dropDeadCode } from '../passes/dead-code.ts'
+import { mergeMovements } from '../passes/merge-movements.ts'
+import { shareConstants } from '../passes/share-constants.ts'
 import type { Tensor } from '../tensor.ts'
 import { writeModel } from '../write-model.ts'
 import { randomTensor } from './model-of.ts'
@@ -153,19 +156,29 @@ const backwardGraph = async (
     parameters: [...values.keys()],
     output,
     seed,
+    ...batchSizeOf(emitter, values.get('x')),
   })
   // A gradient that is the seed itself, or that two inputs share, gets a name of its own.
   const named = new Map([...gradients].map(([name, gradient]) => [name, emitter.emit('Identity', [gradient])]))
   const expanded = expandBatchNormalization([...nodes, ...emitter.nodes], emitter, lowered.values)
-  const all = dropDeadCode(expanded, [...named.values()])
+  const constants = new Map([...lowered.graph.constants, ...emitter.constants])
+  const results = [...named.values()]
+  const all = dropDeadCode(mergeMovements(shareConstants(expanded, constants), constants, results), results)
   const graph: Graph = {
     name: 'gradients',
     inputs: [...forward.inputs, { name: seed, dtype: cotangent.dtype, shape: cotangent.shape }],
-    outputs: [...named.values()].map(name => ({ name })),
-    constants: new Map([...lowered.graph.constants, ...emitter.constants]),
-    nodes: shareCommonSubexpressions(all, [...named.values()]),
+    outputs: results.map(name => ({ name })),
+    constants,
+    nodes: shareCommonSubexpressions(all, results),
   }
   return { model: writeModel(modelFromGraph(graph, opset)), seed, gradients: named }
+}
+
+/** The number of examples as rules know it in a train step. */
+const batchSizeOf = (emitter: Emitter, x: Tensor | undefined): { batchSize?: string } => {
+  if (x === undefined) return {}
+  const size = emitter.call('Squeeze', emitter.emit('Shape', ['x'], { start: 0, end: 1 }))
+  return { batchSize: emitter.emit('Cast', [size], { to: castTarget[x.dtype === 'float64' ? 'float64' : 'float32'] }) }
 }
 
 const centralDifferences = async (
