@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import * as z from 'zod'
 import { type Failpoint, failpoints } from './log/failpoint.ts'
 
@@ -40,7 +41,9 @@ const Environment = z.object({
   FOLD_UPDATES: z.coerce.number().int().min(1).max(65_536).default(256),
   FOLD_BYTES: bytes(1024 * MiB),
   /** Sums that are larger are files, worked on by slices. */
-  ACCUMULATOR_MEMORY_BYTES: bytes(128 * MiB),
+  ACCUMULATOR_MEMORY_BYTES: bytes(128 * MiB).pipe(z.int().max(3072 * MiB)),
+  /** Threads that check updates and sum them; by default as many as there are cores. */
+  UPDATE_THREADS: z.coerce.number().int().min(1).max(256).optional(),
   /** Kept free on the disk for logs and sums: an update is refused before they would lack room. */
   DISK_RESERVE_BYTES: bytes(64 * MiB),
   /** Named point at which the process kills itself, the n-th time that it is passed: `fold.after-sum:2`. For the chaos kit. */
@@ -85,6 +88,7 @@ export type Config = {
   readonly foldBytes: number
   readonly accumulatorMemoryBytes: number
   readonly diskReserveBytes: number
+  readonly updateThreads: number
   readonly failpoint: { readonly name: Failpoint; readonly count: number } | undefined
   readonly uploadBytes: number
   readonly maxUploads: number
@@ -135,6 +139,7 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
     foldBytes: Math.min(env.FOLD_BYTES, env.SPOOL_BYTES / 4),
     accumulatorMemoryBytes: env.ACCUMULATOR_MEMORY_BYTES,
     diskReserveBytes: env.DISK_RESERVE_BYTES,
+    updateThreads: env.UPDATE_THREADS ?? availableParallelism(),
     failpoint: env.FAILPOINT,
     uploadBytes: env.UPLOAD_BYTES,
     maxUploads: env.MAX_UPLOADS,

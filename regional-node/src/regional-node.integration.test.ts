@@ -500,3 +500,45 @@ for (const [how, aheadMillis] of [
     central.faults.length = 0
   })
 }
+
+test('central hears of each device that is there, also after calls that failed, and of all after a restart', {
+  timeout: 60_000,
+}, async () => {
+  await using run = await federation(2)
+  const [first, second] = run.devices as [TestDevice, TestDevice]
+  const tellings = (device: TestDevice, from: number) =>
+    central.statuses
+      .slice(from)
+      .flatMap(({ presence = [] }) => presence.filter(seen => seen.device === device.entry.device))
+  await healthy(run.node)
+  const begun = central.statuses.length
+  await first.checkIn({ conditions: ['idle', 'of a later version'] })
+  const told = await until(() => tellings(first, begun)[0])
+  assert.deepEqual(
+    { ...told, seenAt: '' },
+    {
+      device: first.entry.device,
+      online: true,
+      seenAt: '',
+      agentVersion: '0.1.0',
+      frameworks: ['onnx'],
+      datasets: [{ name: 'digits', examples: 100, heldOut: false }],
+      conditions: ['idle'],
+      certificateSha256: first.entry.certificateSha256,
+    },
+  )
+  assert.ok(Math.abs(Date.parse(told.seenAt) - Date.now()) < 5000)
+  central.isDown = true
+  await second.checkIn()
+  await until(() => run.node.output.some(line => line.includes('status call failed')))
+  central.isDown = false
+  await until(() => tellings(second, begun)[0])
+  // What central has been told is not told again.
+  assert.equal(tellings(first, begun).length, 1)
+  const restarted = central.statuses.length
+  await run.node.end('SIGKILL')
+  const again = await run.start()
+  await healthy(again)
+  await first.checkIn({ conditions: ['idle'] })
+  await until(() => tellings(first, restarted)[0])
+})

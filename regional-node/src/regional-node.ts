@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { v7 as uuidv7 } from 'uuid'
-import { localUpdateRounds } from './aggregation/local-update-rounds.ts'
 import { BrokerConnection } from './amqp/broker-connection.ts'
 import { consumeCommands } from './amqp/command-consumer.ts'
 import { EventPublisher } from './amqp/event-publisher.ts'
@@ -37,6 +36,7 @@ import { loadTokenKey, WorkTokens } from './identity/work-tokens.ts'
 import { IotNoticeChannel } from './iot/iot-notice-channel.ts'
 import { Journal } from './journal/journal.ts'
 import { createLogger } from './journal/logger.ts'
+import { UpdateWorkers } from './kernels/update-workers.ts'
 import { Budget } from './log/budget.ts'
 import { DiskRoom } from './log/disk-room.ts'
 import { makeFolder } from './log/durable-files.ts'
@@ -73,6 +73,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   const cache = await ObjectCache.open(join(config.dataDir, 'cache'), store, config.cacheBytes)
   const folders = await ShardFolders.open(join(config.dataDir, 'shards'))
 
+  const workers = closedAtEnd('update workers', UpdateWorkers.open({ threads: config.updateThreads }))
   const leases = new LeaseTable(clock.monotonic)
   const settled = new SettledMemory()
   const level = new CentralLevel()
@@ -102,7 +103,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     presence,
     cache,
     store,
-    rounds: localUpdateRounds,
+    workers,
     spoolRoom,
     room,
     limits: {
@@ -227,6 +228,11 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
           Number(room.isFull),
         ),
         new Gauge('tributary_disk_refusals', 'Writes and updates that found no room.', () => room.refusals),
+        new Gauge(
+          'tributary_update_jobs_waiting',
+          'Checks and additions that wait for a thread.',
+          () => workers.queued,
+        ),
         new Gauge('tributary_cache_bytes', 'Bytes of cached models.', () => cache.usedBytes),
         new Gauge('tributary_grpc_calls_running', 'Calls of devices that run now.', () => server.runningCalls),
         new Gauge('tributary_journal_waiting', 'Log entries that wait for central.', () => journal.waiting),

@@ -4,6 +4,7 @@ import type { ShardAttempts } from './attempt/shard-attempts.ts'
 import type { ShardFolders } from './attempt/shard-folders.ts'
 import type { DeviceDirectory } from './devices/device-directory.ts'
 import type { Presence } from './devices/presence.ts'
+import type { PresenceReport } from './devices/presence-report.ts'
 import type { ShardEvaluations } from './evaluation/shard-evaluations.ts'
 
 const most = 4096
@@ -19,13 +20,13 @@ export type StatusSources = {
   readonly evaluations: ShardEvaluations
   readonly directory: DeviceDirectory
   readonly presence: Presence
+  readonly presenceReport: PresenceReport
 }
 
 /** What the node tells central: the shards whose log is on its disk, with their epoch, progress, presence and load. */
 export const statusRequest = (node: StatusSources) => (): NodeStatusRequest => {
   node.presence.review()
-  const online = (shard: number, kind: 'trainer' | 'evaluator'): number =>
-    node.directory.ofShard(shard, kind).reduce((sum, { device }) => sum + (node.presence.online(device) ? 1 : 0), 0)
+  const online = onlineByShard(node)
   return {
     nodeVersion: node.nodeVersion,
     endpoint: node.endpoint(),
@@ -34,13 +35,26 @@ export const statusRequest = (node: StatusSources) => (): NodeStatusRequest => {
     shards: node.folders.kept.slice(0, most).map(({ shard, epoch }) => ({
       shard,
       epoch,
-      devicesOnline: online(shard, 'trainer'),
-      evaluatorsOnline: online(shard, 'evaluator'),
+      devicesOnline: online.trainer.get(shard) ?? 0,
+      evaluatorsOnline: online.evaluator.get(shard) ?? 0,
     })),
     progress: node.attempts.progress.slice(0, most),
     holding: node.attempts.holding.slice(0, most),
     holdingEvaluations: node.evaluations.holding.slice(0, most),
     directorySequence: node.directory.sequence,
+    presence: node.presenceReport.next(),
     load: { rssBytes: memoryUsage.rss(), connections: node.connections() },
   }
+}
+
+/** One walk over who checked in: a node may have thousands of shards. */
+const onlineByShard = ({ presence, directory }: Pick<StatusSources, 'presence' | 'directory'>) => {
+  const counts = { trainer: new Map<number, number>(), evaluator: new Map<number, number>() }
+  for (const { device, online } of presence.states()) {
+    const known = online ? directory.get(device) : undefined
+    if (known === undefined || known.revoked) continue
+    const ofKind = counts[known.kind]
+    ofKind.set(known.shard, (ofKind.get(known.shard) ?? 0) + 1)
+  }
+  return counts
 }

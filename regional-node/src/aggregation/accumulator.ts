@@ -1,20 +1,22 @@
 import { rm } from 'node:fs/promises'
-import type { FileRange } from '../log/sealed-file.ts'
-import type { LiveSum, SealedPath, SumFile, SumTotals, UpdateRound, WeightedBody, WrittenFile } from './update-round.ts'
+import type { SumTotals } from '@tributary/learning/exact-sum/shard-sum'
+import type { MemorySum } from '../kernels/memory-sum.ts'
+import type { Seal, SpooledBody, StoredFile, SumFile, WeightedBody } from '../kernels/spooled-body.ts'
+import { MOST_SUMMED_FILES, type UpdateRound } from '../kernels/update-round.ts'
+
+/** A sum file that was written, and what it counts. */
+export type WrittenSum = StoredFile & { readonly totals: SumTotals }
 
 /** The running sum of a shard's accepted updates. */
 export type Accumulator = Disposable & {
   /** Resolves once the update counts for every `write` that follows. */
-  readonly add: (body: FileRange, weight: number) => Promise<void>
+  readonly add: (body: SpooledBody, weight: number) => Promise<void>
   /**
    * Writes the sum of all that was added to a new file, durably. The bodies may go once that is on record. Nothing may be added
    * meanwhile.
    */
-  readonly write: (to: SealedPath) => Promise<WrittenFile & { readonly totals: SumTotals }>
+  readonly write: (path: string, seal: Seal) => Promise<WrittenSum>
 }
-
-/** Updates that one pass over a sum takes along. */
-const updatesAtOnce = 64
 
 /**
  * Opens the running sum: in memory, or, where that would take more than `memoryBytes`, as a file that is made anew from the one before
@@ -29,7 +31,7 @@ export const openAccumulator = async (
   if (round.sumBytes > memoryBytes) return new FileAccumulator(round, from)
   const sum = await round.openSum()
   try {
-    if (from !== null) await sum.restore(from)
+    if (from !== null) await sum.restore(from.path, from.totals, from.seal)
     return new MemoryAccumulator(sum)
   } catch (error) {
     sum[Symbol.dispose]()
@@ -38,18 +40,18 @@ export const openAccumulator = async (
 }
 
 class MemoryAccumulator implements Accumulator {
-  readonly #sum: LiveSum
+  readonly #sum: MemorySum
 
-  constructor(sum: LiveSum) {
+  constructor(sum: MemorySum) {
     this.#sum = sum
   }
 
-  add(body: FileRange, weight: number): Promise<void> {
+  add(body: SpooledBody, weight: number): Promise<void> {
     return this.#sum.add(body, weight)
   }
 
-  async write(to: SealedPath): Promise<WrittenFile & { totals: SumTotals }> {
-    return { ...(await this.#sum.write(to)), totals: this.#sum.totals }
+  write(path: string, seal: Seal): Promise<WrittenSum> {
+    return this.#sum.write(path, seal)
   }
 
   [Symbol.dispose](): void {
@@ -68,21 +70,21 @@ class FileAccumulator implements Accumulator {
     this.#file = file
   }
 
-  async add(body: FileRange, weight: number): Promise<void> {
+  async add(body: SpooledBody, weight: number): Promise<void> {
     this.#waiting.push({ body, weight })
   }
 
-  async write(to: SealedPath): Promise<WrittenFile & { totals: SumTotals }> {
+  async write(path: string, seal: Seal): Promise<WrittenSum> {
     const updates = this.#waiting
     const drafts: string[] = []
     try {
-      for (let start = 0, from = this.#file; ; start += updatesAtOnce) {
-        const isLast = start + updatesAtOnce >= updates.length
-        const next = isLast ? to : { ...to, path: `${to.path}.${start}.draft` }
-        if (!isLast) drafts.push(next.path)
-        const part = updates.slice(start, start + updatesAtOnce)
-        const written = await this.#round.sumFiles({ from, to: next, updates: part })
-        from = { ...next, totals: written.totals }
+      for (let start = 0, from = this.#file; ; start += MOST_SUMMED_FILES) {
+        const isLast = start + MOST_SUMMED_FILES >= updates.length
+        const to = isLast ? path : `${path}.${start}.draft`
+        if (!isLast) drafts.push(to)
+        const part = updates.slice(start, start + MOST_SUMMED_FILES)
+        const written = await this.#round.sumFiles({ from, to, toSeal: seal, updates: part })
+        from = { path: to, seal, totals: written.totals }
         if (!isLast) continue
         this.#file = from
         this.#waiting = this.#waiting.slice(updates.length)

@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto'
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FoldedSum } from '../attempt/attempt-records.ts'
+import type { WeightedBody } from '../kernels/spooled-body.ts'
+import type { UpdateRound } from '../kernels/update-round.ts'
 import { isMissing, syncFolder } from '../log/durable-files.ts'
 import { failpoint } from '../log/failpoint.ts'
 import { LogCorruptError } from '../log/log-corrupt-error.ts'
 import { freshSalt, type LogKey } from '../log/log-key.ts'
 import { type FileRange, RangeReader } from '../log/sealed-file.ts'
 import { type Accumulator, openAccumulator } from './accumulator.ts'
-import type { UpdateRound, WeightedBody } from './update-round.ts'
+import { isQueueFull, noRoomOf } from './worker-failures.ts'
 
 const sliceBytes = 1024 * 1024
 
@@ -43,11 +46,12 @@ export class SumKeeper implements Disposable {
           }
     const accumulator = await openAccumulator(round, memoryBytes, from)
     this.#accumulator = accumulator
-    await Promise.all(updates.map(({ body, weight }) => accumulator.add(body, weight)))
+    for (const { body, weight } of updates) await this.add(body, weight)
   }
 
-  add(body: FileRange, weight: number): Promise<void> {
-    return this.#open().add(body, weight)
+  /** @throws UpdateWorkersError where the update may be in the sum in part, or its body cannot be read */
+  async add(body: FileRange, weight: number): Promise<void> {
+    await patiently(() => this.#open().add(body, weight))
   }
 
   /**
@@ -59,13 +63,13 @@ export class SumKeeper implements Disposable {
     const salt = freshSalt()
     const path = join(this.#folder, file)
     try {
-      const { sha256, bytes, totals } = await this.#open().write({ path, seal: this.#key.file(salt) })
+      const { sha256, bytes, totals } = await patiently(() => this.#open().write(path, this.#key.file(salt)))
       await syncFolder(this.#folder)
       failpoint('fold.after-sum')
       return { file, sha256, bytes, updates: totals.updates, weight: `${totals.weight}`, salt: salt.toString('hex') }
     } catch (error) {
       await rm(path, { force: true })
-      throw error
+      throw noRoomOf(error)
     }
   }
 
@@ -105,6 +109,20 @@ export class SumKeeper implements Disposable {
   #open(): Accumulator {
     if (this.#accumulator === undefined) throw new Error('the sum is not open')
     return this.#accumulator
+  }
+}
+
+const busyMillis = 20
+
+/** Waits while the workers have too much to do: what is durable must get into the sum. */
+const patiently = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isQueueFull(error)) throw error
+      await sleep(busyMillis)
+    }
   }
 }
 

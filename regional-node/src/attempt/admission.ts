@@ -8,6 +8,7 @@ import {
 import { Sha256 } from '@tributary/contracts/ids'
 import type { WorkToken } from '@tributary/contracts/work-token'
 import { updateWeight } from '@tributary/learning/update/weight'
+import { isPassing } from '../aggregation/worker-failures.ts'
 import type { LeaseTable } from '../central/lease-table.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import { readMetrics } from '../grpc/metrics-from-wire.ts'
@@ -15,6 +16,7 @@ import { verdicts } from '../grpc/verdicts.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import { signReceipt } from '../identity/receipts.ts'
 import type { WorkTokens } from '../identity/work-tokens.ts'
+import type { UpdateVerdict } from '../kernels/spooled-body.ts'
 import type { Budget } from '../log/budget.ts'
 import type { DiskRoom } from '../log/disk-room.ts'
 import { isNoRoom } from '../log/no-room-error.ts'
@@ -192,7 +194,7 @@ const upload = async (
   return refused(await commit(context, attempt, device, token, header, total), total)
 }
 
-/** Spools the body; null once it is whole and its sha256 right. */
+/** Spools the body; null once it is durable as a whole. */
 const receive = async (
   { attempts, room }: AdmissionContext,
   attempt: ShardAttempt,
@@ -215,17 +217,17 @@ const receive = async (
   }
   {
     await using _ = writer
-    let code: 'LENGTH_MISMATCH' | 'CHECKSUM_MISMATCH' | undefined
+    let isWrong = false
     try {
       for await (const chunk of chunks) {
         signal.throwIfAborted()
         if (writer.length + chunk.byteLength > total) {
-          code = 'LENGTH_MISMATCH'
+          isWrong = true
           break
         }
         await writer.write(chunk)
       }
-      if (writer.length !== total) code = 'LENGTH_MISMATCH'
+      if (writer.length !== total) isWrong = true
     } catch (error) {
       if (isNoRoom(error)) {
         room.noteFull(error)
@@ -237,32 +239,47 @@ const receive = async (
       await writer.sync()
       throw error
     }
-    if (code === undefined && writer.sha256() !== header.sha256) code = 'CHECKSUM_MISMATCH'
-    if (code === undefined) {
-      await writer.sync()
-      return null
-    }
-    await spool.remove(device)
-    // Part of the body is of an earlier call: what the disk kept of it may be what is wrong, not the device.
-    if (header.offset > 0n) return refused(verdicts.retryAfter(1, 'The bytes that were kept are damaged: begin anew.'))
-    const verdict = verdicts.invalid(code)
-    attempt.noteFault(device, { code, detail: verdict.detail })
-    return refused(verdict)
+    if (isWrong) return refuseBody(attempt, device, header, 'LENGTH_MISMATCH')
+    await writer.sync()
+    return null
   }
 }
 
-/** Checks the body against manifest and rule; null where nothing is wrong. */
+/** A body that is not the one that was announced goes; the device may send again. */
+const refuseBody = async (
+  attempt: ShardAttempt,
+  device: string,
+  header: UpdateHeader,
+  code: 'LENGTH_MISMATCH' | 'CHECKSUM_MISMATCH',
+): Promise<Admitted> => {
+  await attempt.spool.remove(device)
+  // Part of the body is of an earlier call: what the disk kept of it may be what is wrong, not the device.
+  if (header.offset > 0n) return refused(verdicts.retryAfter(1, 'The bytes that were kept are damaged: begin anew.'))
+  const verdict = verdicts.invalid(code)
+  attempt.noteFault(device, { code, detail: verdict.detail })
+  return refused(verdict)
+}
+
+/** Checks length and sha256 of the body, then the body against manifest and rule; null where nothing is wrong. */
 const check = async (
   attempt: ShardAttempt,
   { device, label }: KnownDevice,
-  { sha256 }: UpdateHeader,
+  header: UpdateHeader,
   bytes: number,
   signal: AbortSignal,
 ): Promise<Admitted | null> => {
-  const found = await attempt.check(device, sha256, bytes, signal)
+  const { sha256 } = header
+  let found: UpdateVerdict | undefined
+  try {
+    found = await attempt.check(device, sha256, bytes, signal)
+  } catch (error) {
+    if (!isPassing(error)) throw error
+    return refused(verdicts.retryAfter(busyMillis, 'Too many updates are being checked. Wait.'), bytes)
+  }
   if (found === undefined) return refused(verdicts.retryAfter(busyMillis, 'The attempt is being prepared.'), bytes)
   if (found.ok) return null
   const { code, tensor, detail } = found
+  if (code === 'LENGTH_MISMATCH' || code === 'CHECKSUM_MISMATCH') return refuseBody(attempt, device, header, code)
   const answer = await attempt.refuse({ device, label, sha256, bytes, code, tensor: tensor ?? '', detail })
   return refused(await verdictOf(answer, attempt, device, sha256), bytes)
 }

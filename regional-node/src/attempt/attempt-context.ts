@@ -1,7 +1,6 @@
 import type { MessageData, MessageType } from '@tributary/contracts/envelope'
 import type { CentralEvents } from '@tributary/contracts/events'
 import type { DeviceNotice } from '@tributary/contracts/topics'
-import type { UpdateRounds } from '../aggregation/update-round.ts'
 import type { LeaseTable } from '../central/lease-table.ts'
 import type { Clock } from '../clock.ts'
 import type { DeviceDirectory } from '../devices/device-directory.ts'
@@ -9,6 +8,7 @@ import type { Presence } from '../devices/presence.ts'
 import type { NodeMetrics } from '../health/node-metrics.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
 import type { Journal } from '../journal/journal.ts'
+import type { UpdateWorkers } from '../kernels/update-workers.ts'
 import type { Budget } from '../log/budget.ts'
 import type { DiskRoom } from '../log/disk-room.ts'
 import type { ObjectCache } from '../storage/object-cache.ts'
@@ -40,7 +40,7 @@ export type AttemptContext = {
   readonly presence: Presence
   readonly cache: ObjectCache
   readonly store: ObjectStore
-  readonly rounds: UpdateRounds
+  readonly workers: UpdateWorkers
   /** Bytes of logs and of spooled updates. */
   readonly spoolRoom: Budget
   readonly room: DiskRoom

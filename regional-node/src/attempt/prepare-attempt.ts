@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import type { RoundDescriptor } from '@tributary/contracts/round'
 import { maxUpdateBytes } from '@tributary/learning/update/update-body'
 import { Manifest } from '@tributary/tensors/manifest'
-import type { UpdateRound, UpdateRounds } from '../aggregation/update-round.ts'
+import type { UpdateRound } from '../kernels/update-round.ts'
+import type { UpdateWorkers } from '../kernels/update-workers.ts'
 import type { CachedObject, ObjectCache } from '../storage/object-cache.ts'
 
 const mostManifestBytes = 64 * 1024 * 1024
@@ -20,7 +21,7 @@ export type PreparedAttempt = Disposable & {
 export const prepareAttempt = async (
   { base, manifest, graph, sum }: RoundDescriptor,
   cache: ObjectCache,
-  rounds: UpdateRounds,
+  workers: UpdateWorkers,
   signal: AbortSignal,
 ): Promise<PreparedAttempt> => {
   if (manifest.bytes > mostManifestBytes) throw new Error(`a manifest of ${manifest.bytes} bytes`)
@@ -30,7 +31,7 @@ export const prepareAttempt = async (
   await pin(base)
   if (graph !== null) await pin(graph)
   const parsed = Manifest.parse(JSON.parse(await readFile(manifestFile.path, 'utf8')))
-  const round = held.use(rounds.open(parsed, sum))
+  const round = held.use(workers.round(parsed, sum))
   const owned = held.move()
   return { maxUpdateBytes: maxUpdateBytes(parsed), round, [Symbol.dispose]: () => owned.dispose() }
 }

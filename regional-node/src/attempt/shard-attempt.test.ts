@@ -214,20 +214,7 @@ test('the same descriptor any number of times opens one attempt; a settled one s
   await Promise.all([1, 2, 3].map(() => shard.attempts.reconcile(descriptor)))
   assert.equal(shard.attempts.holding.length, 1)
   await shard.attempts.settleTask(descriptor.task, 'cancelled')
-  const token = await shard.admission.tokens.mint({
-    work: 'training',
-    task: descriptor.task,
-    round: 1,
-    attempt: 1,
-    base: descriptor.base.sha256,
-    maxBytes: 1000,
-    shard: 0,
-    epoch: 1,
-    device: shard.device(1).device,
-    certificateSha256: shard.device(1).certificateSha256,
-    objects: [],
-    exp: Math.floor(shard.clock.now() / 1000) + 60,
-  })
+  const token = await shard.tokenOf(descriptor, 1)
   await shard.attempts.reconcile(descriptor)
   assert.deepEqual(shard.attempts.holding, [])
   const other = sampleDescriptor(shard.clock.now())

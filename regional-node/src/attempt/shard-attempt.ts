@@ -3,9 +3,9 @@ import { TributaryError } from '@tributary/contracts/errors'
 import type { AttemptRef } from '@tributary/contracts/ids'
 import type { ShardProgress } from '@tributary/contracts/node-status'
 import { SumKeeper, verifyFile } from '../aggregation/sum-keeper.ts'
-import type { UpdateVerdict } from '../aggregation/update-round.ts'
 import { backoffMillis, pause } from '../clock.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
+import type { UpdateVerdict } from '../kernels/spooled-body.ts'
 import { makeFolder, removeFolder } from '../log/durable-files.ts'
 import { failpoint } from '../log/failpoint.ts'
 import { LogCorruptError } from '../log/log-corrupt-error.ts'
@@ -155,9 +155,12 @@ export class ShardAttempt {
     return (await this.#log.find(device))?.report
   }
 
-  /** Checks the body of an update, which is in the spool; undefined while the attempt is being prepared. */
+  /**
+   * Checks the body of an update, which is in the spool; undefined while the attempt is being prepared.
+   * @throws UpdateWorkersError; the signal's reason
+   */
   async check(device: string, sha256: string, bytes: number, signal: AbortSignal): Promise<UpdateVerdict | undefined> {
-    return this.#prepared?.round.check(this.spool.body(device, sha256, bytes), signal)
+    return this.#prepared?.round.check(this.spool.body(device, sha256, bytes), { sha256, signal })
   }
 
   /** Takes an update that passed every check; `counted` once it is durable and part of the sum. */
@@ -342,12 +345,12 @@ export class ShardAttempt {
 
   /** The attempt's objects, and the sum as it was before a restart. */
   async #prepare(): Promise<void> {
-    const { clock, cache, directory, presence, rounds, limits } = this.#context
+    const { clock, cache, directory, presence, workers, limits } = this.#context
     const { descriptor, plan } = this.state
     const { signal } = this.#stop
     for (let tries = 0; ; tries += 1) {
       try {
-        const prepared = await prepareAttempt(descriptor, cache, rounds, signal)
+        const prepared = await prepareAttempt(descriptor, cache, workers, signal)
         this.#prepared = prepared
         const bodies = this.#spooled.map(({ device, sha256, bytes, weight }) => ({
           body: this.spool.body(device, sha256, bytes),

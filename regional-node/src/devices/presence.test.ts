@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Presence } from './presence.ts'
+import { type Capabilities, Presence } from './presence.ts'
 
-const capabilities = { datasets: new Map(), frameworks: new Set<string>() }
+const capabilities: Capabilities = {
+  datasets: new Map(),
+  frameworks: new Set(),
+  conditions: new Set(),
+  agentVersion: '0.1.0',
+  certificateSha256: 'a'.repeat(64),
+}
 const create = () => {
   const time = { now: 0 }
   const changes: string[] = []

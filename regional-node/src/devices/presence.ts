@@ -1,3 +1,4 @@
+import type { DeviceCondition } from '@tributary/contracts/round'
 import type { DeviceStatus } from '@tributary/contracts/topics'
 
 /** A device that has not checked in for so long is gone, unless its MQTT session says that it is there. */
@@ -9,6 +10,20 @@ export type Dataset = { readonly examples: number; readonly heldOut: boolean }
 export type Capabilities = {
   readonly datasets: ReadonlyMap<string, Dataset>
   readonly frameworks: ReadonlySet<string>
+  /** Those that hold now. */
+  readonly conditions: ReadonlySet<DeviceCondition>
+  readonly agentVersion: string
+  /** sha256 of the certificate that it came with, hex. */
+  readonly certificateSha256: string
+}
+
+/** What is known of one device that checked in since the node started. */
+export type DeviceState = {
+  readonly device: string
+  readonly capabilities: Capabilities
+  readonly online: boolean
+  /** Its last word, on the monotonic clock. */
+  readonly seenAt: number
 }
 
 type Seen = {
@@ -75,6 +90,15 @@ export class Presence {
     if (seen?.capabilities === undefined) return false
     if (seen.connected === false && seen.connectedChangedAt > seen.checkedInAt) return false
     return seen.connected === true || this.#monotonic() - seen.checkedInAt < silentMillis
+  }
+
+  /** Every device that checked in, whether it is still there or not. */
+  *states(): Generator<DeviceState> {
+    for (const [device, { capabilities, checkedInAt, connectedChangedAt }] of this.#seen) {
+      if (capabilities === undefined) continue
+      const seenAt = Math.max(checkedInAt, connectedChangedAt)
+      yield { device, capabilities, online: this.online(device), seenAt }
+    }
   }
 
   #announce(device: string, seen: Seen): void {

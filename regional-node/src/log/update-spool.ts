@@ -1,15 +1,13 @@
-import { createHash, type Hash } from 'node:crypto'
-import { type FileHandle, open, readdir, rm, stat, statfs } from 'node:fs/promises'
+import { open, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Sha256, Uuid } from '@tributary/contracts/ids'
 import type { Budget } from './budget.ts'
 import { isMissing, makeFolder, syncFolder } from './durable-files.ts'
 import { failpoint } from './failpoint.ts'
-import { fileCipher, freshSalt, type LogKey, saltBytes } from './log-key.ts'
+import { freshSalt, type LogKey, saltBytes } from './log-key.ts'
 import { NoRoomError } from './no-room-error.ts'
 import { type FileRange, SealedWriter } from './sealed-file.ts'
 
-const sliceBytes = 1024 * 1024
 /** In front of a body: the salt of its key. A multiple of the cipher's block and of every element. */
 const headBytes = 64
 /** What an update takes in the log once it is accepted, at most, and its file's own block. */
@@ -26,7 +24,7 @@ export type SpoolOptions = {
 
 /**
  * Bodies of updates of one attempt, one sealed file for each (device, sha256), written front to back. The file's length after a
- * sync is the durable prefix from which an upload resumes; a body is trusted only once its sha256 was found right.
+ * sync is the durable prefix from which an upload resumes; a body is trusted only once it was read back and its sha256 found right.
  */
 export class UpdateSpool {
   readonly #folder: string
@@ -99,7 +97,7 @@ export class UpdateSpool {
         salt.copy(head)
         await handle.writeFile(head)
         await syncFolder(this.#folder)
-        return new SpoolWriter(new SealedWriter(handle, key.file(salt), headBytes), createHash('sha256'))
+        return new SpoolWriter(new SealedWriter(handle, key.file(salt), headBytes))
       } catch (error) {
         await handle.close()
         throw error
@@ -113,10 +111,8 @@ export class UpdateSpool {
   async #resume({ device, sha256, salt }: Entry): Promise<SpoolWriter> {
     const handle = await open(this.#path(device, sha256), 'r+')
     try {
-      const seal = this.#options.key.file(salt)
-      const hash = createHash('sha256')
-      const end = await readThrough(handle, hash, fileCipher(seal, headBytes))
-      return new SpoolWriter(new SealedWriter(handle, seal, end), hash)
+      const { size } = await handle.stat()
+      return new SpoolWriter(new SealedWriter(handle, this.#options.key.file(salt), size))
     } catch (error) {
       await handle.close()
       throw error
@@ -168,29 +164,12 @@ const readSalt = async (path: string): Promise<Buffer | null> => {
   return bytesRead < headBytes ? null : head.subarray(0, saltBytes)
 }
 
-/** Hashes what a body's file holds and returns its length. */
-const readThrough = async (
-  handle: FileHandle,
-  hash: Hash,
-  decipher: (bytes: Uint8Array) => Buffer,
-): Promise<number> => {
-  const slice = Buffer.allocUnsafe(sliceBytes)
-  for (let end = headBytes; ; ) {
-    const { bytesRead } = await handle.read(slice, 0, sliceBytes, end)
-    if (bytesRead === 0) return end
-    hash.update(decipher(slice.subarray(0, bytesRead)))
-    end += bytesRead
-  }
-}
-
-/** Appends to a body and knows its sha256 so far. */
+/** Appends to a body. */
 export class SpoolWriter {
   readonly #file: SealedWriter
-  readonly #hash: Hash
 
-  constructor(file: SealedWriter, hash: Hash) {
+  constructor(file: SealedWriter) {
     this.#file = file
-    this.#hash = hash
   }
 
   /** Bytes of the body that were written. */
@@ -198,14 +177,8 @@ export class SpoolWriter {
     return this.#file.end - headBytes
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
-    this.#hash.update(chunk)
-    await this.#file.write(chunk)
-  }
-
-  /** Lower-case hex. */
-  sha256(): string {
-    return this.#hash.copy().digest('hex')
+  write(chunk: Uint8Array): Promise<void> {
+    return this.#file.write(chunk)
   }
 
   async sync(): Promise<void> {

@@ -9,7 +9,6 @@ import { Codec, UpdateHeaderSchema, UpdateKind, type VerdictCode } from '@tribut
 import type { EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
 import { shardOf } from '@tributary/learning/sharding'
 import { v7 as uuidv7 } from 'uuid'
-import { localUpdateRounds } from '../aggregation/local-update-rounds.ts'
 import { type AdmissionContext, admitUpdate } from '../attempt/admission.ts'
 import type { AttemptContext } from '../attempt/attempt-context.ts'
 import { type OpenedShard, openShard } from '../attempt/open-shard.ts'
@@ -26,6 +25,7 @@ import { createNodeMetrics } from '../health/node-metrics.ts'
 import { loadTokenKey, WorkTokens } from '../identity/work-tokens.ts'
 import { Journal } from '../journal/journal.ts'
 import { createLogger } from '../journal/logger.ts'
+import { UpdateWorkers } from '../kernels/update-workers.ts'
 import { Budget } from '../log/budget.ts'
 import { DiskRoom } from '../log/disk-room.ts'
 import { LogKey } from '../log/log-key.ts'
@@ -63,6 +63,7 @@ export class TestShard {
   logKey = randomBytes(32).toString('base64')
   readonly #folder: string
   readonly #node = uuidv7()
+  readonly #workers = UpdateWorkers.open({ threads: 1 })
   readonly #keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   attempts!: ShardAttempts
   evaluations!: ShardEvaluations
@@ -72,7 +73,7 @@ export class TestShard {
   folders!: ShardFolders
   journal!: Journal
   /** What the lease found at the last restart. */
-  opened0: OpenedShard | undefined
+  reopened: OpenedShard | undefined
 
   private constructor(folder: string) {
     this.#folder = folder
@@ -139,10 +140,8 @@ export class TestShard {
     body: Uint8Array,
     fields: MessageInitShape<typeof UpdateHeaderSchema> = {},
   ) {
-    const attempt = await until(() => this.attempts.find(descriptor, 0))
-    const { token = '' } = await trainingWork(this.admission.tokens, attempt, this.device(number))
     return create(UpdateHeaderSchema, {
-      token,
+      token: fields.token ?? (await this.#workToken(descriptor, number)),
       kind: UpdateKind.DELTA,
       codec: Codec.NONE,
       baseSha256: descriptor.base.sha256,
@@ -154,6 +153,11 @@ export class TestShard {
       metrics: [{ name: 'loss_q20', value: 5n }],
       ...fields,
     })
+  }
+
+  async #workToken(descriptor: RoundDescriptor, number: number): Promise<string> {
+    const attempt = await until(() => this.attempts.find(descriptor, 0))
+    return `${(await trainingWork(this.admission.tokens, attempt, this.device(number))).token}`
   }
 
   /** Sends an update as a device would; the verdict's code, error code, tensor and receipt. */
@@ -187,18 +191,41 @@ export class TestShard {
     await this.evaluations.close()
     this.events.length = 0
     await this.#start(options)
-    const { folders, attempts, evaluations, journal } = this
-    const opening = { folders, attempts, evaluations, journal }
-    this.opened0 = await openShard(opening, { shard: 0, epoch: 1, leaseSeconds: 20, logKey: this.logKey })
-    if (this.opened0 === 'void') return
+    await this.takeLease(1)
+    if (this.reopened === 'void') return
     this.lease()
     this.attempts.leased(0)
     this.evaluations.leased(0)
   }
 
+  /** Opens the shard's data as a lease with the log key does. */
+  async takeLease(epoch: number): Promise<void> {
+    const { folders, attempts, evaluations, journal, logKey } = this
+    const opening = { folders, attempts, evaluations, journal }
+    this.reopened = await openShard(opening, { shard: 0, epoch, leaseSeconds: 20, logKey })
+    if (this.reopened === 'new') this.lease(epoch)
+  }
+
+  /** A token for a device's part, whatever the node keeps of the attempt. */
+  tokenOf({ task, round, attempt, base }: RoundDescriptor, number: number, epoch = 1): Promise<string> {
+    const { device, certificateSha256 } = this.device(number)
+    const exp = Math.floor(this.clock.now() / 1000) + 60
+    const place = { shard: 0, epoch, device, certificateSha256, objects: [], exp }
+    return this.admission.tokens.mint({
+      work: 'training',
+      task,
+      round,
+      attempt,
+      base: base.sha256,
+      maxBytes: 1000,
+      ...place,
+    })
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.attempts.close()
     await this.evaluations.close()
+    await this.#workers[Symbol.asyncDispose]()
     await rm(this.#folder, { recursive: true })
   }
 
@@ -238,7 +265,7 @@ export class TestShard {
       presence: this.presence,
       cache: await ObjectCache.open(join(this.#folder, 'cache'), store, 1e9),
       store,
-      rounds: localUpdateRounds,
+      workers: this.#workers,
       spoolRoom: new Budget(spoolBytes),
       room,
       limits: { fold: { updates: foldUpdates, bytes: 1e9 }, sumMemoryBytes, reservedBytes: 0 },

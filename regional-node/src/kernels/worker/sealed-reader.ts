@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { SLICE_BYTES } from '../round-plan.ts'
 import type { Seal } from '../spooled-body.ts'
 import { BLOCK_BYTES, counterBlock } from './counter-block.ts'
+import { discard } from './discard.ts'
 import { FileFailedError } from './file-failed-error.ts'
 
 /** Reads ranges of a file, opened when it is sealed, straight into the memory of the kernels. */
@@ -61,7 +62,9 @@ export class SealedReader implements Disposable {
     for (let done = 0; done < into.byteLength; ) {
       const sealed = this.#sealed.subarray(0, Math.min(SLICE_BYTES, into.byteLength - done))
       this.#fill(sealed, from + done)
-      into.set(this.#decipher.update(sealed), done)
+      const plain = this.#decipher.update(sealed)
+      into.set(plain, done)
+      discard(plain)
       done += sealed.byteLength
     }
   }

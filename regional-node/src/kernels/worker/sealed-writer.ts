@@ -2,6 +2,7 @@ import { type Cipheriv, createCipheriv, createHash } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { SLICE_BYTES } from '../round-plan.ts'
 import type { Seal, StoredFile } from '../spooled-body.ts'
+import { discard } from './discard.ts'
 
 /** Writes a file front to back, sealed on the way to the disk; what was at the path before is gone. */
 export class SealedWriter implements Disposable {
@@ -23,6 +24,7 @@ export class SealedWriter implements Disposable {
       for (let written = 0; written < stored.byteLength; ) {
         written += writeSync(this.#file, stored, written, stored.byteLength - written)
       }
+      if (stored !== slice) discard(stored)
     }
     this.#bytes += plain.byteLength
   }

@@ -1,0 +1,15 @@
+import { UpdateWorkersError } from '../kernels/update-workers-error.ts'
+import { NoRoomError } from '../log/no-room-error.ts'
+
+export const isQueueFull = (error: unknown): boolean =>
+  error instanceof UpdateWorkersError && error.code === 'QUEUE_FULL'
+
+/** Whether the same work may succeed later: the threads were busy, lost over it, or ended with the attempt. */
+export const isPassing = (error: unknown): boolean =>
+  error instanceof UpdateWorkersError && ['QUEUE_FULL', 'DEADLINE', 'WORKER_LOST', 'CLOSED'].includes(error.code)
+
+/** A NoRoomError where a thread found the disk full: errors pass between threads as text. */
+export const noRoomOf = (error: unknown): unknown =>
+  error instanceof UpdateWorkersError && error.code === 'FILE_FAILED' && /\b(ENOSPC|EDQUOT|EFBIG)\b/.test(error.message)
+    ? new NoRoomError('the disk is full', { cause: error })
+    : error

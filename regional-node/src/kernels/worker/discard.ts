@@ -1,0 +1,8 @@
+/**
+ * Frees what a cipher put out, at once: such buffers are small objects to the garbage collector, which would let tens of megabytes
+ * of them wait in each thread.
+ */
+export function discard(output: Uint8Array): void {
+  const { buffer } = output
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === output.byteLength) buffer.transfer(0)
+}
