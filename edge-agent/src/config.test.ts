@@ -15,6 +15,9 @@ const environment = {
 test('reads the environment, with defaults for limits', () => {
   const config = readConfig(environment)
   assert.deepEqual(config.endpoints, ['localhost:7001', '127.0.0.1:7002'])
+  assert.deepEqual([config.centralUrl, config.networkMetered], [undefined, false])
+  const more = readConfig({ ...environment, CENTRAL_URL: 'https://central.example/', NETWORK_METERED: 'true' })
+  assert.deepEqual([more.centralUrl, more.networkMetered], ['https://central.example', true])
   assert.deepEqual([config.logLevel, config.maxModelBytes, config.trainerIdleSeconds], ['info', 2 ** 31, 60])
 })
 

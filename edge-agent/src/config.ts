@@ -16,6 +16,13 @@ const Environment = z.object({
     protocol: /^mqtts$/,
     error: 'must be an mqtts:// address: devices prove themselves by certificate',
   }),
+  /** Of central's REST API, for the renewal of the certificate. */
+  CENTRAL_URL: z
+    .url({ protocol: /^https?$/ })
+    .transform(url => url.replace(/\/+$/, ''))
+    .optional(),
+  /** Whether the network costs by the byte: then the device takes no part in tasks that ask for one that does not. */
+  NETWORK_METERED: z.enum(['true', 'false']).default('false'),
   DATA_DIR: z.string().min(1),
   STATE_DIR: z.string().min(1),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
@@ -42,6 +49,9 @@ export type AgentConfig = {
   /** host:port of the nodes to contact first. */
   readonly endpoints: readonly string[]
   readonly mqttUrl: string
+  /** Of central's REST API; without it the certificate is not renewed by the agent. */
+  readonly centralUrl: string | undefined
+  readonly networkMetered: boolean
   /** Holds datasets.json and the data files. */
   readonly dataDir: string
   /** Object cache and updates that are not settled yet. */
@@ -77,6 +87,8 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     },
     endpoints: env.NODE_ENDPOINTS,
     mqttUrl: env.MQTT_URL,
+    centralUrl: env.CENTRAL_URL,
+    networkMetered: env.NETWORK_METERED === 'true',
     dataDir: env.DATA_DIR,
     stateDir: env.STATE_DIR,
     logLevel: env.LOG_LEVEL,

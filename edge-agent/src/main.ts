@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { Agent } from './agent/agent.ts'
+import { readConditions } from './agent/device-conditions.ts'
 import { ConfigError, readConfig } from './config.ts'
 import { DataError } from './data/data-error.ts'
 import { Datasets } from './data/datasets.ts'
@@ -10,6 +11,7 @@ import { keepHeapSmall } from './small-heap.ts'
 import { ObjectCache } from './state/object-cache.ts'
 import { UpdateStore } from './state/update-store.ts'
 import { OnnxTrainer } from './training/onnx-trainer.ts'
+import { CertificateKeeper } from './transport/certificate-keeper.ts'
 import { Endpoints } from './transport/endpoints.ts'
 import { IdentityError, readIdentity } from './transport/identity.ts'
 import { Notices } from './transport/notices.ts'
@@ -33,11 +35,36 @@ const run = async (): Promise<void> => {
   const updates = await UpdateStore.open(join(config.stateDir, 'updates'), limits)
   using endpoints = new Endpoints(config.endpoints, identity)
   const trainer = new OnnxTrainer({ idleSeconds, ...bundledWorker() })
-  const context = { device, endpoints, objects, updates, datasets, trainer, log, maxModelBytes: config.maxModelBytes }
+  const conditions = () => readConditions({ metered: config.networkMetered })
+  const { maxModelBytes, centralUrl } = config
+  const context = { device, endpoints, objects, updates, datasets, trainer, conditions, log, maxModelBytes }
   const agent = new Agent(context, status => notices.setStatus(status))
-  const notices = new Notices({ url: config.mqttUrl, identity, onNotice: () => agent.notice(), log })
+  const notices = new Notices({
+    url: config.mqttUrl,
+    identity,
+    onNotice: () => agent.notice(),
+    onCommand: ({ kind }) => {
+      log.info({ kind }, 'an operator asks')
+      if (kind === 'renew-certificate') keeper.renewNow()
+      else agent.notice()
+    },
+    log,
+  })
+  const { certificateFile } = config.identity
+  const keeper = new CertificateKeeper({
+    centralUrl,
+    identity,
+    certificateFile,
+    onRenewed: renewed => {
+      endpoints.useIdentity(renewed)
+      notices.useIdentity(renewed)
+      // The first check-in with the new one ends the time of the one before.
+      agent.notice()
+    },
+    log,
+  })
   log.info({ endpoints: config.endpoints }, 'agent started')
-  await Promise.all([agent.run(signal), notices.run(signal)])
+  await Promise.all([agent.run(signal), notices.run(signal), keeper.run(signal)])
   await Promise.race([trainer[Symbol.asyncDispose](), delay(trainerCloseMillis, undefined, { ref: false })])
   log.info({ reason: (signal.reason as Error).message }, 'agent stopped')
 }

@@ -65,6 +65,7 @@ suite('an agent and a node', () => {
 
     const reported = node.checkIns[0]?.datasets[0]
     assert.deepEqual([reported?.name, reported?.examples, reported?.heldOut], ['stripes', 20n, false])
+    assert.deepEqual(node.checkIns[0]?.conditions, ['unmetered'])
 
     node.training = undefined
     await node.until('the receipt is stored', () => agent.updates.get(attempt)?.receipt !== undefined)

@@ -96,7 +96,7 @@ export class Agent {
 
   /** One check-in. @returns how long to pause, ms */
   async #checkIn(signal: AbortSignal): Promise<number> {
-    const { endpoints, updates, log } = this.#context
+    const { endpoints, updates, log, conditions } = this.#context
     const training = this.#training.current
     const failed = this.#failures.waiting
     const request = create(CheckInRequestSchema, {
@@ -108,6 +108,7 @@ export class Agent {
       holding: updates.list().map(({ attempt }) => attempt),
       running: training === undefined ? [] : [{ attempt: training.job.attempt, progress: training.progress }],
       failed,
+      conditions: [...(await conditions())],
     })
     const { result } = await endpoints.client().checkIn(request, signal)
     if (result.case === 'redirect') {

@@ -1,3 +1,4 @@
+import type { DeviceCondition } from '@tributary/contracts/round'
 import type { Logger } from 'pino'
 import type { Datasets } from '../data/datasets.ts'
 import type { ObjectCache } from '../state/object-cache.ts'
@@ -13,6 +14,8 @@ export type AgentContext = {
   readonly updates: UpdateStore
   readonly datasets: Datasets
   readonly trainer: Trainer
+  /** Those that hold now. */
+  readonly conditions: () => Promise<readonly DeviceCondition[]>
   readonly log: Logger
   readonly maxModelBytes: number
 }

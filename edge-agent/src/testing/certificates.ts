@@ -32,15 +32,28 @@ export class TestAuthority {
     return new TestAuthority(root, keys)
   }
 
+  /** A certificate for the key of a request (PKCS#10, PEM). */
+  async issueFor(csr: string, commonName: string, unit: string): Promise<string> {
+    const request = new x509.Pkcs10CertificateRequest(csr)
+    if (!(await request.verify())) throw new Error('the request does not verify')
+    return (await this.#sign(request.publicKey, commonName, unit)).toString('pem')
+  }
+
   /** A certificate for this machine, good for both ends of TLS. */
   async issue(commonName: string, unit: string): Promise<PemPair> {
     const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-    const certificate = await x509.X509CertificateGenerator.create({
+    const certificate = await this.#sign(keys.publicKey, commonName, unit)
+    const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
+    return { certificate: certificate.toString('pem'), key: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY') }
+  }
+
+  #sign(publicKey: x509.PublicKeyType, commonName: string, unit: string): Promise<x509.X509Certificate> {
+    return x509.X509CertificateGenerator.create({
       subject: new x509.Name([{ CN: [commonName] }, { OU: [unit] }]),
       issuer: this.#root.subjectName,
       ...validity(),
       signingAlgorithm: algorithm,
-      publicKey: keys.publicKey,
+      publicKey,
       signingKey: this.#keys.privateKey,
       extensions: [
         new x509.SubjectAlternativeNameExtension([
@@ -49,8 +62,6 @@ export class TestAuthority {
         ]),
       ],
     })
-    const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
-    return { certificate: certificate.toString('pem'), key: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY') }
   }
 }
 

@@ -159,6 +159,7 @@ export const startAgent = async (
     updates,
     datasets: await Datasets.open(dataDir, { maxBytes: 2 ** 30 }),
     trainer: onnx,
+    conditions: async () => ['unmetered'],
     log: pino({ level: 'silent' }),
     maxModelBytes: 2 ** 26,
   })

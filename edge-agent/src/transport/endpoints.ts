@@ -10,9 +10,11 @@ const mostClients = 4
  */
 export class Endpoints implements Disposable {
   readonly #contacts: readonly string[]
-  readonly #identity: Identity
+  #identity: Identity
   readonly #times: CallTimes
   readonly #clients = new Map<string, NodeClient>()
+  /** Connections of the identity before: what runs on them comes to its end. */
+  #retired: NodeClient[] = []
   #contact = 0
   #redirected: string | undefined
 
@@ -41,6 +43,14 @@ export class Endpoints implements Disposable {
     return client
   }
 
+  /** Connections that are made from now on show this certificate. */
+  useIdentity(identity: Identity): void {
+    this.#identity = identity
+    for (const client of this.#retired) client[Symbol.dispose]()
+    this.#retired = [...this.#clients.values()]
+    this.#clients.clear()
+  }
+
   /** Another node has this device's shard. An address that is none is ignored: false. */
   redirect(endpoint: string): boolean {
     if (!/^[A-Za-z0-9.-]{1,253}:\d{1,5}$/.test(endpoint) || endpoint === this.endpoint) return false
@@ -55,7 +65,8 @@ export class Endpoints implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const client of this.#clients.values()) client[Symbol.dispose]()
+    for (const client of [...this.#retired, ...this.#clients.values()]) client[Symbol.dispose]()
+    this.#retired = []
     this.#clients.clear()
   }
 }

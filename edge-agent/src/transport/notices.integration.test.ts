@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { before, suite, test } from 'node:test'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
-import type { DeviceNotice } from '@tributary/contracts/topics'
+import type { DeviceCommand, DeviceNotice } from '@tributary/contracts/topics'
 import { Aedes, type PublishPacket } from 'aedes'
 import { pino } from 'pino'
 import { type PemPair, TestAuthority } from '../testing/certificates.ts'
@@ -80,7 +80,8 @@ suite('the line to the broker', () => {
     const events = new EventEmitter()
     const controller = new AbortController()
     const onNotice = (notice: DeviceNotice) => events.emit('notice', notice)
-    const notices = new Notices({ url, identity, onNotice, log: pino({ level: 'silent' }) })
+    const onCommand = (command: DeviceCommand) => events.emit('command', command)
+    const notices = new Notices({ url, identity, onNotice, onCommand, log: pino({ level: 'silent' }) })
     const ended = notices.run(controller.signal)
     const close = async () => {
       controller.abort()
@@ -111,6 +112,28 @@ suite('the line to the broker', () => {
     }
     broker.publish(`fl/v1/d/${device}/down/settled`, '{"kind":"settled"}')
     assert.deepEqual(await notice, [{ kind: 'settled' }])
+  })
+
+  test('hands on commands of their own topic, and answers the one for its status at once', async () => {
+    await using broker = await startBroker()
+    await using line = open(broker.url)
+    await broker.status()
+    const commands: DeviceCommand[] = []
+    line.events.on('command', command => commands.push(command))
+    const heard = once(line.events, 'notice')
+    for (const junk of ['{"kind":"rm"}', '{}', `{"kind":"check-in","more":"${'x'.repeat(2000)}"}`]) {
+      broker.publish(`fl/v1/d/${device}/down/command`, junk)
+    }
+    // A command on the topic of notices is none, and the other way round.
+    broker.publish(`fl/v1/d/${device}/down/work`, '{"kind":"check-in"}')
+    broker.publish(`fl/v1/d/${device}/down/command`, '{"kind":"work"}')
+    broker.publish(`fl/v1/d/${device}/down/command`, '{"kind":"check-in"}')
+    const status = broker.status()
+    broker.publish(`fl/v1/d/${device}/down/command`, '{"kind":"send-status"}')
+    assert.deepEqual(await status, { state: 'idle', retain: true })
+    broker.publish(`fl/v1/d/${device}/down/work`, '{"kind":"work"}')
+    await heard
+    assert.deepEqual(commands, [{ kind: 'check-in' }, { kind: 'send-status' }])
   })
 
   test('comes back after the connection is cut, with what the device does by then', async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import {
+  DeviceCommand,
   type DeviceNotice,
   DeviceNotice as DeviceNoticeSchema,
   type DeviceStatus,
@@ -21,6 +22,8 @@ export type NoticesOptions = {
   readonly url: string
   readonly identity: Identity
   readonly onNotice: (notice: DeviceNotice) => void
+  /** A wish of an operator; the answer to `send-status` is given here already. */
+  readonly onCommand: (command: DeviceCommand) => void
   readonly log: Logger
 }
 
@@ -31,11 +34,13 @@ export type NoticesOptions = {
  */
 export class Notices {
   readonly #options: NoticesOptions
+  #identity: Identity
   #status: DeviceStatus = { state: 'idle' }
   #client: MqttClient | undefined
 
   constructor(options: NoticesOptions) {
     this.#options = options
+    this.#identity = options.identity
   }
 
   /** Publishes the device's presence, retained; at once, or when the broker is reached. */
@@ -45,6 +50,11 @@ export class Notices {
       this.#publish(this.#client, status).catch(error =>
         this.#options.log.debug({ err: error }, 'presence not published'),
       )
+  }
+
+  /** Sessions that begin from now on show this certificate; the one that runs goes on. */
+  useIdentity(identity: Identity): void {
+    this.#identity = identity
   }
 
   /** Keeps the line up until the signal aborts, then says goodbye. Never rejects. */
@@ -64,7 +74,8 @@ export class Notices {
   }
 
   async #session(signal: AbortSignal): Promise<void> {
-    const { url, identity, log } = this.#options
+    const { url, log } = this.#options
+    const identity = this.#identity
     const { device } = identity
     const { promise: over, resolve, reject } = Promise.withResolvers<void>()
     over.catch(() => {})
@@ -115,7 +126,7 @@ export class Notices {
   }
 
   #publish(client: MqttClient, status: DeviceStatus): Promise<unknown> {
-    const topic = deviceTopics.up(this.#options.identity.device, 'status')
+    const topic = deviceTopics.up(this.#identity.device, 'status')
     return client.publishAsync(topic, JSON.stringify(status), { qos: 1, retain: true })
   }
 
@@ -130,19 +141,24 @@ export class Notices {
   }
 
   #receive(topic: string, payload: Buffer): void {
-    const { identity, log, onNotice } = this.#options
-    const notice = payload.byteLength <= maxNoticeBytes ? parseNotice(payload) : undefined
-    if (parseDownTopic(topic, identity.device) === null || notice === undefined) {
+    const { log, onNotice, onCommand } = this.#options
+    const kind = parseDownTopic(topic, this.#identity.device)
+    const isCommand = kind === 'command'
+    const json = kind === null || payload.byteLength > maxNoticeBytes ? undefined : parseJson(payload)
+    const notice = isCommand ? undefined : DeviceNoticeSchema.safeParse(json).data
+    const command = isCommand ? DeviceCommand.safeParse(json).data : undefined
+    if (notice !== undefined) onNotice(notice)
+    else if (command !== undefined) {
+      if (command.kind === 'send-status') this.setStatus(this.#status)
+      onCommand(command)
+    } else
       log.debug({ topic: topic.slice(0, 200), bytes: payload.byteLength }, 'a message that is no notice was ignored')
-      return
-    }
-    onNotice(notice)
   }
 }
 
-const parseNotice = (payload: Buffer): DeviceNotice | undefined => {
+const parseJson = (payload: Buffer): unknown => {
   try {
-    return DeviceNoticeSchema.safeParse(JSON.parse(payload.toString('utf8'))).data
+    return JSON.parse(payload.toString('utf8')) as unknown
   } catch {
     return undefined
   }

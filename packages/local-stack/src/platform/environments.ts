@@ -32,6 +32,7 @@ export const functionEnvironment = (
       UPSTASH_REDIS_REST_TOKEN: services.upstashRest.token,
       RELAY_FUNCTION: 'relay',
       MERGE_FUNCTION: 'merge',
+      VERSION_JOBS_FUNCTION: 'version-jobs',
       LOG_LEVEL: 'info',
     },
     functions: {
@@ -77,13 +78,14 @@ export const nodeEnvironment = (
 export const agentEnvironment = (
   services: BackingServices,
   identity: Identity,
-  more: { nodeEndpoint: string; dataFolder: string; stateFolder: string },
+  more: { apiUrl: string; nodeEndpoint: string; dataFolder: string; stateFolder: string },
 ): Record<string, string> => ({
   PATH: path,
   AGENT_CERT_FILE: identity.certificateFile,
   AGENT_KEY_FILE: identity.keyFile,
   AUTHORITY_CERT_FILE: services.certificates.certificateFile,
   NODE_ENDPOINTS: more.nodeEndpoint,
+  CENTRAL_URL: more.apiUrl,
   MQTT_URL: services.mqtt.url,
   DATA_DIR: more.dataFolder,
   STATE_DIR: more.stateFolder,

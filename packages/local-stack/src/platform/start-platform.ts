@@ -94,6 +94,7 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
             name: `agent ${device.label}`,
             file: join(root, 'edge-agent', 'dist', 'main.mjs'),
             env: agentEnvironment(services, identity, {
+              apiUrl,
               nodeEndpoint: `localhost:${ports.nodeGrpc[regionIndex]}`,
               dataFolder,
               stateFolder: join(places.device(device.label), 'state'),
