@@ -12,7 +12,7 @@ export type EvaluatedRound = {
   readonly evaluators: number
 }
 
-export type Verdict = { readonly kind: 'complete' | 'fail'; readonly reason: Reason }
+type Verdict = { readonly kind: 'complete' | 'fail'; readonly reason: Reason }
 
 type Metric = 'accuracy' | 'loss'
 type Measured = { readonly round: number; readonly value: number }

@@ -2,6 +2,7 @@ import type { ShardSummed } from '@tributary/contracts/events'
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
 import { decideAttempt } from '../rounds/decide-attempt.ts'
+import { recordLateList } from './record-late-list.ts'
 import { lockShardOfAttempt, type ShardRow } from './shard-of-attempt.ts'
 import { UnusableEventError } from './unusable-event-error.ts'
 
@@ -10,10 +11,11 @@ export const onShardSummed = async (context: Context, sql: Transaction, event: S
   const { task, round, attempt, region, shard, epoch } = event
   const known = await lockShardOfAttempt(sql, event)
   if (known === undefined) {
-    context.log.info(
-      { task, round, attempt, region, shard, epoch },
-      'a shard sum came too late, or twice, and is ignored',
-    )
+    const late = await recordLateList(context, sql, event)
+    const what = late
+      ? 'a shard sum came too late and is not counted'
+      : 'a shard sum came twice, or is void, and is ignored'
+    context.log.info({ task, round, attempt, region, shard, epoch }, what)
     return
   }
   checkClaims(event, known.shard)

@@ -11,6 +11,10 @@ import { ParticipationListError, participationLines } from './participation-line
 const maxListBytes = 512 * 1024 * 1024
 const batchRows = 500
 
+const lateDetail = 'The shard reported after the round was settled.'
+
+/** @property late what the shard accepted was not counted */
+type Origin = { readonly region: string; readonly late: boolean }
 type Progress = { readonly signal: AbortSignal; readonly onProgress: () => Promise<void> }
 
 /**
@@ -25,10 +29,10 @@ export const importParticipation = async (
   shards: readonly SummedShard[],
   progress: Progress,
 ): Promise<void> => {
-  for (const { region, shard, participation } of shards) {
+  for (const { region, shard, participation, late } of shards) {
     if (participation === null || participation.bytes === 0) continue
     try {
-      await importList(context, ref, region, participation, progress)
+      await importList(context, ref, { region, late }, participation, progress)
     } catch (error) {
       const left = error instanceof ParticipationListError || error instanceof TributaryError
       if (!left || (error instanceof TributaryError && error.code === 'UNAVAILABLE')) throw error
@@ -40,7 +44,7 @@ export const importParticipation = async (
 const importList = async (
   { store, database }: Pick<Context, 'store' | 'database'>,
   ref: AttemptRef,
-  region: string,
+  origin: Origin,
   list: ObjectRef,
   { signal, onProgress }: Progress,
 ): Promise<void> => {
@@ -57,25 +61,27 @@ const importList = async (
   for await (const line of participationLines(await open())) {
     batch.push(storable(line))
     if (batch.length < batchRows) continue
-    await database.transaction(sql => insertRows(sql, ref, region, batch))
+    await database.transaction(sql => insertRows(sql, ref, origin, batch))
     batch = []
     await onProgress()
   }
-  await database.transaction(sql => insertRows(sql, ref, region, batch))
+  await database.transaction(sql => insertRows(sql, ref, origin, batch))
   await onProgress()
 }
 
 const insertRows = async (
   sql: Transaction,
   ref: AttemptRef,
-  region: string,
+  { region, late }: Origin,
   rows: readonly Participation[],
 ): Promise<void> => {
   if (rows.length === 0) return
   await sql`
     insert into participation (task, round, attempt, device, region, label, verdict, code, detail, examples, weight, bytes,
       seconds, metrics)
-    select ${ref.task}, ${ref.round}, ${ref.attempt}, p.device, ${region}, p.label, p.verdict, p.code, p.detail, p.examples,
+    select ${ref.task}, ${ref.round}, ${ref.attempt}, p.device, ${region}, p.label,
+      case when ${late} and p.verdict = 'accepted' then 'discarded' else p.verdict end,
+      p.code, case when ${late} and p.verdict = 'accepted' then ${lateDetail} else p.detail end, p.examples,
       p.weight, p.bytes, p.seconds, coalesce(p.metrics, '{}')
     from jsonb_to_recordset(${sql.json(asJson(rows))}) as p (device uuid, label text, verdict text, code text, detail text,
       examples bigint, weight bigint, bytes bigint, seconds double precision, metrics jsonb)

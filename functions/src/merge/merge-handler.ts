@@ -20,18 +20,20 @@ export type MergeOutcome = 'committed' | 'abandoned' | 'nothing'
 
 /**
  * Merges a closing attempt and commits the result. Keyed by attempt: started twice, at once or one after the other, it has
- * one effect, since the bytes are the same and the commit is conditional. For an abandoned attempt it takes in who took part.
+ * one effect, since the bytes are the same and the commit is conditional. For a settled attempt it takes in who took part, where that is due.
  */
 export const mergeHandler =
   (context: Context): InvocationHandler =>
   async (payload, { signal }): Promise<MergeOutcome> => {
     const ref = AttemptRef.parse(payload)
     const input = await context.database.read(sql => readMergeInput(sql, ref))
-    if (input === undefined || (input.state !== 'closing' && input.state !== 'abandoned')) return 'nothing'
+    if (input === undefined || (input.state !== 'closing' && !input.participationDue)) return 'nothing'
     const beat = heartbeat(context, ref)
-    await importParticipation(context, ref, input.shards, { signal, onProgress: beat })
-    if (input.state === 'abandoned') {
-      await noteImported(context, ref)
+    // A merge has taken in all lists but those that came after it.
+    const lists = input.shards.filter(({ late }) => late || input.state !== 'committed')
+    await importParticipation(context, ref, lists, { signal, onProgress: beat })
+    if (input.state !== 'closing') {
+      await noteImported(context, ref, input)
       return 'nothing'
     }
     try {
@@ -72,11 +74,17 @@ const heartbeat = ({ database }: Context, { task, round, attempt }: AttemptRef):
   }
 }
 
-const noteImported = ({ database }: Context, { task, round, attempt }: AttemptRef): Promise<unknown> =>
-  database.read(
+/** Notes that all lists are taken in, unless another one came meanwhile. */
+const noteImported = ({ database }: Context, ref: AttemptRef, { shards }: MergeInput): Promise<unknown> => {
+  const { task, round, attempt } = ref
+  const known = shards.filter(({ participation }) => participation !== null).length
+  return database.read(
     sql => sql`update round_attempt set participation_due = false
-      where task = ${task} and round = ${round} and attempt = ${attempt} and participation_due`,
+      where task = ${task} and round = ${round} and attempt = ${attempt} and participation_due and ${known} = (
+        select count(*) from attempt_shard s
+        where s.task = ${task} and s.round = ${round} and s.attempt = ${attempt} and s.participation_key is not null)`,
   )
+}
 
 /** @throws TributaryError CHECKSUM_MISMATCH, NOT_FOUND */
 const readManifest = async ({ store }: Context, object: ObjectRef, signal: AbortSignal): Promise<Manifest> => {

@@ -116,7 +116,7 @@ test('a result that the dtype of the tensor cannot hold is refused, and no objec
   }
   const base = await put('half/base', [{ name: 'a', dtype: 'F16', shape: [1] }], Uint16Array.of(0x7bff))
   const sum = await put('half/sum', [{ name: 'sum/a', dtype: 'I64', shape: [1] }], BigInt64Array.of(1000n << 25n))
-  const shards = [{ region: 'r', shard: 0, accepted: 1, weight: 1n, sum, participation: null }]
+  const shards = [{ region: 'r', shard: 0, accepted: 1, weight: 1n, sum, participation: null, late: false }]
   const options = { signal: AbortSignal.timeout(30_000), onProgress: async () => undefined }
   await assert.rejects(
     mergeModel(services.store, manifest, { descriptor: descriptorOf(base), shards }, 'half/next', options),
@@ -185,7 +185,7 @@ test('a model of many parts merges to what the closed form says, by multipart', 
   )
   const half = BigInt64Array.from({ length }, (_, i) => BigInt((i % 1000) - 500) << 24n)
   const sum = await put('big/sum', [{ name: 'sum/a', dtype: 'I64', shape: [length] }], half)
-  const shard = { region: 'r', accepted: 1, weight: 2n, sum, participation: null }
+  const shard = { region: 'r', accepted: 1, weight: 2n, sum, participation: null, late: false }
   const descriptor = descriptorOf(base)
   let parts = 0
   const written = await mergeModel(

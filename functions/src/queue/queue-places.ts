@@ -14,22 +14,23 @@ const regions = (sql: Sql) => sql`coalesce(t.regions, array(select jsonb_array_e
 
 /** Every task in the queue: `id`; `position` in its longest line; `full`, the regions without a slot for it; `rank` over all. */
 export const queuePlaces = (sql: Sql) => sql`
-  with waiting as (
+  with waiting as materialized (
     select t.id, ${regions(sql)} as regions,
       row_number() over (order by t.priority desc, coalesce(t.queued_at, t.created_at), t.id) as rank
     from task t where t.state = 'queued' and (t.start_at is null or t.start_at <= now())
-  ), limited as (
+  ), running as materialized (
+    select ${regions(sql)} as regions from task t where t.state = 'running'
+  ), limited as materialized (
     select r.region, r.task_slots - (
-      select count(*) from task t
-      where t.state = 'running' and (${regions(sql)} = '{}' or r.region = any(${regions(sql)}))) as free
+      select count(*) from running t where t.regions = '{}' or r.region = any(t.regions)) as free
     from region r where r.task_slots is not null
-  ), place as (
-    select w.id, l.region, l.free, row_number() over (partition by l.region order by w.rank) as place
-    from waiting w join limited l on w.regions = '{}' or l.region = any(w.regions)
+  ), line as (
+    select w.id, w.rank, l.region, l.free, row_number() over (partition by l.region order by w.rank) as place
+    from waiting w left join limited l on w.regions = '{}' or l.region = any(w.regions)
   )
-  select w.id, w.rank, coalesce(max(p.place), 1)::integer as position,
-    coalesce(array_agg(p.region order by p.region) filter (where p.place > p.free), '{}') as "full"
-  from waiting w left join place p on p.id = w.id group by w.id, w.rank`
+  select id, rank, coalesce(max(place) filter (where region is not null), 1)::integer as position,
+    coalesce(array_agg(region order by region) filter (where place > free), '{}') as "full"
+  from line group by id, rank`
 
 /** The `QueuePlace` of a row of `task`, null unless it is queued. All places are worked out once, for the first queued row. */
 export const queueColumn = (sql: Sql) => sql`

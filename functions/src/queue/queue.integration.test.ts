@@ -156,7 +156,11 @@ test('functions that run at the same time never start more tasks than there are 
   const start = tasks.map(({ id }, index) =>
     call[index % 6]?.('POST', `/v1/tasks/${id}/start`, { token: tokens.operator }),
   )
-  await Promise.all([...start, ...rush()])
+  const [answers] = await Promise.all([Promise.all(start), ...rush()])
+  assert.deepEqual(
+    answers.map(answer => answer?.status),
+    Array(20).fill(200),
+  )
   await Promise.all(rush())
   const most = { north: 0, south: 0 }
   for (let step = 0; step < 40; step += 1) {

@@ -37,3 +37,10 @@ test('without a live task a run looks once; with one it looks until its time is 
   const { due } = await sweep(federation.context, signal(), { pauseMillis: 100, watchMillis: 450 })
   assert.ok(due >= 2 && due <= 5, `${due} looks`)
 })
+
+test('a task whose time comes long after a run keeps no run looking', { timeout: 60_000 }, async () => {
+  const federation = await services.begin({ north: { trainers: 2 } })
+  const task = await federation.createTask({ startAt: new Date(Date.now() + 3_600_000).toISOString() })
+  assert.equal(task.state, 'queued')
+  assert.deepEqual(await sweep(federation.context, signal()), { due: 0, removed: 0, uploads: 0 })
+})

@@ -1,20 +1,22 @@
 import { TributaryError } from '@tributary/contracts/errors'
 import type { CreateTask } from '@tributary/contracts/tasks'
 import type { Transaction } from '../database/transaction.ts'
+import { resolveAlias } from '../models/resolve-alias.ts'
 
 /** A version that a task can start from. */
 export type ChosenVersion = { readonly id: string; readonly hasGraph: boolean }
 
 /**
- * The version that a task names, or the newest finalised one of its model.
- * @throws TributaryError NOT_FOUND, MODEL_VERSION_NOT_READY
+ * The version that a task names, the one that its alias names now, or the newest finalised one of its model.
+ * @throws TributaryError NOT_FOUND, ALIAS_UNKNOWN, MODEL_VERSION_NOT_READY
  */
 export const chooseVersion = async (
   sql: Transaction,
-  { model, version }: CreateTask['model'],
+  { model, version: named, alias }: CreateTask['model'],
 ): Promise<ChosenVersion> => {
   const [known] = await sql`select 1 from model where id = ${model}`
   if (known === undefined) throw new TributaryError('NOT_FOUND', { detail: `There is no model ${model}.` })
+  const version = alias === undefined ? named : await resolveAlias(sql, model, alias)
   const [row] = await sql<(ChosenVersion & { ready: boolean })[]>`
     select id, state = 'ready' as ready, graph_key is not null as "hasGraph" from model_version
     where model = ${model} and ${version === undefined ? sql`state = 'ready'` : sql`id = ${version}`}

@@ -6,7 +6,7 @@ import { dryRunRegion } from './dry-run-region.ts'
 import { drawSeed } from './task-seed.ts'
 
 /** Settings as a task keeps them, and what follows from them. */
-export type TaskPlan = {
+type TaskPlan = {
   readonly settings: CreateTask
   readonly seed: number
   readonly version: string

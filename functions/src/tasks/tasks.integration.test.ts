@@ -30,6 +30,32 @@ test('a task that cannot work is refused when it is created', async () => {
   assert.equal((await services.db.sql`select 1 from task`).length, 0)
 })
 
+test('a task begins with the version that an alias names when the task is created', async () => {
+  const federation = await services.begin({ north: { trainers: 2 } })
+  const { sql } = services.db
+  const { model, version } = federation
+  const other = '01890000-0000-7000-8000-00000000000e'
+  await sql`
+    insert into model_version (id, model, number, state, parent, weights_key, weights_sha256, weights_bytes, manifest_key,
+      manifest_sha256, manifest_bytes, graph_key, created_by)
+    select ${other}, model, 1, state, id, weights_key, weights_sha256, weights_bytes, manifest_key, manifest_sha256,
+      manifest_bytes, graph_key, 'test' from model_version where id = ${version}`
+  const point = async (to: string) => {
+    await sql`
+      with made as (insert into model_alias_change (model, alias, action, version, changed_by)
+        values (${model}, 'stable', 'promoted', ${to}, 'test') returning id)
+      insert into model_alias (model, alias, version, change) select ${model}, 'stable', ${to}, id from made
+      on conflict (model, alias) do update set version = excluded.version`
+  }
+  await point(version)
+  const task = await federation.createTask({ model: { model, alias: 'stable' }, start: false })
+  assert.equal(task.startVersion, version)
+  await point(other)
+  assert.equal((await federation.createTask({ model: { model, alias: 'stable' }, start: false })).startVersion, other)
+  assert.equal((await federation.getTask(task.id)).startVersion, version)
+  await assert.rejects(federation.createTask({ model: { model, alias: 'newest' } }), { code: 'ALIAS_UNKNOWN' })
+})
+
 test('tasks, participants and logs are paged without gaps or repeats', async () => {
   const federation = await services.begin({ north: { trainers: 2 } })
   const made = []
