@@ -148,17 +148,16 @@ test('functions that run at the same time never start more tasks than there are 
     tasks.push(await federation.createTask({ start: false, regions: regions[index % 5], priority: index % 3 }))
   }
   const call = connections.contexts.map(context => testApi('tasks', tasksHandlers(context), context))
+  const callOf = (index: number) => call[index % 6] as (typeof call)[number]
   const context = (index: number) => connections.contexts[index % 6] as Context
   const rush = () => [
     ...federation.nodes.map((node, index) => federation.status(node, {}, context(index))),
     ...Array.from({ length: 6 }, (_, index) => runDueWork(context(index))),
   ]
-  const start = tasks.map(({ id }, index) =>
-    call[index % 6]?.('POST', `/v1/tasks/${id}/start`, { token: tokens.operator }),
-  )
+  const start = tasks.map(({ id }, index) => callOf(index)('POST', `/v1/tasks/${id}/start`, { token: tokens.operator }))
   const [answers] = await Promise.all([Promise.all(start), ...rush()])
   assert.deepEqual(
-    answers.map(answer => answer?.status),
+    answers.map(answer => answer.status),
     Array(20).fill(200),
   )
   await Promise.all(rush())
@@ -177,13 +176,13 @@ test('functions that run at the same time never start more tasks than there are 
       federation.cancelTask(ended?.id as string, context(step)),
       ...(paused === undefined
         ? []
-        : [call[step % 6]?.('POST', `/v1/tasks/${paused.id}/pause`, { token: tokens.operator })]),
+        : [callOf(step)('POST', `/v1/tasks/${paused.id}/pause`, { token: tokens.operator })]),
       ...rush(),
     ])
     await Promise.all([
       ...(paused === undefined
         ? []
-        : [call[step % 6]?.('POST', `/v1/tasks/${paused.id}/resume`, { token: tokens.operator })]),
+        : [callOf(step)('POST', `/v1/tasks/${paused.id}/resume`, { token: tokens.operator })]),
       ...rush(),
     ])
   }
