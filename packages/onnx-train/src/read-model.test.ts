@@ -53,10 +53,14 @@ test('versions outside the supported range are refused', () => {
     damaged(model => {
       model.opsetImport = model.opsetImport.map(entry => ({ ...entry, version }))
     })
-  refuses(opset(10n), 'OPSET_UNSUPPORTED')
-  refuses(opset(27n), 'OPSET_UNSUPPORTED')
-  readModel(opset(11n), limits)
-  readModel(opset(26n), limits)
+  for (const version of [10n, 27n]) {
+    refuses(opset(version), 'OPSET_UNSUPPORTED')
+    assert.throws(
+      () => readModel(opset(version), limits),
+      /uses opset (10|27); 11 to 26 .* Export it with opset_version=/,
+    )
+  }
+  for (let version = 11n; version <= 26n; version++) readModel(opset(version), limits)
   const ir = (version: bigint) =>
     damaged(model => {
       model.irVersion = version
@@ -90,13 +94,20 @@ test('functions, foreign operators and control flow are refused with the name of
     firstNode(model).domain = 'com.microsoft'
   })
   refuses(foreign, 'DOMAIN_UNSUPPORTED', 'hidden1')
-  const loop = damaged(model => {
+  for (const [opType, name] of [
+    ['If', 'then_branch'],
+    ['Loop', 'body'],
+    ['Scan', 'body'],
+  ] as const) {
     const g = create(GraphProtoSchema)
-    firstNode(model).attribute.push(
-      create(AttributeProtoSchema, { name: 'body', type: AttributeProto_AttributeType.GRAPH, g }),
+    const attribute = create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.GRAPH, g })
+    const branching = damaged(model => Object.assign(firstNode(model), { opType, attribute: [attribute] }))
+    refuses(branching, 'CONTROL_FLOW_UNSUPPORTED', 'hidden1')
+    assert.throws(
+      () => readModel(branching, limits),
+      new RegExp(`Operator ${opType} contains .*without If, Loop and Scan`),
     )
-  })
-  refuses(loop, 'CONTROL_FLOW_UNSUPPORTED', 'hidden1')
+  }
 })
 
 test('cycles, unsorted nodes, duplicates and missing graphs are refused', () => {

@@ -62,7 +62,19 @@ const fusedNormalisations = (graph: GraphProto, weights: ReadonlySet<string>): s
   return [
     ...named.flatMap(pattern => readBy(graph, weights, pattern)),
     ...traced.flatMap(({ input }) => input.slice(1, 2)),
+    ...shiftsWithoutScale(weights),
   ]
+}
+
+/** Keras computes a normalisation as a scale and a shift; where only the shift is left, the scale went into a kernel. */
+const shiftsWithoutScale = (weights: ReadonlySet<string>): string[] => {
+  const layerOf = (name: string, part: string): string | undefined =>
+    new RegExp(`^(.*/batchnorm)/${part}(:0|__\\d+)?$`).exec(name)?.[1]
+  const scaled = new Set([...weights].map(name => layerOf(name, 'mul')))
+  return [...weights].filter(name => {
+    const layer = layerOf(name, 'sub')
+    return layer !== undefined && !scaled.has(layer)
+  })
 }
 
 const products = new Set(['Conv', 'ConvTranspose', 'Gemm'])

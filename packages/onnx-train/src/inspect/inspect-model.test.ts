@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { StringStringEntryProtoSchema } from '../gen/onnx_pb.ts'
 import { OnnxModelError } from '../onnx-model-error.ts'
 import { graphOf } from '../parameters.ts'
+import { readModel } from '../read-model.ts'
 import type { Tensor } from '../tensor.ts'
 import { modelOf, node, randomTensor } from '../testing/model-of.ts'
 import { ortRunner } from '../testing/ort-runner.ts'
@@ -54,6 +56,15 @@ test('a model that does not train is described all the same, with the reason', a
   const { operators, training } = await inspectModel(model, options, ortRunner)
   assert.ok(training instanceof OnnxModelError && training.code === 'OPERATOR_UNSUPPORTED')
   assert.deepEqual(operators.find(({ op }) => op === 'Tan')?.gradient, 'unknown')
+})
+
+test('a normalisation of Keras that the converter merged into a kernel is noticed by what is left of it', async () => {
+  const file = readFileSync(new URL('../../fixtures/exports/tf2onnx-17-normalised.onnx', import.meta.url))
+  const { faults } = await inspectModel(readModel(file, { maxBytes: 1e6 }), options, ortRunner)
+  const [fused] = faults
+  assert.equal(fused?.code, 'FUSED_BATCH_NORM')
+  assert.match(fused.message, /batch_normalization_1\/batchnorm\/sub/)
+  assert.doesNotMatch(fused.message, /batch_normalization_1_2/)
 })
 
 test('what exporters did to weights is noticed by their names', async () => {
