@@ -20,6 +20,12 @@ export const checkGraph = (graph: GraphProto, maxNodes: number): void => {
   checkOrder(graph)
 }
 
+const quantised = new Set(
+  'QuantizeLinear DequantizeLinear DynamicQuantizeLinear QLinearConv QLinearMatMul ConvInteger MatMulInteger'.split(
+    ' ',
+  ),
+)
+
 const labelOf = (node: NodeProto): string => node.name || (node.output[0] ?? node.opType)
 
 const checkNode = (node: NodeProto): void => {
@@ -29,6 +35,14 @@ const checkNode = (node: NodeProto): void => {
       'DOMAIN_UNSUPPORTED',
       `Operator ${shorten(node.opType)} is of domain "${shorten(node.domain)}"`,
       'Export with operators of ai.onnx only.',
+      { nodeName },
+    )
+  }
+  if (quantised.has(node.opType)) {
+    throw new OnnxModelError(
+      'OPERATOR_UNSUPPORTED',
+      `Operator ${node.opType} rounds to integers, which have no gradient`,
+      'Export the float model, before it is quantised.',
       { nodeName },
     )
   }
@@ -47,10 +61,23 @@ const checkNode = (node: NodeProto): void => {
   }
 }
 
+/** Runtimes in JavaScript take and give tensors as properties of an object, which cannot have one of this name. */
+const unusableName = '__proto__'
+
+const refuseName = (nodeName?: string): never => {
+  throw new OnnxModelError(
+    'MALFORMED',
+    `A value is called "${unusableName}"`,
+    'Rename it and export the model again.',
+    nodeName === undefined ? {} : { nodeName },
+  )
+}
+
 /** Every name is written once, and before it is read: that also excludes cycles. */
 const checkOrder = (graph: GraphProto): void => {
   const known = new Set<string>()
   const define = (name: string, nodeName?: string): void => {
+    if (name === unusableName) refuseName(nodeName)
     if (name !== '' && !known.has(name)) {
       known.add(name)
       return

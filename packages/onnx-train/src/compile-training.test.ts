@@ -5,7 +5,6 @@ import { compileEvaluation } from './compile-evaluation.ts'
 import { compileTraining, type TrainingOptions } from './compile-training.ts'
 import { graphFromProto } from './graph-from-proto.ts'
 import { mcmahan2nn, mcmahanCnn } from './models/mcmahan.ts'
-import { OnnxModelError } from './onnx-model-error.ts'
 import { graphOf } from './parameters.ts'
 import { readModel } from './read-model.ts'
 import { type Tensor, tensorBytes } from './tensor.ts'
@@ -137,25 +136,6 @@ test('an operator without a gradient is no obstacle where no weight comes before
   const w = randomTensor('float32', [4, 3], 1)
   const model = modelOf('float32', [4], { w }, [node('Hardmax', ['x'], 't'), node('MatMul', ['t', 'w'], 'y')])
   assert.equal((await compileTraining(model, options('loop'), ortRunner)).classes, 3)
-})
-
-test('quantised operators are refused by their name and that of the node', async () => {
-  const scale = { dtype: 'float32', shape: [], data: Float32Array.of(0.1) } as const
-  const zero = { dtype: 'uint8', shape: [], data: Uint8Array.of(0) } as const
-  const constants = { w: randomTensor('float32', [4, 3], 1), scale, zero }
-  const nodes = [
-    node('MatMul', ['x', 'w'], 'm'),
-    node('QuantizeLinear', ['m', 'scale', 'zero'], 'q'),
-    node('DequantizeLinear', ['q', 'scale', 'zero'], 'y'),
-  ]
-  const model = modelOf('float32', [4], constants, nodes, 18)
-  await assert.rejects(
-    compileTraining(model, options('loop'), ortRunner),
-    error =>
-      error instanceof OnnxModelError &&
-      error.code === 'OPERATOR_UNSUPPORTED' &&
-      /(Dequantize|Quantize)Linear.*node "[yq]_node"/.test(error.message),
-  )
 })
 
 test('forward graphs of every supported opset train to the same bytes', async () => {

@@ -110,6 +110,20 @@ test('functions, foreign operators and control flow are refused with the name of
   }
 })
 
+test('quantised operators are refused by their name and that of the node', () => {
+  for (const opType of [
+    'QuantizeLinear',
+    'DequantizeLinear',
+    'DynamicQuantizeLinear',
+    'QLinearMatMul',
+    'MatMulInteger',
+  ]) {
+    const quantised = damaged(model => Object.assign(firstNode(model), { opType }))
+    refuses(quantised, 'OPERATOR_UNSUPPORTED', 'hidden1')
+    assert.throws(() => readModel(quantised, limits), new RegExp(`Operator ${opType} .*Export the float model`))
+  }
+})
+
 test('cycles, unsorted nodes, duplicates and missing graphs are refused', () => {
   const cycle = damaged(model => {
     firstNode(model).input[0] = 'classifier.out'
