@@ -53,7 +53,7 @@ for (const { name, stepsPerRun, limit } of models) {
   const judged = (value: number): string => (value >= limit ? ` (at least ${limit})` : ` (BELOW ${limit})`)
   const verdict =
     ratio === undefined ? [] : [`loop/pytorch ${ratio.toFixed(2)}${batchSize === 10 ? judged(ratio) : ''}`]
-  console.log(`${name}: ${[...medians, ...verdict].join(', ')}`)
+  console.log(`${name} (${loop.nodesPerStep} nodes a step): ${[...medians, ...verdict].join(', ')}`)
 }
 
 function median(values: readonly number[]): number {

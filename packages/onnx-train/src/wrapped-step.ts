@@ -1,5 +1,6 @@
-import type { Graph } from './graph.ts'
+import type { Graph, Node } from './graph.ts'
 import { declarationOf, type Port, port } from './ports.ts'
+import type { Tensor } from './tensor.ts'
 import type { FixedTensor, TrainStep } from './train-step.ts'
 
 /** A train step as a graph of its own, every input and output described. */
@@ -48,7 +49,23 @@ export const wrapped = (
   inputs: readonly Port[],
   outputs: readonly Port[],
 ): WrappedStep => ({
-  graph: { ...graph, inputs: inputs.map(declarationOf), outputs: outputs.map(declarationOf) },
+  graph: {
+    ...graph,
+    constants: constantsRead(graph.nodes, graph.constants),
+    inputs: inputs.map(declarationOf),
+    outputs: outputs.map(declarationOf),
+  },
   inputs,
   outputs,
 })
+
+/** Passes leave constants behind that no node reads any more. */
+const constantsRead = (nodes: readonly Node[], constants: ReadonlyMap<string, Tensor>): Map<string, Tensor> => {
+  const read = new Set<string>()
+  const visit = (node: Node): void => {
+    for (const name of node.inputs) read.add(name)
+    for (const attribute of node.attributes.values()) if ('graph' in attribute) attribute.graph.nodes.forEach(visit)
+  }
+  nodes.forEach(visit)
+  return new Map([...constants].filter(([name]) => read.has(name)))
+}

@@ -18,13 +18,9 @@ export const reduceToShape = (
   const axes = [...leading, ...inner.map(axis => axis + added)]
   if (axes.length === 0) return gradient
   const rows = rowCount(from)
-  if (to.length === 1 && inner.length === 0 && sameSize(to[0], from.at(-1)) && typeof rows === 'object') {
-    const isMatrix = from.length === 2
-    return sumOfRows(
-      context,
-      isMatrix ? gradient : emitter.call('Reshape', gradient, emitter.int64s([-1, Number(to[0])])),
-      rows,
-    )
+  if (typeof rows === 'object' && rows.perExample > 1 && to.length === 1 && sameSize(to[0], from.at(-1))) {
+    const matrix = added === 1 ? gradient : emitter.call('Reshape', gradient, emitter.int64s([-1, Number(to[0])]))
+    return sumOfRows(context, matrix, rows)
   }
   const keepdims = added === 0 ? 1 : 0
   const sum = emitter.emit('ReduceSum', [gradient, emitter.int64s(axes)], { keepdims })

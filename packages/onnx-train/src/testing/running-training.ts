@@ -1,6 +1,7 @@
+import { fromBinary } from '@bufbuild/protobuf'
 import * as ort from 'onnxruntime-node'
 import type { CompiledTraining } from '../compile-training.ts'
-import type { ModelProto } from '../gen/onnx_pb.ts'
+import { type ModelProto, ModelProtoSchema } from '../gen/onnx_pb.ts'
 import { splitmix32 } from '../models/random.ts'
 import { elementCount, type Tensor, zeros } from '../tensor.ts'
 import { startValues } from './gradients.ts'
@@ -33,6 +34,13 @@ export class RunningTraining implements AsyncDisposable {
     const session = await ort.InferenceSession.create(compiled.model, sessionOptions)
     const samples = run.batchSize * (compiled.order === undefined ? 1 : run.stepsPerRun)
     return new RunningTraining(compiled, session, feedsOf(model, compiled, run, samples), samples)
+  }
+
+  /** Nodes of one step: of the loop's body, or of the whole graph where there is no loop. */
+  get nodesPerStep(): number {
+    const nodes = fromBinary(ModelProtoSchema, this.#compiled.model).graph?.node ?? []
+    const loop = nodes.find(({ opType }) => opType === 'Loop')
+    return loop?.attribute.find(({ name }) => name === 'body')?.g?.node.length ?? nodes.length
   }
 
   /** Samples a second over that long. */
