@@ -27,7 +27,7 @@ const sections = {
   database: z.object({ DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }) }),
   objectStorage: z.object({ BUCKET: text, OBJECT_STORAGE_PATH_STYLE: flag.default(false) }),
   cache: z.object({ UPSTASH_REDIS_REST_URL: z.url(), UPSTASH_REDIS_REST_TOKEN: text }),
-  functions: z.object({ RELAY_FUNCTION: text, MERGE_FUNCTION: text }),
+  functions: z.object({ RELAY_FUNCTION: text, MERGE_FUNCTION: text, VERSION_JOBS_FUNCTION: text }),
   apiTokens: z.object({ API_TOKENS: tokensFromJson.pipe(z.array(ApiToken).max(1000)) }),
   authority: z.object({ AUTHORITY_CERT_FILE: text }),
   authorityKey: z.object({ AUTHORITY_KEY_FILE: text }),

@@ -24,6 +24,8 @@ export type Context = {
   readonly log: Log
   /** Starts the merge of a closed attempt; for `sql.afterCommit`. */
   readonly startMerge: (attempt: { task: string; round: number; attempt: number }) => Promise<void>
+  /** Starts work on a model version that does not fit into a request; for `sql.afterCommit`. */
+  readonly startVersionJob: (job: string) => Promise<void>
   readonly wakeRelay: () => Promise<void>
 }
 
@@ -59,6 +61,7 @@ export const createContext = (
     ids: uuidV7Ids,
     log,
     startMerge: attempt => invoker.invoke(config.functions.MERGE_FUNCTION, attempt),
+    startVersionJob: job => invoker.invoke(config.functions.VERSION_JOBS_FUNCTION, { job }),
     wakeRelay,
   }
 }

@@ -1,4 +1,5 @@
 import type { Upload } from '@tributary/contracts/models'
+import type { PartUploads } from './part-uploads.ts'
 
 export type ObjectHead = {
   readonly bytes: number
@@ -36,6 +37,9 @@ export type ObjectStore = {
   /** Small objects go out in one request at `finish`, larger ones by multipart. */
   openWriter(key: string, options?: { contentType?: string; signal?: AbortSignal }): ObjectWriter
   delete(key: string, signal?: AbortSignal): Promise<void>
+  /** Keys that begin with the prefix, in their order, the first `most` of them. */
+  list(prefix: string, most: number, signal?: AbortSignal): Promise<string[]>
+  readonly partUploads: PartUploads
   /** An upload that takes exactly these bytes: size and sha256 are part of the signature. */
   presignPut(key: string, file: { sha256: string; bytes: number }, seconds: number): Promise<Upload>
   presignGet(key: string, options: { filename: string; seconds: number }): Promise<{ url: string; expiresAt: string }>

@@ -4,6 +4,7 @@ import {
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
@@ -12,6 +13,7 @@ import { TributaryError } from '@tributary/contracts/errors'
 import type { Upload } from '@tributary/contracts/models'
 import type { ByteRange, ObjectHead, ObjectStore, ObjectWriter, WrittenObject } from './object-store.ts'
 import { S3ObjectWriter } from './s3-object-writer.ts'
+import { S3PartUploads } from './s3-part-uploads.ts'
 
 const connectMillis = 3000
 /** How often a range is gone on with whose body was cut. */
@@ -22,6 +24,7 @@ export class S3ObjectStore implements ObjectStore {
   readonly #client: S3Client
   readonly #presigner: S3Client
   readonly #bucket: string
+  readonly partUploads: S3PartUploads
 
   /** @param options.stallMillis a request on which nothing moves for so long is tried again on another connection */
   constructor(options: { bucket: string; pathStyle: boolean; stallMillis?: number }) {
@@ -32,6 +35,11 @@ export class S3ObjectStore implements ObjectStore {
     // Otherwise the presigned URL demands a CRC that no plain uploader sends.
     this.#presigner = new S3Client({ ...common, requestChecksumCalculation: 'WHEN_REQUIRED' })
     this.#bucket = options.bucket
+    this.partUploads = new S3PartUploads({
+      client: this.#client,
+      presigner: this.#presigner,
+      bucket: options.bucket,
+    })
   }
 
   async head(key: string, signal?: AbortSignal): Promise<ObjectHead | null> {
@@ -136,6 +144,14 @@ export class S3ObjectStore implements ObjectStore {
 
   async delete(key: string, signal?: AbortSignal): Promise<void> {
     await this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }), withSignal(signal))
+  }
+
+  async list(prefix: string, most: number, signal?: AbortSignal): Promise<string[]> {
+    const { Contents = [] } = await this.#client.send(
+      new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, MaxKeys: most }),
+      withSignal(signal),
+    )
+    return Contents.flatMap(({ Key }) => (Key === undefined ? [] : [Key]))
   }
 
   async presignPut(key: string, file: { sha256: string; bytes: number }, seconds: number): Promise<Upload> {

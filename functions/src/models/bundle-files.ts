@@ -1,8 +1,10 @@
+import { mostUploadParts, uploadPartBytes } from '@tributary/contracts/models'
+
 /** The files of a bundle, with the most bytes that each may have. */
 export const bundleFiles = {
-  manifest: { name: 'manifest.json', maxBytes: 16 * 1024 ** 2 },
-  /** One presigned PUT takes 5 GiB. */
-  weights: { name: 'weights.safetensors', maxBytes: 5 * 1024 ** 3 },
+  /** No manifest that is valid comes near it: the header that it describes has at most 1 MiB. */
+  manifest: { name: 'manifest.json', maxBytes: 8 * 1024 ** 2 },
+  weights: { name: 'weights.safetensors', maxBytes: mostUploadParts * uploadPartBytes },
   /** A forward graph without its weights. */
   graph: { name: 'graph.onnx', maxBytes: 64 * 1024 ** 2 },
 } as const

@@ -1,4 +1,5 @@
 import { TributaryError } from '@tributary/contracts/errors'
+import { portsOf } from '@tributary/onnx-train/extract-weights'
 import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
 import { parametersOf } from '@tributary/onnx-train/parameters'
 import { readModel } from '@tributary/onnx-train/read-model'
@@ -7,24 +8,35 @@ import { bundleFiles } from './bundle-files.ts'
 
 const dtypes = { float32: 'F32', float64: 'F64' } as const
 
+/** A forward graph as far as a manifest describes it. */
+export type CheckedGraph = ReturnType<typeof readGraph>
+
 /**
- * Reads a forward graph that may come from anybody and compares its parameters with the manifest.
+ * Reads a forward graph that may come from anybody.
  * @throws TributaryError MODEL_INVALID
  */
-export const checkGraph = (bytes: Uint8Array, manifest: Manifest): void => {
-  const known = new Map(manifest.tensors.map(({ name, dtype, shape }) => [name, `${dtype} [${shape}]`]))
+export const readGraph = (bytes: Uint8Array) => {
   try {
-    const parameters = parametersOf(readModel(bytes, { maxBytes: bundleFiles.graph.maxBytes }))
-    for (const { name, dtype, shape } of parameters) {
-      const here = `${dtypes[dtype]} [${shape}]`
-      if (known.get(name) !== here) throw invalid(`parameter ${name.slice(0, 80)} is ${here}, the manifest disagrees`)
-    }
-    if (parameters.length !== known.size) {
-      throw invalid(`the graph has ${parameters.length} parameters, the manifest ${known.size} tensors`)
-    }
+    const model = readModel(bytes, { maxBytes: bundleFiles.graph.maxBytes })
+    return { parameters: parametersOf(model), ...portsOf(model) }
   } catch (error) {
-    if (error instanceof OnnxModelError) throw invalid(error.message)
+    if (error instanceof OnnxModelError) throw invalid(`${error.code}: ${error.message}`)
     throw error
+  }
+}
+
+/**
+ * Compares the parameters of a graph with the manifest.
+ * @throws TributaryError MODEL_INVALID
+ */
+export const checkGraph = ({ parameters }: CheckedGraph, manifest: Manifest): void => {
+  const known = new Map(manifest.tensors.map(({ name, dtype, shape }) => [name, `${dtype} [${shape}]`]))
+  for (const { name, dtype, shape } of parameters) {
+    const here = `${dtypes[dtype]} [${shape}]`
+    if (known.get(name) !== here) throw invalid(`parameter ${name.slice(0, 80)} is ${here}, the manifest disagrees`)
+  }
+  if (parameters.length !== known.size) {
+    throw invalid(`the graph has ${parameters.length} parameters, the manifest ${known.size} tensors`)
   }
 }
 

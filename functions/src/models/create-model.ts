@@ -13,5 +13,5 @@ export const createModel =
       on conflict (name) do nothing`
     if (created.count === 0) throw new TributaryError('NAME_TAKEN', { detail: 'a model has this name' })
     audit.append(sql, { actor, action: 'model.created', subject: `model/${id}`, detail: { name } })
-    return { id, name, description, createdAt: createdAt.toISOString(), latestVersion: null }
+    return { id, name, description, createdAt: createdAt.toISOString(), latestVersion: null, retention: null }
   }

@@ -76,6 +76,9 @@ suite('the model registry', { timeout: 60_000 }, () => {
         model,
         number: 0,
         state: 'ready',
+        refusal: null,
+        notes: '',
+        graph: true,
         sha256: sha256(good.weights),
         bytes: good.weights.length,
         parent: null,
@@ -121,10 +124,10 @@ suite('the model registry', { timeout: 60_000 }, () => {
         /weights: tensor 0 differs/,
         { ...good, weights: Buffer.from(encodeSafetensors(tensors.toReversed())) },
       ],
-      ['MODEL_INVALID', /weights: safetensors/, { ...good, weights: Buffer.alloc(7) }],
-      ['MODEL_INVALID', /weights: .*claims/, { ...good, weights: Buffer.alloc(64, 0xff) }],
-      ['MODEL_INVALID', /weights: safetensors file has/, { ...good, weights: good.weights.subarray(0, -1) }],
-      ['MODEL_INVALID', /graph: The file is not an ONNX model/, { ...good, graph: Buffer.alloc(100, 0xff) }],
+      ['MODEL_INVALID', /weights: TRUNCATED: safetensors/, { ...good, weights: Buffer.alloc(7) }],
+      ['MODEL_INVALID', /weights: HEADER_TOO_LARGE: .*claims/, { ...good, weights: Buffer.alloc(64, 0xff) }],
+      ['MODEL_INVALID', /weights: TRUNCATED: safetensors file has/, { ...good, weights: good.weights.subarray(0, -1) }],
+      ['MODEL_INVALID', /graph: MALFORMED: The file is not an ONNX model/, { ...good, graph: Buffer.alloc(100, 0xff) }],
       [
         'MODEL_INVALID',
         /graph: parameter/,
@@ -166,7 +169,7 @@ suite('the model registry', { timeout: 60_000 }, () => {
     assert.match(body.detail, /no ONNX graph/)
     const large = await upload(good)
     await finalise(large)
-    await db.sql`update model_version set weights_bytes = ${65 * 1024 ** 2} where id = ${large}`
+    await db.sql`update model_version set weights_bytes = ${2 ** 31} where id = ${large}`
     assert.equal((await download(large, 'onnx')).body.code, 'EXPORT_TOO_LARGE')
   })
 

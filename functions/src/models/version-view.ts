@@ -1,5 +1,5 @@
 import { TributaryError } from '@tributary/contracts/errors'
-import type { VersionView } from '@tributary/contracts/models'
+import type { Refusal, VersionState, VersionView } from '@tributary/contracts/models'
 import type { MetricSums } from '@tributary/contracts/round'
 import type { Sql } from '../database/transaction.ts'
 import { resultOf } from '../evaluation/evaluation-result.ts'
@@ -8,7 +8,10 @@ export type VersionViewRow = {
   id: string
   model: string
   number: number
-  state: 'uploading' | 'ready'
+  state: VersionState
+  refusal: Refusal | null
+  notes: string
+  graph: boolean
   weights_sha256: string
   weights_bytes: number
   parent: string | null
@@ -20,7 +23,8 @@ export type VersionViewRow = {
 
 /** Columns of a VersionViewRow over `model_version v`; the metrics are those of its newest evaluation. */
 export const versionViewColumns = (sql: Sql) => sql`
-  v.id, v.model, v.number, v.state, v.weights_sha256, v.weights_bytes, v.parent, v.task, v.round, v.created_at,
+  v.id, v.model, v.number, v.state, v.refusal, v.notes, v.graph_key is not null as graph, v.weights_sha256,
+  v.weights_bytes, v.parent, v.task, v.round, v.created_at,
   (select e.metrics from evaluation e where e.version = v.id order by e.id desc limit 1) as metrics`
 
 /** @throws TributaryError NOT_FOUND, also for a version of another model */
@@ -41,6 +45,9 @@ export const versionViewOf = (row: VersionViewRow): VersionView => {
     model: row.model,
     number: row.number,
     state: row.state,
+    refusal: row.refusal,
+    notes: row.notes,
+    graph: row.graph,
     sha256: row.weights_sha256,
     bytes: row.weights_bytes,
     parent: row.parent,

@@ -31,7 +31,7 @@ test('without a live task a run looks once; with one it looks until its time is 
   timeout: 60_000,
 }, async () => {
   const federation = await services.begin({ north: { trainers: 2 } })
-  assert.deepEqual(await sweep(federation.context, signal()), { due: 0, removed: 0, uploads: 0 })
+  assert.deepEqual(await sweep(federation.context, signal()), { due: 0, removed: 0, registry: 0 })
   await federation.createTask()
   // The task waits, so each look finds it: one at the start, and as many as pauses fit in.
   const { due } = await sweep(federation.context, signal(), { pauseMillis: 100, watchMillis: 450 })
@@ -42,5 +42,5 @@ test('a task whose time comes long after a run keeps no run looking', { timeout:
   const federation = await services.begin({ north: { trainers: 2 } })
   const task = await federation.createTask({ startAt: new Date(Date.now() + 3_600_000).toISOString() })
   assert.equal(task.state, 'queued')
-  assert.deepEqual(await sweep(federation.context, signal()), { due: 0, removed: 0, uploads: 0 })
+  assert.deepEqual(await sweep(federation.context, signal()), { due: 0, removed: 0, registry: 0 })
 })

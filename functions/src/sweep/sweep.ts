@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import { removeExpired } from '../database/remove-expired.ts'
-import { removeAbandonedUploads } from '../models/remove-abandoned-uploads.ts'
+import { tidyRegistry } from '../models/tidy/tidy-registry.ts'
 import { runDueWork } from '../rounds/due-work.ts'
 
 /** Storage that does not answer must not keep a run from looking. */
-const uploadsMillis = 5000
+const registryMillis = 8000
 /** Between two looks of one run. */
 export const pauseSeconds = 10
 /** From a run's first look to its last. */
@@ -21,11 +21,11 @@ export const sweep = async (
   context: Context,
   signal: AbortSignal,
   { pauseMillis = pauseSeconds * 1000, watchMillis = watchSeconds * 1000 } = {},
-): Promise<{ due: number; removed: number; uploads: number }> => {
+): Promise<{ due: number; removed: number; registry: number }> => {
   const end = performance.now() + watchMillis
   let due = await runDueWork(context, signal)
   const removed = await removeExpired(context.database)
-  const uploads = await removeAbandonedUploads(context, AbortSignal.any([signal, AbortSignal.timeout(uploadsMillis)]))
+  const registry = await tidyRegistry(context, AbortSignal.any([signal, AbortSignal.timeout(registryMillis)]))
   let failure: unknown
   while (performance.now() + pauseMillis <= end && (failure !== undefined || (await hasLiveTask(context)))) {
     await delay(pauseMillis, undefined, { signal }).catch(() => undefined)
@@ -39,7 +39,7 @@ export const sweep = async (
     }
   }
   if (failure !== undefined) throw failure
-  return { due, removed, uploads }
+  return { due, removed, registry }
 }
 
 /** A task whose time comes after this run is no reason to go on looking. */

@@ -76,6 +76,7 @@ export class RoundFederation {
       ids: uuidV7Ids,
       log: createLog('silent', 'test'),
       startMerge: async ref => void this.merges.push(ref),
+      startVersionJob: async () => undefined,
       wakeRelay: async () => undefined,
     }
   }

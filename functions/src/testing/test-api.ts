@@ -46,6 +46,7 @@ export const testParts = (database: Database) => {
     registrar: noRegistrar,
     line: { publish: async () => undefined },
     mqttUrl: null,
+    startVersionJob: async () => undefined,
     woken,
   }
 }

@@ -64,6 +64,15 @@ export const functionSpecs: readonly FunctionSpec[] = [
     trigger: { kind: 'invoke' },
   },
   {
+    // Checks, exports and comparisons of large versions.
+    name: 'version-jobs',
+    entry: 'models/version-jobs.lambda.ts',
+    memoryMegabytes: 512,
+    timeoutSeconds: 900,
+    concurrency: 2,
+    trigger: { kind: 'invoke' },
+  },
+  {
     name: 'migrate',
     entry: 'migrations/migrate.lambda.ts',
     memoryMegabytes: 256,

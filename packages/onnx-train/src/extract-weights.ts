@@ -70,9 +70,14 @@ export const extractWeights = (model: ModelProto): ExtractedWeights => {
       bytes: tensorBytes(tensorFromProto(proto)),
     }
   })
-  const constants = new Set([...initialisers.keys(), ...parameters.map(({ name }) => name)])
+  return { tensors, ...portsOf(model) }
+}
+
+/** What goes into the model and comes out of it, of a graph with its weights or without. */
+export const portsOf = (model: ModelProto): Pick<ExtractedWeights, 'inputs' | 'outputs'> => {
+  const graph = graphOf(model)
+  const constants = new Set([...graph.initializer, ...parametersOf(model)].map(({ name }) => name))
   return {
-    tensors,
     inputs: graph.input.filter(({ name }) => !constants.has(name)).map(port => describe(declarationFromProto(port))),
     outputs: graph.output.map(port => describe(declarationFromProto(port))),
   }

@@ -62,11 +62,13 @@ export const ensureStartModel = async (api: ApiClient, kind: '2nn' | 'cnn', seed
     params: { model },
     body: { manifest: declared(bundle.manifest), weights: declared(bundle.weights), graph: declared(bundle.graph) },
   })
-  await Promise.all([
-    put(uploads.manifest, bundle.manifest),
-    put(uploads.weights, bundle.weights),
-    ...(uploads.graph === undefined ? [] : [put(uploads.graph, bundle.graph)]),
-  ])
+  const files = ['manifest', 'weights', 'graph'] as const
+  await Promise.all(
+    files.map(async name => {
+      const upload = uploads[name]
+      if (upload !== undefined) await put(upload, bundle[name])
+    }),
+  )
   await api.call('finaliseVersion', { params: { model, version } })
   return { model, version }
 }

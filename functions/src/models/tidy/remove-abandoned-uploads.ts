@@ -1,6 +1,6 @@
-import type { Context } from '../context.ts'
-import type { Transaction } from '../database/transaction.ts'
-import { systemActor } from '../rounds/system-actor.ts'
+import type { Context } from '../../context.ts'
+import type { Transaction } from '../../database/transaction.ts'
+import { systemActor } from '../../rounds/system-actor.ts'
 
 /** Presigned uploads end after an hour; whoever has not finalised within a day does not come back. */
 const abandonedHours = 24
@@ -45,6 +45,7 @@ const removeVersion = async (
   id: string,
   signal: AbortSignal,
 ): Promise<boolean> => {
+  const [upload] = await sql<{ upload: string }[]>`select upload from version_upload where version = ${id}`
   const [version] = await sql<Removed[]>`
     delete from model_version where id = ${id} and state = 'uploading'
     returning weights_key, manifest_key, graph_key, model, number`
@@ -52,6 +53,8 @@ const removeVersion = async (
   const { weights_key, manifest_key, graph_key, model, number } = version
   const time = AbortSignal.any([signal, AbortSignal.timeout(deleteMillis)])
   const keys = [weights_key, manifest_key, ...(graph_key === null ? [] : [graph_key])]
+  // Parts that were sent count as storage until then.
+  if (upload !== undefined) await store.partUploads.abort(weights_key, upload.upload, time)
   await Promise.all(keys.map(key => store.delete(key, time)))
   const detail = { model, number }
   audit.append(sql, { actor: systemActor, action: 'version.removed', subject: `version/${id}`, detail })

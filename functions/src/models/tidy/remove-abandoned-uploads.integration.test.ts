@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { v7 } from 'uuid'
-import type { ObjectStore } from '../adapters/object-store.ts'
-import type { Database } from '../database/database.ts'
-import { testApi, testParts, tokens } from '../testing/test-api.ts'
-import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
-import { startTestStore } from '../testing/test-store.ts'
-import { modelsHandlers } from './models-handlers.ts'
+import type { ObjectStore } from '../../adapters/object-store.ts'
+import type { Database } from '../../database/database.ts'
+import { testApi, testParts, tokens } from '../../testing/test-api.ts'
+import { startTestDatabase, type TestDatabase } from '../../testing/test-database.ts'
+import { startTestStore } from '../../testing/test-store.ts'
+import { modelsHandlers } from '../models-handlers.ts'
 import { removeAbandonedUploads } from './remove-abandoned-uploads.ts'
 
 const token = tokens.operator
