@@ -15,8 +15,12 @@ export const valuesBeforeForeign = (file: Uint8Array): string[] => {
   const { graph } = fromBinary(ModelProtoSchema, file)
   if (graph === undefined) return []
   const learnt = learntValues(graph)
-  const read = graph.node.filter(({ domain }) => !isDefaultDomain(domain)).flatMap(({ input }) => input)
-  return [...new Set(read)].filter(name => learnt.has(name)).slice(0, mostValues)
+  const foreign = graph.node.filter(({ domain }) => !isDefaultDomain(domain))
+  // What picks the best class reads the scores that a loss starts from.
+  const picking = graph.node.filter(({ opType }) => indices.has(opType))
+  const places = [...foreign, ...picking].flatMap(({ input }) => input)
+  const ends = [...places, ...graph.output.map(({ name }) => name)]
+  return foreign.length === 0 ? [] : [...new Set(ends)].filter(name => learnt.has(name)).slice(0, mostValues)
 }
 
 /** Results of ai.onnx nodes that some initialiser flows into, and no node of another domain. */
