@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import * as z from 'zod'
-import { type Failpoint, failpoints } from './log/failpoint.ts'
+import { type ArmedFailpoint, failpoints, parseFailpoint } from './log/failpoint.ts'
 
 /** host:port, IPv6 hosts in brackets. */
 const HostPort = z.string().transform((text, context) => {
@@ -46,14 +46,13 @@ const Environment = z.object({
   UPDATE_THREADS: z.coerce.number().int().min(1).max(256).optional(),
   /** Kept free on the disk for logs and sums: an update is refused before they would lack room. */
   DISK_RESERVE_BYTES: bytes(64 * MiB),
-  /** Named point at which the process kills itself, the n-th time that it is passed: `fold.after-sum:2`. For the chaos kit. */
+  /** Named point at which the process dies, or its disk fails, the n-th time that it is passed. For the chaos kit. */
   FAILPOINT: z
     .string()
     .transform((text, context) => {
-      const [name = '', count = '1'] = text.split(':')
-      const known = failpoints.find(point => point === name)
-      if (known !== undefined && /^[1-9]\d{0,5}$/.test(count)) return { name: known, count: Number(count) }
-      context.addIssue({ code: 'custom', message: `must be one of ${failpoints.join(', ')}, with :n or without` })
+      const armed = parseFailpoint(text)
+      if (armed !== null) return armed
+      context.addIssue({ code: 'custom', message: `must be name, name:n or name:n:fail of ${failpoints.join(', ')}` })
       return z.NEVER
     })
     .optional(),
@@ -89,7 +88,7 @@ export type Config = {
   readonly accumulatorMemoryBytes: number
   readonly diskReserveBytes: number
   readonly updateThreads: number
-  readonly failpoint: { readonly name: Failpoint; readonly count: number } | undefined
+  readonly failpoint: ArmedFailpoint | undefined
   readonly uploadBytes: number
   readonly maxUploads: number
   readonly stallMillis: number

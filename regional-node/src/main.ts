@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs'
 import { readConfig } from './config.ts'
-import { onFailpoint } from './log/failpoint.ts'
+import { armFailpoint } from './log/failpoint.ts'
 import { runRegionalNode } from './regional-node.ts'
 
 const stop = new AbortController()
@@ -17,15 +17,7 @@ if (input.isFIFO() || input.isSocket()) {
 
 try {
   const config = readConfig()
-  const { failpoint } = config
-  if (failpoint !== undefined) {
-    let left = failpoint.count
-    onFailpoint(name => {
-      if (name === failpoint.name) left -= 1
-      // Not an orderly end: what a power cut or the kernel's memory killer does.
-      if (left === 0) process.kill(process.pid, 'SIGKILL')
-    })
-  }
+  if (config.failpoint !== undefined) armFailpoint(config.failpoint)
   await runRegionalNode(config, stop.signal)
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`)

@@ -14,11 +14,30 @@ export const failpoints = [
 ] as const
 export type Failpoint = (typeof failpoints)[number]
 
+/** What happens at a failpoint, the n-th time that it is passed: a death without an orderly end, or a disk that fails. */
+export type ArmedFailpoint = { readonly name: Failpoint; readonly count: number; readonly action: 'kill' | 'fail' }
+
 let reached: (name: Failpoint) => void = () => {}
 
 /** Called wherever a node passes a failpoint; by default nothing happens. */
-export const onFailpoint = (action: (name: Failpoint) => void): void => {
-  reached = action
+export const failpoint = (name: Failpoint): void => reached(name)
+
+/** Arms one failpoint of this process. */
+export const armFailpoint = ({ name, count, action }: ArmedFailpoint): void => {
+  let left = count
+  reached = passed => {
+    if (passed !== name) return
+    left -= 1
+    if (left !== 0) return
+    // As a power cut or the kernel's memory killer does.
+    if (action === 'kill') process.kill(process.pid, 'SIGKILL')
+    else throw Object.assign(new Error(`EIO: i/o error at ${name}`), { code: 'EIO' })
+  }
 }
 
-export const failpoint = (name: Failpoint): void => reached(name)
+/** Reads `name`, `name:n` or `name:n:fail`; null where it is none. */
+export const parseFailpoint = (text: string): ArmedFailpoint | null => {
+  const [, wanted, count = '1', action = 'kill'] = /^([a-z.-]+)(?::([1-9]\d{0,5}))?(?::(kill|fail))?$/.exec(text) ?? []
+  const name = failpoints.find(point => point === wanted)
+  return name === undefined ? null : { name, count: Number(count), action: action as ArmedFailpoint['action'] }
+}

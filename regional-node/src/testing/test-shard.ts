@@ -30,6 +30,7 @@ import { Budget } from '../log/budget.ts'
 import { DiskRoom } from '../log/disk-room.ts'
 import { LogKey } from '../log/log-key.ts'
 import { ObjectCache } from '../storage/object-cache.ts'
+import type { ObjectStore } from '../storage/object-store.ts'
 import { ManualClock, until } from './manual-clock.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
 import { sampleObjects, sha256Of } from './sample-round.ts'
@@ -41,6 +42,9 @@ export type TestShardOptions = {
   spoolBytes?: number
   foldUpdates?: number
   sumMemoryBytes?: number
+  /** Where it lives; left out: in a temporary folder, which goes with it. */
+  home?: { readonly folder: string; readonly logKey: string; readonly store: ObjectStore }
+  onEvent?: (event: ShardSummed) => void
 }
 
 /** Fixed ids, so that the order of devices is known. */
@@ -54,6 +58,7 @@ const trainers = 4
  */
 export class TestShard {
   readonly clock = new ManualClock()
+  /** Object storage in memory, where the shard has no home of its own. */
   readonly store = new MemoryObjectStore()
   readonly events: ShardSummed[] = []
   readonly evaluated: EvaluationSummed[] = []
@@ -90,7 +95,9 @@ export class TestShard {
   }
 
   static async open(options: TestShardOptions = {}): Promise<TestShard> {
-    const shard = new TestShard(await mkdtemp(join(tmpdir(), 'tributary-shard-')))
+    const folder = options.home?.folder ?? (await mkdtemp(join(tmpdir(), 'tributary-shard-')))
+    const shard = new TestShard(folder)
+    if (options.home !== undefined) shard.logKey = options.home.logKey
     await shard.#start(options)
     return shard
   }
@@ -231,7 +238,8 @@ export class TestShard {
 
   async #start(options: TestShardOptions): Promise<void> {
     const { uploadBytes = 1e9, spoolBytes = 1e9, foldUpdates = 256, sumMemoryBytes = 1e9 } = options
-    const { clock, store } = this
+    const { clock } = this
+    const store = options.home?.store ?? this.store
     const identity = {
       id: this.#node,
       key: this.#keys.privateKey,
@@ -270,7 +278,10 @@ export class TestShard {
       room,
       limits: { fold: { updates: foldUpdates, bytes: 1e9 }, sumMemoryBytes, reservedBytes: 0 },
       publish: async (type, data) => {
-        if (type === 'shard.summed') this.events.push(data as ShardSummed)
+        if (type === 'shard.summed') {
+          this.events.push(data as ShardSummed)
+          options.onEvent?.(data as ShardSummed)
+        }
         if (type === 'evaluation.summed') this.evaluated.push(data as EvaluationSummed)
       },
       notify: (devices, { kind }) => {
@@ -287,7 +298,8 @@ export class TestShard {
     }
     const folders = await ShardFolders.open(join(this.#folder, 'shards'))
     this.folders = folders
-    if (folders.epochOf(0) === undefined) await folders.begin(0, 1, LogKey.parse(this.logKey))
+    if (folders.epochOf(0) === undefined && options.home === undefined)
+      await folders.begin(0, 1, LogKey.parse(this.logKey))
     const settled = new SettledMemory()
     this.attempts = new ShardAttempts(context, folders, settled)
     this.evaluations = new ShardEvaluations(context, folders)
