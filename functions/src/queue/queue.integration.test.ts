@@ -10,6 +10,7 @@ import { exampleSum } from '../testing/example-model.ts'
 import type { Enrolment, RoundFederation } from '../testing/round-federation.ts'
 import { testApi, tokens } from '../testing/test-api.ts'
 import { testServices } from '../testing/test-services.ts'
+import { queuePlaces } from './queue-places.ts'
 
 const services = testServices()
 const some = { sum: exampleSum([30, 180, -20], 7n), weight: 100, accepted: 2 }
@@ -189,4 +190,20 @@ test('functions that run at the same time never start more tasks than there are 
   // As many as there are slots, and no more.
   assert.deepEqual(most, { north: 2, south: 3 })
   assert.deepEqual([...new Set(await statesOf(federation, tasks))], ['cancelled'])
+})
+
+test('the queue is found by index among many tasks that are over', async () => {
+  const { federation } = await begin({ north: two }, { north: 1 })
+  const { id } = await federation.createTask()
+  await federation.createTask()
+  const { sql } = services.db
+  await sql`
+    insert into task (id, name, state, model, start_version, current_version, rounds_wanted, settings, seed, created_by)
+    select gen_random_uuid(), name, 'completed', model, start_version, current_version, rounds_wanted, settings, seed, created_by
+    from task, generate_series(1, 20000) where id = ${id}`
+  await sql`analyze task`
+  const plan = await sql<{ 'QUERY PLAN': string }[]>`explain ${queuePlaces(sql)}`
+  const lines = plan.map(row => row['QUERY PLAN']).join('\n')
+  assert.doesNotMatch(lines, /Seq Scan on task/)
+  assert.match(lines, /Index Scan using task_(live|queue)/)
 })
