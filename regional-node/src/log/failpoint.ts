@@ -22,17 +22,22 @@ let reached: (name: Failpoint) => void = () => {}
 /** Called wherever a node passes a failpoint; by default nothing happens. */
 export const failpoint = (name: Failpoint): void => reached(name)
 
+/** What this process does at failpoints. */
+export const onFailpoint = (action: (name: Failpoint) => void): void => {
+  reached = action
+}
+
 /** Arms one failpoint of this process. */
 export const armFailpoint = ({ name, count, action }: ArmedFailpoint): void => {
   let left = count
-  reached = passed => {
+  onFailpoint(passed => {
     if (passed !== name) return
     left -= 1
     if (left !== 0) return
     // As a power cut or the kernel's memory killer does.
     if (action === 'kill') process.kill(process.pid, 'SIGKILL')
     else throw Object.assign(new Error(`EIO: i/o error at ${name}`), { code: 'EIO' })
-  }
+  })
 }
 
 /** Reads `name`, `name:n` or `name:n:fail`; null where it is none. */

@@ -67,6 +67,8 @@ export class TestShard {
   statusChanges = 0
   logKey = randomBytes(32).toString('base64')
   readonly #folder: string
+  /** The folder stays, for the next process. */
+  readonly #isHome: boolean
   readonly #node = uuidv7()
   readonly #workers = UpdateWorkers.open({ threads: 1 })
   readonly #keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -80,8 +82,9 @@ export class TestShard {
   /** What the lease found at the last restart. */
   reopened: OpenedShard | undefined
 
-  private constructor(folder: string) {
+  private constructor(folder: string, isHome: boolean) {
     this.#folder = folder
+    this.#isHome = isHome
     const { manifest, base } = sampleObjects()
     this.store.objects.set(manifest.ref.objectKey, manifest.bytes)
     this.store.objects.set(base.ref.objectKey, base.bytes)
@@ -96,7 +99,7 @@ export class TestShard {
 
   static async open(options: TestShardOptions = {}): Promise<TestShard> {
     const folder = options.home?.folder ?? (await mkdtemp(join(tmpdir(), 'tributary-shard-')))
-    const shard = new TestShard(folder)
+    const shard = new TestShard(folder, options.home !== undefined)
     if (options.home !== undefined) shard.logKey = options.home.logKey
     await shard.#start(options)
     return shard
@@ -233,7 +236,7 @@ export class TestShard {
     await this.attempts.close()
     await this.evaluations.close()
     await this.#workers[Symbol.asyncDispose]()
-    await rm(this.#folder, { recursive: true })
+    if (!this.#isHome) await rm(this.#folder, { recursive: true })
   }
 
   async #start(options: TestShardOptions): Promise<void> {
