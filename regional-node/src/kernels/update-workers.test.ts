@@ -293,15 +293,28 @@ test('a job that loses three threads fails, others go on, and a sum that it had 
   assert.equal(sum.spoilt, true)
 })
 
+/** A file whose readers hang until it is disposed. */
+const makePipe = async (path: string): Promise<AsyncDisposable & { path: string }> => {
+  await promisify(execFile)('mkfifo', [path])
+  return {
+    path,
+    [Symbol.asyncDispose]: async () => {
+      // Whoever opens a pipe to read waits for a writer.
+      const writer = createWriteStream(path)
+      await once(writer, 'open')
+      writer.destroy()
+    },
+  }
+}
+
 test('a thread that hangs in a read is given up at the deadline and replaced', async () => {
-  await using workers = UpdateWorkers.open({ threads: 1, stallMillis: 150 })
   await using spool = await SampleSpool.make()
+  await using pipe = await makePipe(spool.path('pipe'))
+  await using workers = UpdateWorkers.open({ threads: 1, stallMillis: 1000 })
   using round = workers.round(manifest, rule)
-  const pipe = spool.path('pipe')
-  await promisify(execFile)('mkfifo', [pipe])
   using sum = await round.openSum()
   const results = await Promise.allSettled([
-    sum.add({ path: pipe, offset: 0, bytes: 1000 }, 1),
+    sum.add({ path: pipe.path, offset: 0, bytes: 1000 }, 1),
     sum.add(await spool.plain('body', body), 1),
     round.check(await spool.plain('body', body), { sha256: null }),
   ])
@@ -309,10 +322,6 @@ test('a thread that hangs in a read is given up at the deadline and replaced', a
     results.map(result => (result.status === 'fulfilled' ? 'ok' : result.reason.code)),
     ['DEADLINE', 'SUM_SPOILT', 'ok'],
   )
-  // Whoever opens a pipe to read waits for a writer.
-  const writer = createWriteStream(pipe)
-  await once(writer, 'open')
-  writer.destroy()
 })
 
 test('jobs beyond the bound of the queue are refused', async () => {

@@ -15,6 +15,8 @@ import { UpdateWorkersError } from './update-workers-error.ts'
 
 /** How long a thread may take to end by itself. */
 const endMillis = 1000
+/** How long it may take to start, on a machine that is busy. */
+const startMillis = 30_000
 const heapMegabytes = 128
 
 /** The thread ended while it worked. */
@@ -84,9 +86,11 @@ export class WorkerThread {
     this.#running = { id, resolve, reject }
     this.#worker.ref()
     let heartbeat = Atomics.load(this.#control, HEARTBEAT_WORD)
+    const startBy = performance.now() + startMillis
     const watch = setInterval(() => {
       const now = Atomics.load(this.#control, HEARTBEAT_WORD)
-      if (now === heartbeat) this.#giveUp(id, stallMillis)
+      const isStarting = now === 0 && performance.now() < startBy
+      if (now === heartbeat && !isStarting) this.#giveUp(id, stallMillis)
       heartbeat = now
     }, stallMillis)
     try {

@@ -10,8 +10,10 @@ export class Control {
   readonly #words: Int32Array
   #job = 0
 
+  /** Tells that the thread has started. */
   constructor(buffer: SharedArrayBuffer) {
     this.#words = new Int32Array(buffer)
+    Atomics.add(this.#words, HEARTBEAT_WORD, 1)
   }
 
   begin(job: number): void {

@@ -1,8 +1,11 @@
 import { type Cipheriv, createCipheriv, createHash } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { SLICE_BYTES } from '../round-plan.ts'
 import type { Seal, StoredFile } from '../spooled-body.ts'
 import { discard } from './discard.ts'
+
+/** What may wait for the disk: more would make the last sync of a large file look like a thread that hangs. */
+const mostUnsyncedBytes = 64 * 1024 * 1024
 
 /** Writes a file front to back, sealed on the way to the disk; what was at the path before is gone. */
 export class SealedWriter implements Disposable {
@@ -10,6 +13,7 @@ export class SealedWriter implements Disposable {
   readonly #cipher: Cipheriv | undefined
   readonly #hash = createHash('sha256')
   #bytes = 0
+  #unsyncedBytes = 0
 
   constructor({ path, seal }: { path: string; seal?: Seal }) {
     this.#file = openSync(path, 'w', 0o600)
@@ -27,6 +31,10 @@ export class SealedWriter implements Disposable {
       if (stored !== slice) discard(stored)
     }
     this.#bytes += plain.byteLength
+    this.#unsyncedBytes += plain.byteLength
+    if (this.#unsyncedBytes < mostUnsyncedBytes) return
+    fdatasyncSync(this.#file)
+    this.#unsyncedBytes = 0
   }
 
   /** Makes the file durable; its folder's entry is the caller's. */
