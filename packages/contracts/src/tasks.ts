@@ -119,12 +119,26 @@ export const EditTask = CreateTask.extend({
   start: z.boolean().default(false),
 })
 
+/** Deeper than any setting lies. */
+const mostLevels = 8
+
 /**
  * `POST /v1/tasks/{task}/clone`: a JSON merge patch (RFC 7396) over the settings of the task. The clone begins with the same
  * version as the task did and with its seed, unless the patch says otherwise (`seed: null` draws one). The clone of a
  * draft is a draft; any other starts unless `start` is false.
  */
-export const CloneTask = z.record(z.string().max(64), z.unknown())
+export const CloneTask = z
+  .record(z.string().max(64), z.unknown())
+  .refine(patch => depthOf(patch) <= mostLevels, `at most ${mostLevels} levels deep`)
+
+/** Levels of objects and arrays; without recursion, since what comes from outside may be of any depth. */
+const depthOf = (value: unknown): number => {
+  let depth = 0
+  for (let level: unknown[] = [value]; level.length > 0 && depth <= mostLevels; depth += 1) {
+    level = level.flatMap(item => (typeof item === 'object' && item !== null ? Object.values(item) : []))
+  }
+  return depth
+}
 
 /** What a queued task waits for. */
 export const QueuePlace = z.object({
