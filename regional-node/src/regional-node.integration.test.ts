@@ -176,8 +176,8 @@ const federation = async (trainers: number, more: Record<string, string> = {}, a
     sum: { ...sample.sum, maxUpdates: 4 },
   }
   const nodes = opening.use(new AsyncDisposableStack())
-  const start = async () => {
-    const node = nodes.use(await NodeProcess.start({ ...environment, ...more, DATA_DIR: dataDir }))
+  const start = async (own = more) => {
+    const node = nodes.use(await NodeProcess.start({ ...environment, ...own, DATA_DIR: dataDir }))
     for (const device of [...devices, evaluator]) device.connect(node.grpcPort)
     return node
   }
@@ -541,4 +541,57 @@ test('central hears of each device that is there, also after calls that failed, 
   await healthy(again)
   await first.checkIn({ conditions: ['idle'] })
   await until(() => tellings(first, restarted)[0])
+})
+
+test('a log that its key does not open is lost: the epoch is raised and devices send again', {
+  timeout: 60_000,
+}, async () => {
+  await using run = await federation(2)
+  const [one, two] = run.devices as [TestDevice, TestDevice]
+  await healthy(run.node)
+  for (const device of run.devices) await appear(device)
+  central.attempts = [run.descriptor]
+  command('round.opened', run.descriptor as never)
+  const before = await one.work('training')
+  const first = await one.push(before, updateOf(1))
+  assert.equal(first.verdict?.code, ACCEPTED)
+  await run.node.end('SIGKILL')
+  central.keys += 1
+  const again = await run.start()
+  await healthy(again)
+  await until(() => central.epoch === 2)
+  await until(() => central.logs.some(({ code }) => code === 'SHARD_LOST'))
+  for (const device of run.devices) await appear(device)
+  assert.equal((await one.push(before, updateOf(1))).verdict?.code, VerdictCode.WRONG_EPOCH)
+  assert.equal((await one.push(await one.work('training'), updateOf(1))).verdict?.code, ACCEPTED)
+  assert.equal((await two.push(await two.work('training'), updateOf(2))).verdict?.code, ACCEPTED)
+  const event = centralEvents['shard.summed'].parse(await nextEvent('shard.summed', run.descriptor.task))
+  assert.deepEqual([event.epoch, event.accepted, event.sum?.sha256], [2, 2, sha256Of(expectedSum([1, 2]))])
+})
+
+test('a failed fsync ends the node with code 1 and without a receipt; after a restart the update counts once', {
+  timeout: 60_000,
+}, async () => {
+  // Appends: the attempt, its selection, the update.
+  await using run = await federation(1, { FAILPOINT: 'log.before-sync:3:fail' })
+  const [device] = run.devices as [TestDevice]
+  await healthy(run.node)
+  await appear(device)
+  central.attempts = [run.descriptor]
+  command('round.opened', run.descriptor as never)
+  const work = await device.work('training')
+  await assert.rejects(device.push(work, updateOf(1)))
+  assert.equal(await run.node.ended(), 1)
+  assert.ok(run.node.output.some(line => line.includes('EIO: i/o error at log.before-sync')))
+  const again = await run.start({})
+  await healthy(again)
+  assert.equal(central.epoch, 1)
+  // Whether the record reached the disk is for the disk to say: known as accepted, or the whole body is there and to be judged.
+  const { receivedBytes, verdict } = await device.updateStatus(work.token, sha256Of(updateOf(1)))
+  if (verdict?.code !== ALREADY) {
+    const resumed = await device.push(work, updateOf(1), { offset: Number(receivedBytes) })
+    assert.equal(resumed.verdict?.code, ACCEPTED)
+  }
+  const event = centralEvents['shard.summed'].parse(await nextEvent('shard.summed', run.descriptor.task))
+  assert.deepEqual([event.accepted, event.sum?.sha256], [1, sha256Of(expectedSum([1]))])
 })

@@ -54,6 +54,12 @@ export class NodeProcess {
     return code as number | null
   }
 
+  /** Waits, 20 s at most, until it ended by itself. */
+  async ended(): Promise<number | null> {
+    if (this.#child.exitCode === null) await once(this.#child, 'exit', { signal: AbortSignal.timeout(20_000) })
+    return this.#child.exitCode
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end('SIGKILL')
   }
