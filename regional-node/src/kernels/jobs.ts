@@ -52,7 +52,7 @@ export type JobOutcome =
   | { readonly kind: 'done'; readonly result: Jobs[JobKind]['result'] }
   | { readonly kind: 'cancelled' }
   /** A file could not be read or written. */
-  | { readonly kind: 'fileFailed'; readonly detail: string }
+  | { readonly kind: 'fileFailed'; readonly detail: string; readonly systemCode: string | undefined }
   | { readonly kind: 'failed'; readonly error: Error }
 
 export type WorkerAnswer = { readonly id: number; readonly outcome: JobOutcome }

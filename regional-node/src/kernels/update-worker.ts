@@ -54,7 +54,7 @@ const outcomeOf = (request: Extract<WorkerRequest, { kind: 'job' }>): JobOutcome
     // The files of checked updates and of sums are the node's own: one that is malformed was not kept as it was written.
     const malformed = error instanceof InvalidUpdateError || error instanceof SumError
     if (malformed || error instanceof FileFailedError || (code !== undefined && syscall !== undefined)) {
-      return { kind: 'fileFailed', detail: message }
+      return { kind: 'fileFailed', detail: message, systemCode: syscall && code }
     }
     return { kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) }
   }

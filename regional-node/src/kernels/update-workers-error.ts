@@ -17,8 +17,16 @@ export class UpdateWorkersError extends Error {
   override readonly name = 'UpdateWorkersError'
   readonly code: UpdateWorkersErrorCode
 
-  constructor(code: UpdateWorkersErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
+  /** What the operating system says of a file, as ENOSPC. */
+  readonly systemCode: string | undefined
+
+  constructor(
+    code: UpdateWorkersErrorCode,
+    message: string,
+    { cause, systemCode }: ErrorOptions & { systemCode?: string | undefined } = {},
+  ) {
+    super(message, { cause })
     this.code = code
+    this.systemCode = systemCode
   }
 }

@@ -228,7 +228,7 @@ export class WorkerPool implements AsyncDisposable {
       const outcome = await thread.run(id, round, job, this.#stallMillis)
       this.#failedStarts = 0
       if (outcome.kind === 'done') resolve(outcome.result)
-      else if (outcome.kind === 'fileFailed') reject(new UpdateWorkersError('FILE_FAILED', outcome.detail))
+      else if (outcome.kind === 'fileFailed') reject(new UpdateWorkersError('FILE_FAILED', outcome.detail, outcome))
       else if (outcome.kind === 'failed') reject(outcome.error)
       else reject(queued.abandoned?.reason ?? closedError())
     } catch (error) {
@@ -242,7 +242,8 @@ export class WorkerPool implements AsyncDisposable {
       delete queued.thread
       this.#running.delete(queued)
       if (owner !== undefined) owner.running = false
-      this.#pump()
+      // Not at once: jobs that fail as they begin would nest as deep as the queue is long.
+      queueMicrotask(() => this.#pump())
     }
   }
 

@@ -1,16 +1,21 @@
 /**
  * The update worker on a file system that kills threads: where a file `<path>.kill` holds "<offset> <times>", a read of `<path>` at
- * that offset or behind it ends the thread, so many times.
+ * that offset or behind it ends the thread, so many times. Where there is a file `<path>.tear`, the thread ends in the middle of
+ * adding the first slice of `<path>`.
  */
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
+import { ADDING_WORD } from '../jobs.ts'
 
 const { openSync, readSync } = fs
+const { store } = Atomics
 const paths = new Map<number, string>()
+let lastPath = ''
 
 const opening = (path: fs.PathLike, flags: fs.OpenMode, mode?: fs.Mode): number => {
   const file = openSync(path, flags, mode)
-  paths.set(file, String(path))
+  lastPath = String(path)
+  paths.set(file, lastPath)
   return file
 }
 
@@ -33,6 +38,13 @@ const reading = (
   return readSync(file, into, offset, length, position)
 }
 
+const storing = (array: Int32Array, index: number, value: number): number => {
+  const stored = store(array, index, value)
+  if (index === ADDING_WORD && value === 1 && fs.existsSync(`${lastPath}.tear`)) process.exit(7)
+  return stored
+}
+
+Object.assign(Atomics, { store: storing })
 Object.assign(fs, { openSync: opening, readSync: reading })
 syncBuiltinESMExports()
 await import('../update-worker.ts')
