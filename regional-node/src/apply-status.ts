@@ -1,10 +1,15 @@
 import type { NodeStatusAnswer } from '@tributary/contracts/node-status'
-import { openShard, type ShardOpening } from './attempt/open-shard.ts'
+import type { ShardOpener } from './attempt/open-shard.ts'
+import type { ShardAttempts } from './attempt/shard-attempts.ts'
 import type { CentralLevel } from './central/central-level.ts'
 import type { LeaseTable } from './central/lease-table.ts'
 import type { DeviceDirectory } from './devices/device-directory.ts'
+import type { ShardEvaluations } from './evaluation/shard-evaluations.ts'
 
-export type StatusTargets = ShardOpening & {
+export type StatusTargets = {
+  readonly shards: ShardOpener
+  readonly attempts: ShardAttempts
+  readonly evaluations: ShardEvaluations
   readonly leases: LeaseTable
   readonly directory: DeviceDirectory
   readonly level: CentralLevel
@@ -13,20 +18,20 @@ export type StatusTargets = ShardOpening & {
 /**
  * Takes over central's answer: leases, then what is settled, then what is open. The level of which commands are the edges.
  * True where central must hear more at once: of a shard that is new the request did not say who is online, of one that was just opened not
- * what is held for it, and of one that is void that its epoch is over.
+ * what is held for it, and of one that is void that
+ * its epoch is over.
  */
 export const applyStatus =
-  ({ leases, directory, level, ...opening }: StatusTargets) =>
+  ({ shards, leases, attempts, evaluations, directory, level }: StatusTargets) =>
   async (answer: NodeStatusAnswer, sentAt: number): Promise<boolean> => {
-    const { attempts, evaluations } = opening
     let hasNews = false
     level.heard(answer)
     directory.apply(answer)
     const usable: NodeStatusAnswer['leases'] = []
     for (const lease of answer.leases) {
-      const opened = await openShard(opening, lease)
-      if (opened !== 'void') usable.push(lease)
-      if (opened !== 'open') hasNews = true
+      const opened = await shards.open(lease)
+      if (opened === 'open' || opened === 'opened' || opened === 'new') usable.push(lease)
+      if (opened === 'opened' || opened === 'new' || opened === 'void') hasNews = true
     }
     // A shard counts as leased only once its logs are open: before, devices would hear that nothing is known of them.
     leases.renew({ ...answer, leases: usable }, sentAt)

@@ -6,6 +6,7 @@ import { EventPublisher } from './amqp/event-publisher.ts'
 import { declareTopology } from './amqp/topology.ts'
 import { applyStatus } from './apply-status.ts'
 import type { AttemptContext } from './attempt/attempt-context.ts'
+import { ShardOpener } from './attempt/open-shard.ts'
 import { SettledMemory } from './attempt/settled-memory.ts'
 import { ShardAttempts } from './attempt/shard-attempts.ts'
 import { ShardFolders } from './attempt/shard-folders.ts'
@@ -144,7 +145,9 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     refreshDirectory: (millis: number): Promise<void> => directoryRefresh.refreshed(millis),
   }
   const server = new GrpcServer(services)
-  const takeOver = applyStatus({ leases, folders, attempts, evaluations, journal, directory, level })
+  const opening = { folders, attempts, evaluations, journal }
+  const shards = new ShardOpener(opening, clock, () => status.soon())
+  const takeOver = applyStatus({ shards, leases, attempts, evaluations, directory, level })
   const status: StatusLoop = new StatusLoop(
     {
       request: statusRequest({

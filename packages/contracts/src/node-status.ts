@@ -88,7 +88,7 @@ export const NodeStatusAnswer = z.object({
       epoch: z.int().positive(),
       /** From the moment the request was sent, on the node's monotonic clock. */
       leaseSeconds: z.number().positive(),
-      /** Base64; new with every epoch. Meant to seal the node's log of this shard at rest: nodes do not seal it yet. */
+      /** Base64 of 32 bytes; new with every epoch. Seals what the node keeps of this shard at rest, and is kept in memory only. */
       logKey: z.string(),
     }),
   ),

@@ -36,15 +36,15 @@ export class ShardAttempts {
   }
 
   /**
-   * Rebuilds the attempts of a shard, whose key is known, from their logs.
+   * Rebuilds the attempts of a shard from their logs.
    * @throws Error where a log is damaged or its key gone: the shard's data is then void as a whole
    */
-  async replay(shard: number, epoch: number): Promise<void> {
+  async replay(shard: number, epoch: number, key: LogKey): Promise<void> {
     for (const name of await this.#folders.names(shard, epoch, 'attempts')) {
       const folder = this.#folders.path(shard, epoch, 'attempts', name)
       let attempt: ShardAttempt
       try {
-        attempt = await ShardAttempt.open(folder, name, this.#context, this.#keyOf(shard))
+        attempt = await ShardAttempt.open(folder, name, this.#context, key)
       } catch (error) {
         if (!(error instanceof LogEmptyError)) throw error
         // The node died before the opening was durable: nobody was told of it.

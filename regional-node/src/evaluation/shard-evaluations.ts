@@ -29,12 +29,12 @@ export class ShardEvaluations {
   }
 
   /** @throws Error where a log is damaged: the shard's data is then void as a whole */
-  async replay(shard: number, epoch: number): Promise<void> {
+  async replay(shard: number, epoch: number, key: LogKey): Promise<void> {
     for (const name of await this.#folders.names(shard, epoch, 'evaluations')) {
       const folder = this.#folders.path(shard, epoch, 'evaluations', name)
       let evaluation: ShardEvaluation
       try {
-        evaluation = await ShardEvaluation.open(folder, name, this.#context, this.#keyOf(shard))
+        evaluation = await ShardEvaluation.open(folder, name, this.#context, key)
       } catch (error) {
         if (!(error instanceof LogEmptyError)) throw error
         // The node died before the opening was durable: nobody was told of it.

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, randomFillSync } from 'node:crypto'
 import { LogCorruptError } from './log-corrupt-error.ts'
 
-export const logKeyBytes = 32
+const logKeyBytes = 32
 /** A fresh salt gives a file a key of its own. */
 export const saltBytes = 32
 
@@ -39,10 +39,6 @@ export class LogKey {
   /** @param base64 as the status answer gives it @throws RangeError */
   static parse(base64: string): LogKey {
     return new LogKey(Buffer.from(base64, 'base64'))
-  }
-
-  equals(other: LogKey): boolean {
-    return Buffer.from(this.#key).equals(other.#key)
   }
 
   /**

@@ -42,6 +42,8 @@ export type TestShardOptions = {
   spoolBytes?: number
   foldUpdates?: number
   sumMemoryBytes?: number
+  /** Devices that train; one more evaluates. */
+  trainers?: number
   /** Where it lives; left out: in a temporary folder, which goes with it. */
   home?: { readonly folder: string; readonly logKey: string; readonly store: ObjectStore }
   onEvent?: (event: ShardSummed) => void
@@ -49,8 +51,6 @@ export type TestShardOptions = {
 
 /** Fixed ids, so that the order of devices is known. */
 const deviceId = (number: number): string => `01900000-0000-7000-8000-${`${number}`.padStart(12, '0')}`
-
-const trainers = 4
 
 /**
  * The inside of a node with one shard and its lease, on a manual clock, with object storage in memory; everything else is the
@@ -82,7 +82,7 @@ export class TestShard {
   /** What the lease found at the last restart. */
   reopened: OpenedShard | undefined
 
-  private constructor(folder: string, isHome: boolean) {
+  private constructor(folder: string, isHome: boolean, trainers = 4) {
     this.#folder = folder
     this.#isHome = isHome
     const { manifest, base } = sampleObjects()
@@ -99,7 +99,7 @@ export class TestShard {
 
   static async open(options: TestShardOptions = {}): Promise<TestShard> {
     const folder = options.home?.folder ?? (await mkdtemp(join(tmpdir(), 'tributary-shard-')))
-    const shard = new TestShard(folder, options.home !== undefined)
+    const shard = new TestShard(folder, options.home !== undefined, options.trainers)
     if (options.home !== undefined) shard.logKey = options.home.logKey
     await shard.#start(options)
     return shard
@@ -195,14 +195,19 @@ export class TestShard {
     return until(() => this.events.at(-1))
   }
 
-  /** Forgets everything that is not on disk. */
-  async restart(options: TestShardOptions = {}): Promise<void> {
+  /** Forgets everything that is not on disk; the lease has not come again. */
+  async crash(options: TestShardOptions = {}): Promise<void> {
     await this.attempts.close()
     await this.evaluations.close()
     this.events.length = 0
     await this.#start(options)
+  }
+
+  /** A crash, after which the lease comes again. */
+  async restart(options: TestShardOptions = {}): Promise<void> {
+    await this.crash(options)
     await this.takeLease(1)
-    if (this.reopened === 'void') return
+    if (this.reopened !== 'opened') return
     this.lease()
     this.attempts.leased(0)
     this.evaluations.leased(0)
