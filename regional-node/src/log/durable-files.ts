@@ -1,4 +1,4 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Makes a folder's entries durable. */
@@ -6,6 +6,36 @@ export const syncFolder = async (folder: string): Promise<void> => {
   await using handle = await open(folder, 'r')
   await handle.sync()
 }
+
+/** Makes a folder's entries durable for many who ask: those who ask while one sync runs share the next. */
+export class SharedFolderSync {
+  readonly #folder: string
+  #running: Promise<void> | undefined
+  #next: Promise<void> | undefined
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  sync(): Promise<void> {
+    if (this.#running === undefined) {
+      this.#running = syncFolder(this.#folder).finally(() => {
+        this.#running = undefined
+      })
+      return this.#running
+    }
+    this.#next ??= this.#running
+      .catch(() => {})
+      .then(() => {
+        this.#next = undefined
+        return this.sync()
+      })
+    return this.#next
+  }
+}
+
+/** Removes a file; one that is gone already is fine. */
+export const removeFile = (path: string): Promise<void> => unlink(path).catch(ignoreMissing)
 
 /** Makes a folder and its parents, durably. */
 export const makeFolder = async (folder: string): Promise<void> => {

@@ -46,11 +46,14 @@ export class SealedWriter {
   readonly #handle: FileHandle
   readonly #cipher: (bytes: Uint8Array) => Uint8Array
   #end: number
+  #head: Buffer | undefined
 
-  constructor(handle: FileHandle, seal: Seal | undefined, offset: number) {
+  /** @param head written in front of the first bytes, as it is */
+  constructor(handle: FileHandle, seal: Seal | undefined, offset: number, head?: Buffer) {
     this.#handle = handle
     this.#cipher = seal === undefined ? bytes => bytes : fileCipher(seal, offset)
     this.#end = offset
+    this.#head = head
   }
 
   /** Makes the file anew. */
@@ -64,7 +67,21 @@ export class SealedWriter {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    const sealed = this.#cipher(bytes)
+    await this.#append(this.#cipher(bytes))
+  }
+
+  /** The head goes with the first bytes, or by itself where none come. */
+  async #append(sealed: Uint8Array): Promise<void> {
+    if (this.#head !== undefined) {
+      const head = this.#head
+      const start = this.#end - head.byteLength
+      const { bytesWritten } = await this.#handle.writev([head, sealed], start)
+      if (bytesWritten < head.byteLength) throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' })
+      this.#head = undefined
+      const written = bytesWritten - head.byteLength
+      this.#end += written
+      sealed = sealed.subarray(written)
+    }
     for (let written = 0; written < sealed.byteLength; ) {
       const left = sealed.byteLength - written
       written += (await this.#handle.write(sealed, written, left, this.#end + written)).bytesWritten
@@ -72,8 +89,9 @@ export class SealedWriter {
     this.#end += sealed.byteLength
   }
 
-  sync(): Promise<void> {
-    return this.#handle.datasync()
+  async sync(): Promise<void> {
+    if (this.#head !== undefined) await this.#append(new Uint8Array(0))
+    await this.#handle.datasync()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,8 +1,8 @@
-import { open, readdir, rm, stat, statfs } from 'node:fs/promises'
+import { open, readdir, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Sha256, Uuid } from '@tributary/contracts/ids'
 import type { Budget } from './budget.ts'
-import { isMissing, makeFolder, syncFolder } from './durable-files.ts'
+import { isMissing, makeFolder, removeFile, SharedFolderSync } from './durable-files.ts'
 import { failpoint } from './failpoint.ts'
 import { freshSalt, type LogKey, saltBytes } from './log-key.ts'
 import { NoRoomError } from './no-room-error.ts'
@@ -29,12 +29,14 @@ export type SpoolOptions = {
 export class UpdateSpool {
   readonly #folder: string
   readonly #options: SpoolOptions
+  readonly #folderSync: SharedFolderSync
   /** By device: an attempt keeps one body of each. */
   readonly #entries = new Map<string, Entry>()
 
   private constructor(folder: string, options: SpoolOptions) {
     this.#folder = folder
     this.#options = options
+    this.#folderSync = new SharedFolderSync(folder)
   }
 
   /** Opens the spool's folder, made where it is missing, and counts what is there. A body without its salt was never begun. */
@@ -46,7 +48,7 @@ export class UpdateSpool {
       const path = join(folder, name)
       const salt = Uuid.safeParse(device).success && Sha256.safeParse(sha256).success ? await readSalt(path) : null
       if (salt === null || spool.#entries.has(device)) {
-        await rm(path, { force: true })
+        await removeFile(path)
         continue
       }
       const { size } = await stat(path)
@@ -83,36 +85,40 @@ export class UpdateSpool {
   }
 
   async #begin(device: string, sha256: string, totalBytes: number): Promise<SpoolWriter> {
-    const { budget, reservedBytes, key } = this.#options
+    const { budget, reservedBytes } = this.#options
     const bytes = headBytes + totalBytes + recordBytes
     const { bavail, bsize } = await statfs(this.#folder)
     const room = bavail * bsize < bytes + reservedBytes ? null : budget.take(bytes)
     if (room === null) throw new NoRoomError('the spool is full')
-    const salt = freshSalt()
-    this.#entries.set(device, { device, sha256, salt, room })
+    const entry = { device, sha256, salt: freshSalt(), room }
+    this.#entries.set(device, entry)
     try {
-      const handle = await open(this.#path(device, sha256), 'w+', 0o600)
-      try {
-        const head = Buffer.alloc(headBytes)
-        salt.copy(head)
-        await handle.writeFile(head)
-        await syncFolder(this.#folder)
-        return new SpoolWriter(new SealedWriter(handle, key.file(salt), headBytes))
-      } catch (error) {
-        await handle.close()
-        throw error
-      }
+      return await this.#beginFile(entry)
     } catch (error) {
       await this.remove(device)
       throw error
     }
   }
 
-  async #resume({ device, sha256, salt }: Entry): Promise<SpoolWriter> {
+  async #beginFile({ device, sha256, salt }: Entry): Promise<SpoolWriter> {
+    const handle = await open(this.#path(device, sha256), 'w', 0o600)
+    const head = Buffer.alloc(headBytes)
+    salt.copy(head)
+    const file = new SealedWriter(handle, this.#options.key.file(salt), headBytes, head)
+    return new SpoolWriter(file, this.#folderSync)
+  }
+
+  async #resume(entry: Entry): Promise<SpoolWriter> {
+    const { device, sha256, salt } = entry
     const handle = await open(this.#path(device, sha256), 'r+')
     try {
       const { size } = await handle.stat()
-      return new SpoolWriter(new SealedWriter(handle, this.#options.key.file(salt), size))
+      if (size < headBytes) {
+        // Nothing came before the connection was lost.
+        await handle.close()
+        return this.#beginFile(entry)
+      }
+      return new SpoolWriter(new SealedWriter(handle, this.#options.key.file(salt), size), this.#folderSync)
     } catch (error) {
       await handle.close()
       throw error
@@ -133,7 +139,7 @@ export class UpdateSpool {
     const entry = this.#entries.get(device)
     if (entry === undefined) return
     this.#entries.delete(device)
-    await rm(this.#path(device, entry.sha256), { force: true })
+    await removeFile(this.#path(device, entry.sha256))
     entry.room[Symbol.dispose]()
   }
 
@@ -167,9 +173,11 @@ const readSalt = async (path: string): Promise<Buffer | null> => {
 /** Appends to a body. */
 export class SpoolWriter {
   readonly #file: SealedWriter
+  readonly #folder: SharedFolderSync
 
-  constructor(file: SealedWriter) {
+  constructor(file: SealedWriter, folder: SharedFolderSync) {
     this.#file = file
+    this.#folder = folder
   }
 
   /** Bytes of the body that were written. */
@@ -182,7 +190,7 @@ export class SpoolWriter {
   }
 
   async sync(): Promise<void> {
-    await this.#file.sync()
+    await Promise.all([this.#file.sync(), this.#folder.sync()])
     failpoint('spool.after-sync')
   }
 
