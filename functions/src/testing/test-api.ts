@@ -4,6 +4,7 @@ import type { Cache } from '../adapters/cache.ts'
 import { systemClock } from '../adapters/clock.ts'
 import { uuidV7Ids } from '../adapters/ids.ts'
 import { createAudit } from '../audit/audit.ts'
+import { apiKeyRegister } from '../auth/api-key-register.ts'
 import { apiTokenVerifier } from '../auth/api-tokens.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
 import { checkRegistered } from '../auth/certificate-register.ts'
@@ -42,7 +43,7 @@ export const testParts = (database: Database) => {
     ids: uuidV7Ids,
     audit: createAudit(systemClock),
     outbox,
-    cache: { ...noCache, get: async () => null, set: async () => undefined, ready: async () => undefined },
+    cache: { ...noCache, ready: async () => undefined },
     registrar: noRegistrar,
     line: { publish: async () => undefined },
     mqttUrl: null,
@@ -52,15 +53,25 @@ export const testParts = (database: Database) => {
 }
 
 /** A cache that does not answer. */
-const noCache: Pick<Cache, 'add' | 'addIfAbsent'> = { add: async () => null, addIfAbsent: async () => null }
+const noCache: Omit<Cache, 'ready'> = {
+  get: async () => null,
+  set: async () => undefined,
+  add: async () => null,
+  addIfAbsent: async () => null,
+}
 
 /** The API of one function over a real database, with every answer held to its schema. */
 export const testApi = <Function extends ApiFunction>(
   functionName: Function,
   handlers: Handlers<Function>,
-  { database, authorityPem, cache = noCache }: { database: Database; authorityPem?: string; cache?: typeof noCache },
-) =>
-  apiClient(
+  {
+    database,
+    authorityPem,
+    cache: given,
+  }: { database: Database; authorityPem?: string; cache?: Partial<typeof noCache> },
+) => {
+  const cache = { ...noCache, ...given }
+  return apiClient(
     httpApi({
       functionName,
       handlers,
@@ -69,6 +80,7 @@ export const testApi = <Function extends ApiFunction>(
         { cache, clock: systemClock },
         createAuthenticator({
           verifyToken: apiTokenVerifier(known),
+          findApiKey: apiKeyRegister({ database, cache, clock: systemClock }),
           checkRegistered: signedBy => checkRegistered(database, signedBy),
           checkUnused: replayGuard({ cache, clock: systemClock }),
           ...(authorityPem === undefined ? {} : { verifySigned: signedRequestVerifier(authorityPem, systemClock) }),
@@ -79,3 +91,4 @@ export const testApi = <Function extends ApiFunction>(
       checkAnswers: true,
     }),
   )
+}
