@@ -7,7 +7,9 @@ import { isSignedRequest, type SignedBy, type SignedParts } from './signed-reque
 export type Authenticator = (call: ApiCall) => Promise<Principal>
 
 export type AuthenticatorParts = {
+  /** Tokens of the configuration, with which the first keys are made. */
   readonly verifyToken: (token: string) => Principal | null
+  readonly findApiKey: (token: string) => Promise<Principal | null>
   /** Absent in functions that serve no certificate's route. */
   readonly verifySigned?: (token: string, parts: SignedParts) => Promise<SignedBy>
   readonly checkRegistered: (signedBy: SignedBy) => Promise<void>
@@ -16,10 +18,10 @@ export type AuthenticatorParts = {
 
 /**
  * Tells who asks from the Authorization header.
- * @throws TributaryError UNAUTHENTICATED, CERTIFICATE_REVOKED
+ * @throws TributaryError UNAUTHENTICATED, API_KEY_EXPIRED, API_KEY_REVOKED, CERTIFICATE_REVOKED
  */
 export const createAuthenticator =
-  ({ verifyToken, verifySigned, checkRegistered, checkUnused }: AuthenticatorParts): Authenticator =>
+  ({ verifyToken, findApiKey, verifySigned, checkRegistered, checkUnused }: AuthenticatorParts): Authenticator =>
   async call => {
     const token = bearerToken(call)
     if (token === undefined) throw new TributaryError('UNAUTHENTICATED')
@@ -29,7 +31,7 @@ export const createAuthenticator =
       await Promise.all([checkRegistered(signedBy), checkUnused(signedBy)])
       return { kind: signedBy.kind, id: signedBy.id }
     }
-    const principal = verifyToken(token)
+    const principal = verifyToken(token) ?? (await findApiKey(token))
     if (principal === null) throw new TributaryError('UNAUTHENTICATED')
     return principal
   }

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { TributaryError } from '@tributary/contracts/errors'
 import { routes } from '@tributary/contracts/routes'
 import { type Route, roles } from '@tributary/contracts/routes/route'
+import { scopeOf, scopes } from '@tributary/contracts/routes/scope'
 import { authorise } from './authorise.ts'
 import type { Principal } from './principal.ts'
 
@@ -10,7 +11,7 @@ const own = '01890a5d-ac96-774b-bcce-b302099a8057'
 const other = '01890a5d-ac96-774b-bcce-b302099a8058'
 const outcome = (route: Route, principal: Principal): string => {
   try {
-    authorise(route.access, principal, { node: own, device: own })
+    authorise(route, principal, { node: own, device: own })
     return 'allowed'
   } catch (error) {
     if (error instanceof TributaryError) return error.code
@@ -27,6 +28,15 @@ test('every route admits exactly whom the table names', () => {
           ? 'allowed'
           : 'FORBIDDEN'
       assert.equal(outcome(route, { kind: 'token', name: 'x', role }), wanted, `${name} as ${role}`)
+    }
+    for (const role of roles) {
+      const key = { kind: 'api-key', id: own, name: 'x', role } as const
+      const rank = outcome(route, { kind: 'token', name: 'x', role })
+      assert.equal(outcome(route, { ...key, scopes: null }), rank, `${name} with a key`)
+      assert.equal(outcome(route, { ...key, scopes: [scopeOf(route)] }), rank, `${name} with its scope`)
+      const others = scopes.filter(scope => scope !== scopeOf(route))
+      const wanted = rank === 'allowed' && access.kind !== 'public' ? 'SCOPE_MISSING' : rank
+      assert.equal(outcome(route, { ...key, scopes: others }), wanted, `${name} with all scopes but its own`)
     }
     const certificates = [
       { kind: 'regional-node', id: own },

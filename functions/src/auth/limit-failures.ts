@@ -58,7 +58,13 @@ export const limitFailures = (
   }
 }
 
-const failureCodes: ReadonlySet<string> = new Set(['UNAUTHENTICATED', 'CERTIFICATE_EXPIRED', 'CERTIFICATE_REVOKED'])
+const failureCodes: ReadonlySet<string> = new Set([
+  'UNAUTHENTICATED',
+  'API_KEY_EXPIRED',
+  'API_KEY_REVOKED',
+  'CERTIFICATE_EXPIRED',
+  'CERTIFICATE_REVOKED',
+])
 
 const isFailure = (error: unknown): boolean => error instanceof TributaryError && failureCodes.has(error.code)
 

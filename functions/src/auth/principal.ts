@@ -4,6 +4,14 @@ import type { Role } from '@tributary/contracts/routes/route'
 export type Principal =
   | { readonly kind: 'anonymous' }
   | { readonly kind: 'token'; readonly name: string; readonly role: Role }
+  | {
+      readonly kind: 'api-key'
+      readonly id: string
+      readonly name: string
+      readonly role: Role
+      /** Null: whatever the role allows. */
+      readonly scopes: readonly string[] | null
+    }
   | { readonly kind: 'regional-node' | 'device'; readonly id: string }
 
 /** For the audit trail, `created_by` and the scope of idempotency keys. */

@@ -1,5 +1,5 @@
 import type { RouteName } from '@tributary/contracts/routes'
-import type { ApiFunction } from '@tributary/contracts/routes/route'
+import type { ApiFunction, Route } from '@tributary/contracts/routes/route'
 import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import type { Authenticator } from '../auth/authenticate.ts'
 import { authorise } from '../auth/authorise.ts'
@@ -8,7 +8,7 @@ import type { Database } from '../database/database.ts'
 import { keyedRequest, runOnce, storedAnswer } from '../idempotency/idempotency.ts'
 import type { Log } from '../log.ts'
 import type { ApiCall } from './api-call.ts'
-import type { Handlers, PreparedHandler, RouteRequest, TransactionalHandler } from './handler.ts'
+import type { Handlers, MediaAnswer, PreparedHandler, RouteRequest, TransactionalHandler } from './handler.ts'
 import { routeMatcher } from './match-route.ts'
 import { checkBodySize } from './read-body.ts'
 import { validateInput } from './validate.ts'
@@ -43,7 +43,7 @@ export const callAnswerer = <Function extends ApiFunction>(parts: ApiParts<Funct
     const { name, route } = found
     checkBodySize(call, route.maxBodyBytes)
     const principal = await identify(parts, call, route.access.kind)
-    authorise(route.access, principal, found.params)
+    authorise(route, principal, found.params)
     await parts.limit(principal, call)
     const input = validateInput(call, found)
     const actor = principalName(principal)
@@ -59,6 +59,7 @@ export const callAnswerer = <Function extends ApiFunction>(parts: ApiParts<Funct
           shownOnce: route.shownOnce,
         })
       : await (handler as (request: AnyRequest) => Promise<unknown>)(request)
+    if (route.media !== undefined) return mediaResponse(route.status, route.media, answer as MediaAnswer)
     if (parts.checkAnswers && route.status !== 204) route.answer.parse(answer)
     return response(route.status, answer)
   }
@@ -92,3 +93,21 @@ const response = (status: number, answer: unknown): APIGatewayProxyStructuredRes
   status === 204
     ? { statusCode: 204 }
     : { statusCode: status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(answer) }
+
+const mediaResponse = (
+  statusCode: number,
+  media: NonNullable<Route['media']>,
+  answer: MediaAnswer,
+): APIGatewayProxyStructuredResultV2 => {
+  const { content, headers } =
+    typeof answer === 'string' || answer instanceof Uint8Array ? { content: answer, headers: {} } : answer
+  const type = media.startsWith('text/') ? `${media}; charset=utf-8` : media
+  return typeof content === 'string'
+    ? { statusCode, headers: { 'content-type': type, ...headers }, body: content }
+    : {
+        statusCode,
+        headers: { 'content-type': type, ...headers },
+        body: Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString('base64'),
+        isBase64Encoded: true,
+      }
+}

@@ -28,8 +28,16 @@ export type RouteRequest<Name extends RouteName> = {
   readonly log: Log
 }
 
+/** Answer of a route whose media type is not JSON: text or bytes as they are sent, with headers of its own where it needs any. */
+export type MediaAnswer =
+  | string
+  | Uint8Array
+  | { readonly content: string | Uint8Array; readonly headers: Readonly<Record<string, string>> }
+
 /** What the body of the answer is made of; the kernel knows the status. */
-export type RouteAnswer<Name extends RouteName> = z.input<Routes[Name]['answer']>
+export type RouteAnswer<Name extends RouteName> = Routes[Name] extends { readonly media: string }
+  ? MediaAnswer
+  : z.input<Routes[Name]['answer']>
 
 /** A route without Idempotency-Key: it opens transactions itself, where it needs any. */
 export type PlainHandler<Name extends RouteName> = (request: RouteRequest<Name>) => Promise<RouteAnswer<Name>>

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { routes } from '@tributary/contracts/routes'
 import type { ApiFunction, Route } from '@tributary/contracts/routes/route'
+import { apiKeyRegister } from '../auth/api-key-register.ts'
 import { apiTokenVerifier } from '../auth/api-tokens.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
 import { checkRegistered } from '../auth/certificate-register.ts'
@@ -32,6 +33,7 @@ export const httpFunction = <Function extends ApiFunction>(
       context,
       createAuthenticator({
         verifyToken: apiTokenVerifier(config.apiTokens.API_TOKENS),
+        findApiKey: apiKeyRegister(context),
         checkRegistered: signedBy => checkRegistered(context.database, signedBy),
         checkUnused: replayGuard(context),
         ...(servesCertificates(functionName)

@@ -54,6 +54,14 @@ export const errorCatalogue = {
     'Send a valid bearer token, or a request signed by your certificate.',
   ),
   FORBIDDEN: entry(403, 'PERMISSION_DENIED', false, 'Your role does not allow this.'),
+  SCOPE_MISSING: entry(
+    403,
+    'PERMISSION_DENIED',
+    false,
+    'The API key is narrowed to other parts of the API. Use another.',
+  ),
+  API_KEY_EXPIRED: entry(401, 'UNAUTHENTICATED', false, 'The API key has expired. Ask an administrator for a new one.'),
+  API_KEY_REVOKED: entry(401, 'UNAUTHENTICATED', false, 'The API key was revoked. Ask an administrator for a new one.'),
   CERTIFICATE_EXPIRED: entry(
     401,
     'UNAUTHENTICATED',

@@ -37,6 +37,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
   api('models', 2),
   api('fleet', 2),
   api('regional-nodes', 4),
+  api('platform', 2),
   api('health', 1),
   {
     name: 'events',

@@ -1,4 +1,6 @@
 import * as z from 'zod'
+import * as apiKeys from '../api-keys.ts'
+import * as audit from '../audit.ts'
 import * as deployments from '../deployments.ts'
 import * as fleet from '../fleet.ts'
 import * as ids from '../ids.ts'
@@ -23,6 +25,8 @@ for (const module of [
   fleet,
   deployments,
   nodeStatus,
+  apiKeys,
+  audit,
   { Problem },
 ]) {
   for (const [id, value] of Object.entries(module)) {

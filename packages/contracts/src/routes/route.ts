@@ -12,7 +12,7 @@ export type Access =
   /** A request signed by a certificate's key; the certificate's id must be the one in the path. */
   | { readonly kind: 'certificate'; readonly of: 'regional-node' | 'device'; readonly pathParameter: string }
 
-export const apiFunctions = ['tasks', 'models', 'fleet', 'regional-nodes', 'health'] as const
+export const apiFunctions = ['tasks', 'models', 'fleet', 'regional-nodes', 'platform', 'health'] as const
 export type ApiFunction = (typeof apiFunctions)[number]
 
 export type Route = {

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { apiFunctions } from '@tributary/contracts/routes/route'
 import type { BackingServices } from '../services/start-services.ts'
 import type { Identity } from './identity.ts'
 
@@ -36,10 +37,7 @@ export const functionEnvironment = (
       LOG_LEVEL: 'info',
     },
     functions: {
-      tasks: { ...people, ...authority },
-      models: { ...people, ...authority },
-      health: { ...people, ...authority },
-      'regional-nodes': { ...people, ...authority },
+      ...Object.fromEntries(apiFunctions.map(name => [name, { ...people, ...authority }])),
       fleet: {
         ...people,
         ...authority,
