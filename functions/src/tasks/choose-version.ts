@@ -8,6 +8,7 @@ export type ChosenVersion = { readonly id: string; readonly hasGraph: boolean }
 
 /**
  * The version that a task names, the one that its alias names now, or the newest finalised one of its model.
+ * Nobody deletes it before the transaction ends.
  * @throws TributaryError NOT_FOUND, ALIAS_UNKNOWN, MODEL_VERSION_NOT_READY
  */
 export const chooseVersion = async (
@@ -20,7 +21,8 @@ export const chooseVersion = async (
   const [row] = await sql<(ChosenVersion & { ready: boolean })[]>`
     select id, state = 'ready' as ready, graph_key is not null as "hasGraph" from model_version
     where model = ${model} and ${version === undefined ? sql`state = 'ready'` : sql`id = ${version}`}
-    order by number desc limit 1`
+    order by number desc limit 1
+    for key share`
   if (row?.ready === true) return row
   if (version !== undefined && row === undefined) {
     throw new TributaryError('NOT_FOUND', { detail: `Model ${model} has no version ${version}.` })
