@@ -33,7 +33,7 @@ export const apiClient =
     } as Context
     const answer = (await handler(event, context)) as APIGatewayProxyStructuredResultV2
     const headers = answer.headers ?? {}
-    const json = String(headers['content-type'] ?? '').includes('json')
+    const json = /\bjson\b/.test(String(headers['content-type'] ?? ''))
     return { status: answer.statusCode ?? 0, headers, body: json ? JSON.parse(answer.body ?? '') : answer.body }
   }
 
