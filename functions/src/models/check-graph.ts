@@ -1,10 +1,12 @@
 import { TributaryError } from '@tributary/contracts/errors'
+import { checkFields } from '@tributary/onnx-train/check-fields'
 import { portsOf } from '@tributary/onnx-train/extract-weights'
-import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
+import { OnnxModelError, shorten } from '@tributary/onnx-train/onnx-model-error'
 import { parametersOf } from '@tributary/onnx-train/parameters'
 import { readModel } from '@tributary/onnx-train/read-model'
 import type { Manifest } from '@tributary/tensors/manifest'
 import { bundleFiles } from './bundle-files.ts'
+import { onnxOperators } from './onnx-operators.ts'
 
 const dtypes = { float32: 'F32', float64: 'F64' } as const
 
@@ -17,7 +19,12 @@ export type CheckedGraph = ReturnType<typeof readGraph>
  */
 export const readGraph = (bytes: Uint8Array) => {
   try {
+    // The reader refuses what is too large to read; a file that only becomes so is found here.
+    if (bytes.length <= bundleFiles.graph.maxBytes) checkFields(bytes)
     const model = readModel(bytes, { maxBytes: bundleFiles.graph.maxBytes })
+    const unknown = model.graph?.node.find(({ opType }) => !onnxOperators.has(opType))
+    if (unknown !== undefined)
+      throw invalid(`OPERATOR_UNSUPPORTED: ai.onnx has no operator "${shorten(unknown.opType)}"`)
     return { parameters: parametersOf(model), ...portsOf(model) }
   } catch (error) {
     if (error instanceof OnnxModelError) throw invalid(`${error.code}: ${error.message}`)
