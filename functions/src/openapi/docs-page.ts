@@ -41,16 +41,18 @@ export const docsPage = (openApi: JsonSchema): string => {
 <body>
 <a class="skip" href="#content">Skip to the operations</a>
 <div class="frame">
-<nav aria-label="Operations"><details open><summary>All operations</summary>
+<nav id="operations" aria-label="Operations">
 ${groups.map(
   group => html`<h2><a href="#tag-${group.name}">${group.name}</a></h2><ul>
-${group.operations.map(operation => html`<li><a href="#${operation.operationId}">${operation.summary.replace(/[.:;,].*$/s, '')}</a></li>`)}</ul>`,
+${group.operations.map(navItem)}</ul>`,
 )}
 <h2><a href="#schemas">Schemas</a></h2>
-</details></nav>
+</nav>
 <main id="content">
 <h1>${info.title} API</h1>
-<p class="lead">${info.description} The same as <a href="openapi.json">OpenAPI 3.1</a>.</p>
+<p class="lead">${withCode(info.description)} This page is made from the <a href="openapi.json">OpenAPI 3.1 document</a>.</p>
+<p class="lead">Every GET answers an <code>ETag</code>, and 304 where <code>If-None-Match</code> names it.</p>
+<p class="jump"><a href="#operations">List of all operations</a></p>
 ${groups.map(
   group => html`<section id="tag-${group.name}"><h2>${group.name}</h2>
 <p class="lead">${group.description ?? ''}</p>
@@ -66,8 +68,14 @@ ${Object.entries(components.schemas).map(([name, schema]) => schemaArticle(name,
   return page.text
 }
 
+const navItem = ({ operationId, method, path, summary }: Placed): Html =>
+  html`<li><a href="#${operationId}" title="${summary}"><span class="method ${method}">${method.toUpperCase()}</span><span class="path">${path.replace('/v1', '')}</span></a></li>`
+
 const operationArticle = (operation: Placed, schemas: Document['components']['schemas']): Html => {
-  const { operationId, method, path, summary, description, parameters, requestBody, responses } = operation
+  const { operationId, method, path, summary, description, requestBody } = operation
+  // Said once, at the top.
+  const parameters = operation.parameters.filter(({ name }) => name !== 'If-None-Match')
+  const responses = Object.entries(operation.responses).filter(([status]) => status !== '304')
   return html`<article id="${operationId}">
 <h3><span class="method ${method}">${method.toUpperCase()}</span><a class="path" href="#${operationId}">${path}</a></h3>
 <p class="summary">${summary}</p>
@@ -80,7 +88,7 @@ ${
 }
 <h4>Answers</h4>
 ${table(
-  Object.entries(responses).map(([status, response]) => ({
+  responses.map(([status, response]) => ({
     name: html`<code>${status === 'default' ? 'else' : status}</code>`,
     text:
       response.$ref === undefined
@@ -103,7 +111,7 @@ const contentOf = (content: Content, schemas: Document['components']['schemas'])
     return html`<div><code>${media}</code> ${typeOf(schema)}${
       fields.length === 0
         ? null
-        : html`<details><summary>${fields.length} fields</summary>${fieldTable(fields)}</details>`
+        : html`<details><summary>${fields.length === 1 ? '1 field' : `${fields.length} fields`}</summary>${fieldTable(fields)}</details>`
     }</div>`
   })}`
 

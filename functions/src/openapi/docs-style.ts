@@ -12,12 +12,14 @@ a { color: var(--link); text-decoration: none; }
 a:hover, a:focus-visible { text-decoration: underline; }
 code, .path { font-family: ui-monospace, 'SF Mono', Menlo, Consolas, monospace; font-size: .875em; overflow-wrap: anywhere; }
 small { color: var(--soft); font-size: .8125rem; overflow-wrap: anywhere; }
-.frame { display: grid; grid-template-columns: 19rem minmax(0, 1fr); max-width: 84rem; margin: 0 auto; }
+.frame { display: grid; grid-template-columns: 22rem minmax(0, 1fr); max-width: 84rem; margin: 0 auto; }
 nav { position: sticky; top: 0; align-self: start; height: 100vh; overflow-y: auto; padding: 1.5rem 1rem 2rem 1.5rem; border-right: 1px solid var(--line); font-size: .875rem; }
 nav h2 { margin: 1.25rem 0 .25rem; font-size: .75rem; letter-spacing: .06em; text-transform: uppercase; color: var(--soft); }
 nav ul { list-style: none; margin: 0; padding: 0; }
-nav li a { display: block; padding: .2rem 0; color: var(--ink); }
-nav summary { display: none; }
+nav li a { display: flex; gap: .4rem; align-items: baseline; padding: .15rem 0; color: var(--ink); }
+nav .method { min-width: 2.9rem; font-size: .625rem; }
+nav .path { font-size: .78125rem; }
+.jump { display: none; }
 main { padding: 2rem 2.5rem 4rem; min-width: 0; }
 h1 { margin: 0 0 .25rem; font-size: 1.75rem; line-height: 1.2; }
 main > section > h2 { margin: 3rem 0 .25rem; padding-bottom: .4rem; border-bottom: 2px solid var(--line); font-size: 1.375rem; }
@@ -34,7 +36,7 @@ h4 { margin: 1.1rem 0 .3rem; font-size: .8125rem; color: var(--soft); font-weigh
 table { width: 100%; border-collapse: collapse; font-size: .875rem; }
 td, th { padding: .35rem .75rem .35rem 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top; }
 tr:first-child > td { border-top: 0; }
-td:first-child { width: 34%; }
+td:first-child { width: 30%; }
 .required { color: var(--delete); font-size: .75rem; white-space: nowrap; }
 details { margin-top: .3rem; }
 summary { cursor: pointer; color: var(--link); font-size: .875rem; }
@@ -42,11 +44,11 @@ details > table { margin: .4rem 0 .2rem; padding: 0; background: var(--panel); b
 details > table td { padding-left: .75rem; }
 .skip { position: absolute; left: -100vw; } .skip:focus { left: 1rem; top: 1rem; background: var(--back); padding: .5rem; }
 @media (max-width: 60rem) {
-  .frame { display: block; }
-  nav { position: static; height: auto; padding: 1rem 1.25rem; border-right: 0; border-bottom: 1px solid var(--line); }
-  nav summary { display: block; padding: .25rem 0; font-weight: 600; }
+  .frame { display: flex; flex-direction: column; }
+  .jump { display: block; }
+  nav { order: 2; position: static; height: auto; padding: 1rem 1.25rem 3rem; border: 0; border-top: 2px solid var(--line); }
   nav li a { padding: .45rem 0; }
-  main { padding: 1.5rem 1.25rem 3rem; }
+  main { padding: 1.5rem 1.25rem 3rem; width: 100%; }
   td, th { display: block; width: auto; padding: .1rem 0; border: 0; }
   td:first-child { width: auto; padding-top: .5rem; border-top: 1px solid var(--line); }
   tr:first-child > td:first-child { border-top: 0; }

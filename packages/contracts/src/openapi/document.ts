@@ -1,7 +1,7 @@
 import type * as z from 'zod'
 import { idempotencyKeyPattern } from '../idempotency-key.ts'
 import { Problem } from '../problem.ts'
-import type { Access, Route } from '../routes/route.ts'
+import { type Access, apiFunctions, type Route } from '../routes/route.ts'
 import { scopeOf } from '../routes/scope.ts'
 import { routes } from '../routes.ts'
 import { type JsonSchema, OpenApiSchemas } from './schemas.ts'
@@ -26,7 +26,8 @@ export const openApiDocument = (): JsonSchema => {
     item[route.method.toLowerCase()] = operationOf(name, route, schemas)
     paths[route.path] = item
   }
-  const tags = [...new Set(Object.values(routes).map(route => route.function))]
+  const served = new Set<string>(Object.values(routes).map(route => route.function))
+  const tags = apiFunctions.filter(name => served.has(name))
   return {
     openapi: '3.1.0',
     info: {
