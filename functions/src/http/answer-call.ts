@@ -1,4 +1,4 @@
-import type { RouteName } from '@tributary/contracts/routes'
+import { type RouteName, routes } from '@tributary/contracts/routes'
 import type { ApiFunction, Route } from '@tributary/contracts/routes/route'
 import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 import type { Authenticator } from '../auth/authenticate.ts'
@@ -37,6 +37,7 @@ type AnyHandler =
  * @throws TributaryError; anything else is INTERNAL
  */
 export const callAnswerer = <Function extends ApiFunction>(parts: ApiParts<Function>) => {
+  checkHandlers(parts)
   const match = routeMatcher(parts.functionName)
   return async (call: ApiCall, signal: AbortSignal): Promise<APIGatewayProxyStructuredResultV2> => {
     const found = match(call.method, call.path)
@@ -63,6 +64,18 @@ export const callAnswerer = <Function extends ApiFunction>(parts: ApiParts<Funct
     if (parts.checkAnswers && route.status !== 204) route.answer.parse(answer)
     return response(route.status, answer)
   }
+}
+
+/**
+ * What the types say of handlers, again for what was built around them: one for each route of the table, none beside it.
+ * @throws Error
+ */
+const checkHandlers = <Function extends ApiFunction>({ functionName, handlers }: ApiParts<Function>): void => {
+  const table = Object.entries(routes as Record<string, Route>).filter(([, route]) => route.function === functionName)
+  const wanted = new Set(table.map(([name]) => name))
+  const there = new Set(Object.keys(handlers))
+  const wrong = [...wanted.symmetricDifference(there)]
+  if (wrong.length > 0) throw new Error(`${functionName}: handlers and route table differ in ${wrong.join(', ')}`)
 }
 
 const identify = async (

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
-import { routes } from '@tributary/contracts/routes'
-import type { ApiFunction, Route } from '@tributary/contracts/routes/route'
+import type { ApiFunction } from '@tributary/contracts/routes/route'
 import { apiKeyRegister } from '../auth/api-key-register.ts'
 import { apiTokenVerifier } from '../auth/api-tokens.ts'
 import { createAuthenticator } from '../auth/authenticate.ts'
 import { checkRegistered } from '../auth/certificate-register.ts'
 import { limitFailures } from '../auth/limit-failures.ts'
 import { replayGuard } from '../auth/replay-guard.ts'
+import { servesCertificates } from '../auth/serves-certificates.ts'
 import { signedRequestVerifier } from '../auth/signed-requests.ts'
 import { coreSections, readConfig } from '../config.ts'
 import { type Context, createContext } from '../context.ts'
@@ -45,10 +45,5 @@ export const httpFunction = <Function extends ApiFunction>(
     log: context.log,
   })
 }
-
-const servesCertificates = (functionName: ApiFunction): boolean =>
-  (Object.values(routes) as Route[]).some(
-    route => route.function === functionName && route.access.kind === 'certificate',
-  )
 
 const authority = (): string => readFileSync(readConfig(['authority']).authority.AUTHORITY_CERT_FILE, 'utf8')

@@ -22,7 +22,8 @@ import { apiClient } from './api-client.ts'
 /** One bearer token a role, named after it. */
 export const tokens = { viewer: 'viewer-token', operator: 'operator-token', admin: 'admin-token' } as const
 
-const known = (Object.entries(tokens) as [Role, string][]).map(([role, token]) => ({
+/** As `API_TOKENS` holds them. */
+export const knownTokens = (Object.entries(tokens) as [Role, string][]).map(([role, token]) => ({
   name: role,
   role,
   sha256: createHash('sha256').update(token).digest('hex'),
@@ -79,7 +80,7 @@ export const testApi = <Function extends ApiFunction>(
       authenticate: limitFailures(
         { cache, clock: systemClock },
         createAuthenticator({
-          verifyToken: apiTokenVerifier(known),
+          verifyToken: apiTokenVerifier(knownTokens),
           findApiKey: apiKeyRegister({ database, cache, clock: systemClock }),
           checkRegistered: signedBy => checkRegistered(database, signedBy),
           checkUnused: replayGuard({ cache, clock: systemClock }),
