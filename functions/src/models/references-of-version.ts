@@ -7,7 +7,7 @@ export type VersionReference = { readonly kind: string; readonly id: string }
  * What may refer to a version `v` of `model_version`, as queries of one text column. Whatever is added to the system and needs a
  * version's files adds its query here, and takes its version by `holdVersion`; then deletion and retention let it be.
  */
-const references: readonly { readonly kind: string; find(sql: Sql): ReturnType<Sql> }[] = [
+const references: readonly { readonly kind: string; readonly find: (sql: Sql) => ReturnType<Sql> }[] = [
   { kind: 'alias', find: sql => sql`select a.alias from model_alias a where a.version = v.id` },
   {
     // Rolling back must find it.

@@ -20,8 +20,8 @@ export type Progress = {
   readonly onProgress?: () => Promise<void>
 }
 
-/** Of a range that is read, and how many are read at once: 64 MB are held, whatever the size of the file. */
-const rangeBytes = 8 * 1024 ** 2
+/** Of a range that is read, and how many are read at once: 32 MB are held, whatever the size of the file. */
+const rangeBytes = 4 * 1024 ** 2
 const rangesAhead = 8
 
 /** The files of a version; the manifest is null while it is not derived. */

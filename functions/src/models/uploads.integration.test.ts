@@ -66,6 +66,20 @@ suite('uploads', { timeout: 120_000 }, () => {
     assert.equal((await registry.db.sql`select from version_upload where version = ${version}`).length, 0)
   })
 
+  test('many that finalise at once, and send again at once, have one effect', async () => {
+    const model = await registry.createModel('at once')
+    const { version, uploads } = await registry.declare(model, large)
+    await Promise.all([registry.send(uploads, large), registry.send(uploads, large)])
+    const answers = await Promise.all(Array.from({ length: 5 }, () => registry.finalise(model, version)))
+    assert.deepEqual(
+      answers.map(({ body }) => body.state ?? body.code),
+      Array.from({ length: 5 }, () => 'checking'),
+    )
+    assert.equal(registry.jobs.length, 1)
+    assert.deepEqual(await registry.runJobs(), ['done'])
+    assert.equal(await weightsOf(version), sha256(large.weights))
+  })
+
   test('a client that lost its addresses gets new ones for what is missing, and finalising names the parts', async () => {
     const model = await registry.createModel('lost addresses')
     const { version, uploads } = await registry.declare(model, large)
