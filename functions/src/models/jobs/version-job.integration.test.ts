@@ -56,6 +56,28 @@ suite('the check of a large version', { timeout: 120_000 }, () => {
     assert.equal((await stateOf(version)).refusal.code, 'CHECKSUM_MISMATCH')
   })
 
+  test('reads the weights in ranges, of which 32 MiB are on their way at once, whatever the size', async () => {
+    const model = await registry.createModel('in ranges')
+    const { version, job } = await checking(model)
+    const [sizes, most] = [[] as number[], { pending: 0, seen: 0 }]
+    const counted: typeof registry.store.readRange = async (key, range, signal) => {
+      sizes.push(range.end - range.start)
+      most.pending += range.end - range.start
+      most.seen = Math.max(most.seen, most.pending)
+      try {
+        return await registry.store.readRange(key, range, signal)
+      } finally {
+        most.pending -= range.end - range.start
+      }
+    }
+    const store = withMember(registry.store, 'readRange', counted)
+    assert.equal(await versionJobHandler({ ...registry.context, store })({ job }, invocation()), 'done')
+    assert.equal((await stateOf(version)).state, 'ready')
+    assert.ok(most.seen <= 32 * 1024 ** 2, `${most.seen}`)
+    assert.ok(Math.max(...sizes) === 4 * 1024 ** 2)
+    assert.ok(sizes.reduce((sum, size) => sum + size, 0) < weights.length + 100_000)
+  })
+
   test('is done once by two that start at the same time', async () => {
     const model = await registry.createModel('twice at once')
     const { version, job } = await checking(model)
@@ -71,7 +93,10 @@ suite('the check of a large version', { timeout: 120_000 }, () => {
   test('goes on where its run fell silent or failed, but not for ever', async () => {
     const model = await registry.createModel('silent')
     const { version, job } = await checking(model)
-    const broken = { ...registry.context, store: failing(registry.store) }
+    const broken = {
+      ...registry.context,
+      store: withMember(registry.store, 'head', () => Promise.reject(new Error('storage is away'))),
+    }
     await assert.rejects(versionJobHandler(broken)({ job }, invocation()), /storage is away/)
     assert.equal((await stateOf(version)).state, 'checking')
     // A run that was cut off: claimed, and nothing more.
@@ -103,12 +128,12 @@ const declaredWithParts = () => {
   }
 }
 
-/** The store, while it does not answer. */
-const failing = (store: typeof registry.store): typeof registry.store =>
+/** The store with another member. */
+const withMember = (store: typeof registry.store, member: string, replacement: unknown): typeof registry.store =>
   new Proxy(store, {
     get: (target, name) => {
-      if (name === 'head') return () => Promise.reject(new Error('storage is away'))
-      const member = Reflect.get(target, name, target) as unknown
-      return typeof member === 'function' ? member.bind(target) : member
+      if (name === member) return replacement
+      const found = Reflect.get(target, name, target) as unknown
+      return typeof found === 'function' ? found.bind(target) : found
     },
   })

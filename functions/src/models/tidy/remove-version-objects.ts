@@ -6,6 +6,8 @@ import { uploadSeconds } from '../presign-uploads.ts'
 const graceMinutes = 20
 const mostVersions = 20
 const deleteMillis = 5000
+/** Files of a version that are named as its weights are, but for the ending: what its round stored with it. */
+const mostBeside = 100
 
 type Tombstone = {
   id: string
@@ -45,7 +47,8 @@ export const removeVersionObjects = async (
     try {
       const time = AbortSignal.any([signal, AbortSignal.timeout(deleteMillis)])
       if (upload !== null) await store.partUploads.abort(weights_key, upload, time)
-      const keys = [weights_key, manifest_key, graph_key, ...exports].filter(key => key !== null)
+      const beside = await store.list(weights_key.replace(/[^.]*$/, ''), mostBeside, time)
+      const keys = [weights_key, manifest_key, graph_key, ...exports, ...beside].filter(key => key !== null)
       await Promise.all(keys.map(key => store.delete(key, time)))
       await database.transaction(async sql => {
         await sql`delete from model_export where version = ${id}`
