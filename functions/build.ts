@@ -36,7 +36,9 @@ const bundle = async (name: string, entry: string): Promise<number> => {
 }
 
 const sizes = await Promise.all(functionSpecs.map(({ name, entry }) => bundle(name, entry)))
-await cp(`${folder}migrations`, `${folder}dist/migrate/migrations`, { recursive: true })
+for (const name of ['migrate', 'health']) {
+  await cp(`${folder}migrations`, `${folder}dist/${name}/migrations`, { recursive: true })
+}
 for (const [index, { name }] of functionSpecs.entries()) {
   const size = sizes[index] ?? 0
   console.log(`${name.padEnd(16)}${(size / 1024).toFixed(0).padStart(6)} KiB`)

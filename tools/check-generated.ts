@@ -15,10 +15,19 @@ const generated = [
 for (const { folder } of generated) {
   await run('npm', ['run', '--silent', 'generate'], { cwd: join(root, folder) })
 }
-for (const page of ['errors', 'openapi']) await run(process.execPath, [`tools/generate-${page}.ts`], { cwd: root })
+for (const page of ['errors', 'openapi', 'metrics'])
+  await run(process.execPath, [`tools/generate-${page}.ts`], { cwd: root })
 const { stdout } = await run(
   'git',
-  ['status', '--porcelain', '--', 'docs/errors.md', 'docs/openapi.json', ...generated.map(entry => entry.output)],
+  [
+    'status',
+    '--porcelain',
+    '--',
+    'docs/errors.md',
+    'docs/openapi.json',
+    'docs/metrics.md',
+    ...generated.map(entry => entry.output),
+  ],
   {
     cwd: root,
   },

@@ -10,6 +10,8 @@ import { type Audit, createAudit } from './audit/audit.ts'
 import type { CoreConfig } from './config.ts'
 import { Database } from './database/database.ts'
 import { createLog, type Log } from './log.ts'
+import { emfMetrics, type Metrics } from './metrics/metrics.ts'
+import { stateMetrics } from './metrics/state-metrics.ts'
 import { createOutbox, type Outbox } from './outbox/outbox.ts'
 
 /** What the handlers of a function stand on; one for the life of an instance. */
@@ -22,6 +24,7 @@ export type Context = {
   readonly clock: Clock
   readonly ids: Ids
   readonly log: Log
+  readonly metrics: Metrics
   /** Starts the merge of a closed attempt; for `sql.afterCommit`. */
   readonly startMerge: (attempt: { task: string; round: number; attempt: number }) => Promise<void>
   /** Starts work on a model version that does not fit into a request; for `sql.afterCommit`. */
@@ -36,6 +39,7 @@ export const createContext = (
   parts: { invoker?: FunctionInvoker; statementSeconds?: number } = {},
 ): Context => {
   const log = createLog(config.log.LOG_LEVEL, name)
+  const metrics = emfMetrics(name)
   const invoker = parts.invoker ?? new LambdaInvoker()
   const wakeRelay = () => invoker.invoke(config.functions.RELAY_FUNCTION, {})
   const { statementSeconds } = parts
@@ -56,10 +60,11 @@ export const createContext = (
       log,
     }),
     outbox: createOutbox({ ids: uuidV7Ids, clock: systemClock, wakeRelay }),
-    audit: createAudit(systemClock),
+    audit: createAudit(systemClock, stateMetrics(metrics)),
     clock: systemClock,
     ids: uuidV7Ids,
     log,
+    metrics,
     startMerge: attempt => invoker.invoke(config.functions.MERGE_FUNCTION, attempt),
     startVersionJob: job => invoker.invoke(config.functions.VERSION_JOBS_FUNCTION, { job }),
     wakeRelay,

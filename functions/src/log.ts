@@ -2,6 +2,11 @@ import pino from 'pino'
 
 export type Log = pino.Logger
 
+const stdout = pino.destination({ dest: 1, sync: true })
+
+/** One more line among those of the log, whole and at once. */
+export const writeLine = (line: string): void => void stdout.write(`${line}\n`)
+
 /** JSON lines on stdout, written at once: a frozen function must not keep lines in memory. */
 export const createLog = (level: string, name: string): Log =>
   pino(
@@ -12,5 +17,5 @@ export const createLog = (level: string, name: string): Log =>
       serializers: { error: pino.stdSerializers.errWithCause },
       redact: { paths: ['authorization', '*.authorization', '*.csr', '*.logKey'], censor: 'hidden' },
     },
-    pino.destination({ dest: 1, sync: true }),
+    stdout,
   )

@@ -21,7 +21,8 @@ export type Audit = {
   append(sql: Transaction, entry: AuditEntry): void
 }
 
-export const createAudit = (clock: Clock): Audit => {
+/** @param committed told of every entry once its transaction is committed */
+export const createAudit = (clock: Clock, committed?: (entry: AuditEntry) => void): Audit => {
   const pending = new WeakMap<Transaction, AuditEntry[]>()
   return {
     append(sql, entry) {
@@ -33,6 +34,7 @@ export const createAudit = (clock: Clock): Audit => {
       const own = [entry]
       pending.set(sql, own)
       sql.beforeCommit(() => write(sql, own, clock))
+      if (committed !== undefined) sql.afterCommit('audit', async () => own.forEach(committed))
     },
   }
 }

@@ -12,6 +12,7 @@ import { fleetHandlers } from '../fleet/fleet-handlers.ts'
 import type { Handlers } from '../http/handler.ts'
 import { httpApi } from '../http/http-api.ts'
 import { createLog } from '../log.ts'
+import { noMetrics } from '../metrics/metrics.ts'
 import { type ApiAnswer, apiClient } from '../testing/api-client.ts'
 import { knownTokens, testApi, testParts, tokens } from '../testing/test-api.ts'
 import { createRequest, createTestAuthority, otherKey, signRequest } from '../testing/test-certificates.ts'
@@ -116,6 +117,7 @@ suite('who may call what', { timeout: 120_000 }, () => {
         }),
         limit: async () => undefined,
         log: createLog('silent', 'test'),
+        metrics: noMetrics,
       }),
     )
   }
@@ -276,7 +278,7 @@ suite('who may call what', { timeout: 120_000 }, () => {
 
   test('a handler beside the table, or a route without one, keeps a function from starting', () => {
     const parts = { database: db.database, authenticate: async () => ({ kind: 'anonymous' }) as const }
-    const more = { limit: async () => undefined, log: createLog('silent', 'test') }
+    const more = { limit: async () => undefined, log: createLog('silent', 'test'), metrics: noMetrics }
     const start = (handlers: object) => () =>
       httpApi({ functionName: 'health', handlers: handlers as Handlers<'health'>, ...parts, ...more })
     assert.throws(start({}), /differ in getHealth/)

@@ -7,6 +7,7 @@ import { type Principal, principalName } from '../auth/principal.ts'
 import type { Database } from '../database/database.ts'
 import { keyedRequest, runOnce, storedAnswer } from '../idempotency/idempotency.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { ApiCall } from './api-call.ts'
 import type { Handlers, MediaAnswer, PreparedHandler, RouteRequest, TransactionalHandler } from './handler.ts'
 import { routeMatcher } from './match-route.ts'
@@ -21,6 +22,7 @@ export type ApiParts<Function extends ApiFunction> = {
   /** @throws TributaryError RATE_LIMITED */
   readonly limit: (principal: Principal, call: ApiCall) => Promise<void>
   readonly log: Log
+  readonly metrics: Metrics
   /** Refuses answers that do not fit the route's schema as INTERNAL; for tests, since it costs time. */
   readonly checkAnswers?: boolean
 }

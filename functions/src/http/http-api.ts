@@ -23,7 +23,7 @@ export const httpApi = <Function extends ApiFunction>(parts: ApiParts<Function>)
       throw new TributaryError('UNAVAILABLE', { cause: new Error('the time of the function is over') })
     },
   })
-    .use(requestLog(parts.log))
+    .use(requestLog(parts.log, parts.metrics))
     .use(securityHeaders())
     .use(problemDetails(parts.log))
     .use(conditionalGet())

@@ -43,6 +43,7 @@ export const httpFunction = <Function extends ApiFunction>(
     ),
     limit: rateLimiter(context),
     log: context.log,
+    metrics: context.metrics,
   })
 }
 

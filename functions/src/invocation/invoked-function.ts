@@ -30,7 +30,7 @@ export const invokedFunction = (
   const context = createContext(readConfig(coreSections), name, parts)
   const handle = handlerOf(context)
   return middy<unknown, unknown, Error, LambdaContext>()
-    .use(logInvocation(context.log))
+    .use(logInvocation(context.log, context.metrics))
     .handler(async (payload: unknown, lambda: LambdaContext) => {
       const remainingMillis = () => lambda.getRemainingTimeInMillis()
       const deadline = Math.max(0, remainingMillis() - reserveMillis)

@@ -59,6 +59,7 @@ const mergeAttempt = async (
   if (version === null) return 'nothing'
   const millis = Math.round(performance.now() - started)
   context.log.info({ ...ref, version, sha256: written.sha256, bytes: written.bytes, millis }, 'a round was committed')
+  context.metrics.add({ MergeDuration: millis, MergeThroughput: written.bytes / 1000 / Math.max(1, millis) })
   return 'committed'
 }
 

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import { removeExpired } from '../database/remove-expired.ts'
+import { beat } from '../metrics/heartbeat.ts'
 import { tidyRegistry } from '../models/tidy/tidy-registry.ts'
+import { outboxLag } from '../outbox/outbox-lag.ts'
 import { runDueWork } from '../rounds/due-work.ts'
 
 /** Storage that does not answer must not keep a run from looking. */
@@ -23,6 +25,7 @@ export const sweep = async (
   { pauseMillis = pauseSeconds * 1000, watchMillis = watchSeconds * 1000 } = {},
 ): Promise<{ due: number; removed: number; registry: number }> => {
   const end = performance.now() + watchMillis
+  context.metrics.add({ OutboxLag: await outboxLag(context.database) })
   let due = await runDueWork(context, signal)
   const removed = await removeExpired(context.database)
   const registry = await tidyRegistry(context, AbortSignal.any([signal, AbortSignal.timeout(registryMillis)]))
@@ -39,6 +42,8 @@ export const sweep = async (
     }
   }
   if (failure !== undefined) throw failure
+  context.metrics.add({ DueWork: due })
+  await beat(context.database, 'sweep')
   return { due, removed, registry }
 }
 

@@ -18,6 +18,7 @@ import { centralEventsHandler } from '../events/central-events.ts'
 import type { RouteRequest, TransactionalHandler } from '../http/handler.ts'
 import { createLog } from '../log.ts'
 import { mergeHandler } from '../merge/merge-handler.ts'
+import { noMetrics } from '../metrics/metrics.ts'
 import { createOutbox } from '../outbox/outbox.ts'
 import { reportNodeStatus } from '../regional-nodes/report-node-status.ts'
 import { cancelTask } from '../tasks/cancel-task.ts'
@@ -75,6 +76,7 @@ export class RoundFederation {
       clock: systemClock,
       ids: uuidV7Ids,
       log: createLog('silent', 'test'),
+      metrics: noMetrics,
       startMerge: async ref => void this.merges.push(ref),
       startVersionJob: async () => undefined,
       wakeRelay: async () => undefined,

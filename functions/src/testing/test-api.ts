@@ -16,6 +16,7 @@ import { noRegistrar } from '../fleet/device-registrar.ts'
 import type { Handlers } from '../http/handler.ts'
 import { httpApi } from '../http/http-api.ts'
 import { createLog } from '../log.ts'
+import { noMetrics } from '../metrics/metrics.ts'
 import { createOutbox } from '../outbox/outbox.ts'
 import { apiClient } from './api-client.ts'
 
@@ -49,6 +50,7 @@ export const testParts = (database: Database) => {
     line: { publish: async () => undefined },
     mqttUrl: null,
     startVersionJob: async () => undefined,
+    metrics: noMetrics,
     woken,
   }
 }
@@ -89,6 +91,7 @@ export const testApi = <Function extends ApiFunction>(
       ),
       limit: async () => undefined,
       log: createLog('silent', 'test'),
+      metrics: noMetrics,
       checkAnswers: true,
     }),
   )

@@ -9,6 +9,7 @@ import { httpEvent, splitTarget } from './http-event.ts'
 import { type HttpAnswer, httpAnswer } from './http-response.ts'
 import { payloadLimits, ThrottledError } from './invocation.ts'
 import { type ListenAddress, type ListeningServer, listen } from './listen.ts'
+import type { MetricStore } from './metric-store.ts'
 import { readBody } from './read-body.ts'
 
 /** API Gateway's limit of all headers together. */
@@ -23,14 +24,20 @@ const serverOptions = {
 
 /**
  * The HTTP API in front of the functions: each request becomes an event for the function that the route table names, and what the
- * function returns becomes the answer. Where no function answers, the platform's own refusal is a problem document too.
+ * function returns becomes the answer; `/metrics`, for callers on this machine, is the runner's own. Where no function answers, the platform's own refusal is a problem document too.
  */
 export function startHttpApi(
   address: ListenAddress,
   pools: ReadonlyMap<string, FunctionPool>,
   onFailure: (message: string) => void,
+  metrics?: MetricStore,
 ): Promise<ListeningServer> {
   return listen(address, serverOptions, (request, response) => {
+    if (metrics !== undefined && request.method === 'GET' && request.url === '/metrics' && isLocal(request)) {
+      response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+      response.end(metrics.text())
+      return
+    }
     const requestId = randomUUID()
     answer(request, pools, requestId)
       .catch(error => refusal(error, requestId, onFailure))
@@ -41,6 +48,9 @@ export function startHttpApi(
       })
   })
 }
+
+const isLocal = ({ socket }: IncomingMessage): boolean =>
+  socket.remoteAddress === '::1' || /^(::ffff:)?127\./.test(socket.remoteAddress ?? '')
 
 async function answer(
   request: IncomingMessage,

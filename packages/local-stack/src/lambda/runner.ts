@@ -9,6 +9,7 @@ import { FunctionPool } from './function-pool.ts'
 import { startHttpApi } from './http-api.ts'
 import { startInvokeApi } from './invoke-api.ts'
 import type { ListenAddress } from './listen.ts'
+import { MetricStore } from './metric-store.ts'
 import { QueueSource } from './queue-source.ts'
 import { seededRandom } from './random.ts'
 import { startRuntimeApi } from './runtime-api.ts'
@@ -70,9 +71,12 @@ export async function startLambdaRunner(options: LambdaRunnerOptions): Promise<L
   const watchdog = starting.use(await startWatchdog())
   const runtimeApi = starting.use(await startRuntimeApi())
   const random = seededRandom(options.disposalSeed)
+  const metrics = new MetricStore()
   const pools = new Map<string, FunctionPool>()
   for (const spec of specs) {
-    const log = starting.adopt(new FunctionLog(join(options.logFolder, `${spec.name}.log`)), log => log.close())
+    const log = starting.adopt(new FunctionLog(join(options.logFolder, `${spec.name}.log`), metrics), log =>
+      log.close(),
+    )
     const pool = new FunctionPool({
       spec,
       taskRoot: join(options.bundlesFolder, spec.name),
@@ -119,7 +123,7 @@ export async function startLambdaRunner(options: LambdaRunnerOptions): Promise<L
       isReady: () => isReady,
     }),
   )
-  const httpApi = sources.use(await startHttpApi(options.apiListen, pools, onTrouble))
+  const httpApi = sources.use(await startHttpApi(options.apiListen, pools, onTrouble, metrics))
   for (const { name, trigger } of specs) {
     const pool = pools.get(name)
     if (!pool) continue
