@@ -27,5 +27,10 @@ export const completeUpload = async (
     throw new TributaryError('UPLOAD_MISSING', { detail, extra: { parts: missing.map(({ part }) => part) } })
   }
   const parts = stored.filter(({ part }) => part <= declared.length)
-  await store.partUploads.complete(key, upload.upload, parts, signal)
+  try {
+    await store.partUploads.complete(key, upload.upload, parts, signal)
+  } catch (error) {
+    // Another request completed it in the meantime, and the store finds its parts gone.
+    if ((await store.partUploads.list(key, upload.upload, signal)) !== null) throw error
+  }
 }

@@ -76,7 +76,7 @@ export class MultipartUploads {
     })
   }
 
-  /** By number. */
+  /** By number. While nobody changes them; see `list`. */
   async parts(id: string): Promise<Part[]> {
     const names = await readdir(this.#folder(id)).catch(() => [])
     const files = names.filter(name => /^\d+\.json$/.test(name))
@@ -86,6 +86,18 @@ export class MultipartUploads {
     return parts.sort((a, b) => a.number - b.number)
   }
 
+  /**
+   * The parts as they are between two changes.
+   *
+   * @throws StorageError NoSuchUpload
+   */
+  list(id: string, key: string): Promise<Part[]> {
+    return this.#bucket.locks.run(`upload ${id}`, async () => {
+      await this.get(id, key)
+      return this.parts(id)
+    })
+  }
+
   async abort(id: string): Promise<void> {
     await this.#bucket.locks.run(`upload ${id}`, () => rm(this.#folder(id), { recursive: true, force: true }))
   }
@@ -93,7 +105,7 @@ export class MultipartUploads {
   /**
    * Makes an object of the named parts without copying them.
    *
-   * @throws StorageError InvalidPart, InvalidPartOrder, EntityTooSmall, BadDigest, PreconditionFailed
+   * @throws StorageError NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, BadDigest, PreconditionFailed
    */
   complete(
     id: string,
@@ -103,6 +115,8 @@ export class MultipartUploads {
     condition: WriteCondition,
   ): Promise<ObjectRecord> {
     return this.#bucket.locks.run(`upload ${id}`, async () => {
+      // Whoever waited for another completion finds nothing to complete.
+      await this.get(id, upload.key)
       const chosen = choose(await this.parts(id), named)
       this.#bucket.check(upload.key, condition)
       const files = chosen.map(part => join(this.#folder(id), part.file))

@@ -123,10 +123,10 @@ export async function abortMultipartUpload({ response, uploads, key, query }: Ob
 /** `GET /<bucket>/<key>?uploadId=` */
 export async function listParts({ response, bucket, uploads, key, query }: ObjectRequest): Promise<void> {
   const id = query.get('uploadId') ?? ''
-  await uploads.get(id, key)
+  const parts = await uploads.list(id, key)
   const after = Number(query.get('part-number-marker') ?? 0) || 0
   const most = Math.min(Math.max(Number(query.get('max-parts') ?? 1000) || 1000, 1), 1000)
-  const left = (await uploads.parts(id)).filter(part => part.number > after)
+  const left = parts.filter(part => part.number > after)
   const page = left.slice(0, most)
   const last = page.at(-1)
   const content: XmlNode[] = [
