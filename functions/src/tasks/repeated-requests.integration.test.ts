@@ -93,7 +93,7 @@ test('with the cache down every answer and every byte is the same', async () => 
   const context: Context = { ...federation.context, cache }
   const call = testApi('tasks', tasksHandlers(context), { database: context.database, cache })
   const request = async (method: string, path: string, body?: unknown) => {
-    await limit({ kind: 'token', name: 'operator', role: 'operator' })
+    await limit({ kind: 'token', name: 'operator', role: 'operator' }, { sourceAddress: '127.0.0.1' })
     return call(method, path, { ...operator, ...(body === undefined ? {} : { body }) })
   }
   const body = { name: 'no cache', model: { model: federation.model }, cohort: { dataset: 'mnist' }, rounds: 1 }
