@@ -1,8 +1,8 @@
 import * as z from 'zod'
 import { errorCodes, type TributaryError } from './errors.ts'
 
-/** RFC 9457 problem document; `code` is of the error catalogue. */
-export const Problem = z.object({
+/** RFC 9457 problem document; `code` is of the error catalogue, some codes bring members of their own. */
+export const Problem = z.looseObject({
   type: z.string(),
   title: z.string(),
   status: z.int(),

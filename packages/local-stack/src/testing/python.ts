@@ -4,7 +4,8 @@ import { runCommand } from '../processes/run-command.ts'
 import { readStackEnvironment } from '../settings/config.ts'
 import { userFolders } from '../settings/folders.ts'
 
-const packages = ['numpy==2.3.5', 'safetensors==0.7.0', 'onnxruntime==1.23.2'] as const
+/** For whoever reads what the platform made. */
+const readers = ['numpy==2.3.5', 'safetensors==0.7.0', 'onnxruntime==1.23.2'] as const
 
 const run = (command: string, args: readonly string[], deadlineSeconds: number, input?: string): Promise<string> =>
   runCommand(command, args, {
@@ -20,8 +21,8 @@ export const hasPython = async (): Promise<boolean> =>
     () => false,
   )
 
-/** A Python with NumPy, safetensors and onnxruntime, in the user's cache; made once. */
-export const ensurePython = async (): Promise<string> => {
+/** A Python with these packages (NumPy, safetensors and onnxruntime unless others are named) in the user's cache; made once. */
+export const ensurePython = async (packages: readonly string[] = readers): Promise<string> => {
   const { cache } = userFolders(readStackEnvironment())
   const folder = join(cache, `python-${packages.map(name => name.replace('==', '-')).join('-')}`)
   const python = join(folder, 'bin', 'python')
