@@ -3,9 +3,9 @@
  * Prints the best of many runs; ratios to the copy travel between machines better than seconds do.
  */
 import { addQuantised } from '@tributary/learning/exact-sum/add-quantised'
-import { addSums } from '@tributary/learning/exact-sum/add-sums'
 import { sumExponent } from '@tributary/learning/exact-sum/exponent'
-import { addStep, meanDelta } from '@tributary/learning/exact-sum/mean'
+import { Int64Sums } from '@tributary/learning/exact-sum/int64-sums'
+import { addStep } from '@tributary/learning/exact-sum/mean'
 import { SeededRandom } from '@tributary/learning/seeded/random'
 import { deriveSeed } from '@tributary/learning/seeded/seed'
 import { UpdateCheck } from '@tributary/learning/update/check-update'
@@ -40,6 +40,8 @@ for (const length of [200_000, 1_660_000]) {
   const tensor: ManifestTensor = { name: 'delta', dtype: 'F32', shape: [length], policy: 'average' }
   const sum = new BigInt64Array(length)
   const shard = new BigInt64Array(length).fill(1n)
+  const sums = new Int64Sums()
+  sums.begin(length)
   const copy = new Float32Array(length)
 
   const copying = bestMilliseconds(() => copy.set(delta))
@@ -47,8 +49,8 @@ for (const length of [200_000, 1_660_000]) {
   for (const [what, run] of [
     ['check an update', () => new UpdateCheck(rule).addSlice(tensor, bytesOf(delta))],
     ['add an update', () => addQuantised(sum, delta, 600 * 2 ** exponent)],
-    ['add a shard sum', () => addSums(sum, shard)],
-    ['mean and step', () => addStep(bytesOf(delta), meanDelta(shard, 6000n, exponent), 'F32')],
+    ['add a shard sum', () => sums.add(0, shard)],
+    ['mean and step', () => addStep(bytesOf(delta), sums.means(0, length, 6000n, exponent), 'F32')],
   ] as const) {
     const milliseconds = bestMilliseconds(run)
     const rate = (length * 4) / milliseconds / 1e6

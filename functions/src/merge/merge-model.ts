@@ -65,10 +65,11 @@ export const mergeModel = async (
 
   for (const source of sums) checkShardSumHeader(await take(source), source.object.bytes, layout)
   await using writer = store.openWriter(key, { signal })
+  const merge = new PartMerge(rule)
   for (const part of parts) {
-    const merge = new PartMerge(part, rule)
+    merge.begin(part)
     for (const source of sums) merge.addShard(await take(source))
-    await writer.write(merge.finish(await take(base), totals.weight))
+    await writer.write(merge.finish(await take(base), totals.weight).weights)
     await onProgress()
   }
   for (const source of [base, ...sums]) checkHash(source)

@@ -4,7 +4,7 @@ import { SeededRandom } from '../seeded/random.ts'
 import { deriveSeed } from '../seeded/seed.ts'
 import { addQuantised } from './add-quantised.ts'
 import { sumExponent } from './exponent.ts'
-import { meanDelta } from './mean.ts'
+import { Int64Sums } from './int64-sums.ts'
 
 /** Deltas whose magnitudes spread evenly over the decades from 1e-8 to 1e-2. */
 function syntheticDelta(random: SeededRandom, length: number): Float32Array {
@@ -30,7 +30,10 @@ for (const { title, weightCap, weights } of [
       addQuantised(sum, delta, weight * 2 ** exponent)
       for (let i = 0; i < length; i += 1) plain[i] = (plain[i] as number) + weight * (delta[i] as number)
     }
-    const mean = meanDelta(sum, BigInt(totalWeight), exponent)
+    const sums = new Int64Sums()
+    sums.begin(length)
+    sums.add(0, sum)
+    const mean = sums.means(0, length, BigInt(totalWeight), exponent)
     // Half a unit from each device, divided by the weights; float64 itself strays by less than 1e-14 of the largest mean.
     const bound = (devices / 2) * (2 ** -exponent / totalWeight) + 1e-16
     let difference = 0

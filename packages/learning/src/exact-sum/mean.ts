@@ -1,21 +1,7 @@
 import type { FloatDtype } from '@tributary/tensors/dtype'
 import { readFloats, writeFloats } from '@tributary/tensors/floats'
+import { bytesOf } from '@tributary/tensors/view'
 import { SumError } from './sum-error.ts'
-
-/** The weighted mean of the deltas: float64(ΣS) / float64(Σw) · 2^−e, element by element. */
-export function meanDelta(sum: BigInt64Array, totalWeight: bigint, exponent: number): Float64Array {
-  const divisor = Number(totalWeight)
-  const unit = 2 ** -exponent
-  // Low and high half as numbers: each is exact, so their sum is rounded once, and `Number(bigint)` takes 15 times as long.
-  const words = new Int32Array(sum.buffer, sum.byteOffset, 2 * sum.length)
-  const mean = new Float64Array(sum.length)
-  for (let i = 0; i < sum.length; i += 1) {
-    const low = (words[2 * i] as number) >>> 0
-    const value = (words[2 * i + 1] as number) * 2 ** 32 + low
-    mean[i] = (value / divisor) * unit
-  }
-  return mean
-}
 
 /**
  * The tensor's next value: base + step in float64, then one rounding to its dtype.
@@ -26,9 +12,8 @@ export function meanDelta(sum: BigInt64Array, totalWeight: bigint, exponent: num
 export function addStep(base: Uint8Array, step: Float64Array, dtype: FloatDtype): Uint8Array {
   const before = readFloats(base, dtype)
   if (before.length !== step.length) throw new RangeError(`cannot add ${step.length} elements to ${before.length}`)
-  const sum = new Float64Array(step.length)
-  for (let i = 0; i < sum.length; i += 1) sum[i] = (before[i] as number) + (step[i] as number)
-  const next = writeFloats(sum, dtype)
+  const next =
+    before instanceof Float32Array && dtype === 'F32' ? addToFloat32(before, step) : addTo(before, step, dtype)
   if (!allFinite(readFloats(next, dtype))) {
     const message = `the next value is beyond ${dtype}: the base is not finite or the step too large`
     throw new SumError('RESULT_NOT_FINITE', message)
@@ -36,7 +21,22 @@ export function addStep(base: Uint8Array, step: Float64Array, dtype: FloatDtype)
   return next
 }
 
-function allFinite(values: Float32Array | Float64Array): boolean {
-  for (let i = 0; i < values.length; i += 1) if (!Number.isFinite(values[i])) return false
-  return true
+/** Storing into float32 is the one rounding. */
+function addToFloat32(before: Float32Array, step: Float64Array): Uint8Array {
+  const next = new Float32Array(step.length)
+  for (let i = 0; i < next.length; i += 1) next[i] = (before[i] as number) + (step[i] as number)
+  return bytesOf(next)
+}
+
+function addTo(before: Float32Array | Float64Array, step: Float64Array, dtype: FloatDtype): Uint8Array {
+  const sum = new Float64Array(step.length)
+  for (let i = 0; i < sum.length; i += 1) sum[i] = (before[i] as number) + (step[i] as number)
+  return writeFloats(sum, dtype)
+}
+
+export function allFinite(values: Float32Array | Float64Array): boolean {
+  // x − x is 0 for what is finite and NaN for the rest, and NaN stays.
+  let rest = 0
+  for (let i = 0; i < values.length; i += 1) rest += (values[i] as number) - (values[i] as number)
+  return rest === 0
 }

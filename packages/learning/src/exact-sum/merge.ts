@@ -1,9 +1,16 @@
-import type { FloatDtype } from '@tributary/tensors/dtype'
+import { DTYPE_BYTES, type FloatDtype } from '@tributary/tensors/dtype'
 import { type Manifest, weightsLayout } from '@tributary/tensors/manifest'
-import { typedView } from '@tributary/tensors/view'
-import { addSums } from './add-sums.ts'
+import { bytesOf, typedView } from '@tributary/tensors/view'
+import { initialMoments, optimise } from '../server-optimiser/optimise.ts'
+import {
+  isOptimised,
+  momentCount,
+  noServerOptimiser,
+  type ServerOptimiser,
+} from '../server-optimiser/server-optimiser.ts'
+import { Int64Sums } from './int64-sums.ts'
 import { keepMaximum } from './maximum.ts'
-import { addStep, meanDelta } from './mean.ts'
+import { addStep, allFinite } from './mean.ts'
 import { type ByteRange, type MergePart, type MergePiece, planMerge } from './merge-plan.ts'
 import type { SumTotals } from './shard-sum.ts'
 import { checkShardSumHeader, shardSumLayout } from './shard-sum-layout.ts'
@@ -11,68 +18,129 @@ import { SumError } from './sum-error.ts'
 import { exponentOf, type SumRule } from './sum-rule.ts'
 import { attemptTotals } from './totals.ts'
 
-/** Merges one part: give it that part of every shard sum, in any order, then the base. Holds one part at a time. */
+/** A part of the new version. */
+export interface MergedPart {
+  /** The part's range of the version file. */
+  readonly weights: Uint8Array
+  /** The part's range of the optimiser's state; `null` for an optimiser that keeps nothing. */
+  readonly state: Uint8Array | null
+}
+
+/**
+ * Merges parts one after the other: `begin` one, give it that part of every shard sum, in any order, then the base. Holds one
+ * part at a time, in memory that it uses again.
+ */
 export class PartMerge {
-  readonly #part: MergePart
   readonly #rule: SumRule
-  /** Σ of the pieces that are summed, by piece. */
-  readonly #sums = new Map<MergePiece, Uint8Array>()
+  readonly #optimiser: ServerOptimiser
+  readonly #sums = new Int64Sums()
+  /** Largest values of the pieces of policy max, by piece. */
+  readonly #maxima = new Map<MergePiece, Uint8Array>()
+  #part: MergePart = emptyPart
   #shards = 0
 
-  constructor(part: MergePart, rule: SumRule) {
-    this.#part = part
+  constructor(rule: SumRule, optimiser: ServerOptimiser = noServerOptimiser) {
     this.#rule = rule
+    this.#optimiser = optimiser
+  }
+
+  begin(part: MergePart): void {
+    this.#part = part
+    this.#shards = 0
+    this.#maxima.clear()
+    this.#sums.begin(part.pieces.reduce((count, piece) => count + averagedElements(piece), 0))
   }
 
   /**
    * Adds a shard; those without updates are left out by the caller.
    * @param bytes the part's `sum` range of the shard sum
-   * @throws SumError SUM_WOULD_OVERFLOW
    */
   addShard(bytes: Uint8Array): void {
     checkLength(bytes, this.#part.sum, 'shard sum')
     this.#shards += 1
+    let first = 0
     for (const piece of this.#part.pieces) {
       if (piece.sum === null) continue
       const from = cut(bytes, piece.sum, this.#part.sum)
-      const into = this.#sums.get(piece)
-      // A copy has a buffer of its own, so it is aligned.
-      if (into === undefined) this.#sums.set(piece, new Uint8Array(from))
-      else if (piece.tensor.policy === 'max') keepMaximum(into, from, piece.tensor.dtype)
-      else addSums(typedView(into, 'I64'), typedView(from, 'I64'))
+      if (piece.tensor.policy === 'max') {
+        const into = this.#maxima.get(piece)
+        // A copy has a buffer of its own, so it is aligned.
+        if (into === undefined) this.#maxima.set(piece, new Uint8Array(from))
+        else keepMaximum(into, from, piece.tensor.dtype)
+      } else {
+        this.#sums.add(first, typedView(from, 'I64'))
+        first += averagedElements(piece)
+      }
     }
   }
 
   /**
-   * The part's range of the new version file.
-   * @param base the same range of the base version
+   * @param base the part's range of the base version
    * @param totalWeight Σw over all shards
-   * @throws SumError RESULT_NOT_FINITE naming the tensor, ZERO_TOTAL_WEIGHT
+   * @param state the part's range of the state that belongs to the base; absent: the optimiser begins
+   * @throws SumError RESULT_NOT_FINITE naming the tensor, SUM_WOULD_OVERFLOW, ZERO_TOTAL_WEIGHT
    */
-  finish(base: Uint8Array, totalWeight: bigint): Uint8Array {
-    checkLength(base, this.#part.weights, 'base')
+  finish(base: Uint8Array, totalWeight: bigint, state?: Uint8Array): MergedPart {
+    const part = this.#part
+    checkLength(base, part.weights, 'base')
+    if (state !== undefined) checkLength(state, part.state, 'optimiser state')
     if (this.#shards === 0 || totalWeight === 0n) {
       throw new SumError('ZERO_TOTAL_WEIGHT', 'no shard with updates was merged')
     }
-    const next = new Uint8Array(base)
-    for (const piece of this.#part.pieces) {
-      const sum = this.#sums.get(piece)
-      if (sum === undefined) continue
-      const value = piece.tensor.policy === 'max' ? sum : this.#average(piece, sum, base, totalWeight)
-      next.set(value, piece.weights.begin - this.#part.weights.begin)
+    const weights = new Uint8Array(base)
+    const nextState = momentCount(this.#optimiser) === 0 ? null : new Uint8Array(part.state.end - part.state.begin)
+    let first = 0
+    for (const piece of part.pieces) {
+      if (piece.sum === null) continue
+      const into = cut(weights, piece.weights, part.weights)
+      const maximum = this.#maxima.get(piece)
+      if (maximum !== undefined) {
+        into.set(maximum)
+        continue
+      }
+      const { tensor } = piece
+      const count = averagedElements(piece)
+      const step = this.#sums.means(first, count, totalWeight, exponentOf(tensor, this.#rule))
+      first += count
+      try {
+        if (isOptimised(tensor)) this.#optimise(piece, step, state, nextState)
+        into.set(addStep(into, step, tensor.dtype as FloatDtype))
+      } catch (error) {
+        if (!(error instanceof SumError)) throw error
+        throw new SumError(error.code, `tensor ${tensor.name}: ${error.message}`, tensor.name)
+      }
     }
-    return next
+    return { weights, state: nextState }
   }
 
-  #average({ tensor, weights }: MergePiece, sum: Uint8Array, base: Uint8Array, totalWeight: bigint): Uint8Array {
-    const mean = meanDelta(typedView(sum, 'I64'), totalWeight, exponentOf(tensor, this.#rule))
-    try {
-      return addStep(cut(base, weights, this.#part.weights), mean, tensor.dtype as FloatDtype)
-    } catch (error) {
-      if (!(error instanceof SumError)) throw error
-      throw new SumError(error.code, `tensor ${tensor.name}: ${error.message}`, tensor.name)
+  /** Replaces the mean by the step, and puts the moments behind the round where they belong. */
+  #optimise(
+    { state: range }: MergePiece,
+    step: Float64Array,
+    before: Uint8Array | undefined,
+    after: Uint8Array | null,
+  ): void {
+    let moments = initialMoments(this.#optimiser, step.length)
+    if (range !== null && before !== undefined) {
+      moments = new Float64Array(typedView(cut(before, range, this.#part.state), 'F64'))
     }
+    optimise(this.#optimiser, step, moments)
+    if (range === null || after === null) return
+    if (!allFinite(moments)) throw new SumError('RESULT_NOT_FINITE', 'the state of the server optimiser is not finite')
+    cut(after, range, this.#part.state).set(bytesOf(moments))
   }
+}
+
+const emptyPart: MergePart = {
+  number: 0,
+  weights: { begin: 0, end: 0 },
+  sum: { begin: 0, end: 0 },
+  state: { begin: 0, end: 0 },
+  pieces: [],
+}
+
+function averagedElements({ tensor, sum }: MergePiece): number {
+  return sum === null || tensor.policy !== 'average' ? 0 : (sum.end - sum.begin) / DTYPE_BYTES.I64
 }
 
 /**
@@ -94,14 +162,15 @@ export function mergeModel(
   }
   const { weight } = attemptTotals(shards, rule)
   const [part] = planMerge(manifest, Infinity) as [MergePart]
-  const merge = new PartMerge(part, rule)
+  const merge = new PartMerge(rule)
+  merge.begin(part)
   const layout = shardSumLayout(manifest)
   for (const { file, updates } of shards) {
     if (updates === 0) continue
     checkShardSumHeader(file, file.byteLength, layout)
     merge.addShard(file.subarray(part.sum.begin, part.sum.end))
   }
-  return merge.finish(base, weight)
+  return merge.finish(base, weight).weights
 }
 
 function cut(bytes: Uint8Array, range: ByteRange, from: ByteRange): Uint8Array {
