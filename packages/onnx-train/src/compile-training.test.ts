@@ -119,6 +119,19 @@ test('what cannot be trained is refused with its name and what to do', async () 
   await refuses(old, { code: 'OPSET_UNSUPPORTED', nodeName: 't_node' })
   const weightless = modelOf('float32', [4], {}, [node('Relu', ['x'], 'y')])
   await refuses(weightless, { code: 'NO_PARAMETERS' })
+  const stepped = [
+    node('MatMul', ['x', 'w'], 'm'),
+    node('ArgMax', ['m'], 'k', { axis: { int: 1 } }),
+    node('Cast', ['k'], 'y', { to: { int: 1 } }),
+  ]
+  await refuses(modelOf('float32', [4], { w }, stepped), { code: 'NO_PARAMETERS' })
+  const half = [
+    node('MatMul', ['x', 'w'], 'm'),
+    node('Cast', ['m'], 'h', { to: { int: 10 } }),
+    node('Relu', ['h'], 'r'),
+    node('Cast', ['r'], 'y', { to: { int: 1 } }),
+  ]
+  await refuses(modelOf('float32', [4], { w }, half), { code: 'DTYPE_UNSUPPORTED', nodeName: 'r_node' })
   const wrong = modelOf('float32', [5], { w }, [node('MatMul', ['x', 'w'], 'y')])
   await refuses(wrong, { code: 'SHAPES_UNKNOWN' })
   const fixed = modelOf('float32', [4], { w }, [node('MatMul', ['x', 'w'], 'y')])

@@ -33,6 +33,7 @@ export const differentiate = (emitter: Emitter, task: Differentiation): Map<stri
     const outputGradients = node.outputs.map(name => (dependent.has(name) ? total(name) : undefined))
     if (outputGradients.every(gradient => gradient === undefined)) continue
     const rule = ruleOf(node)
+    refuseHalfFloats(node, task.values)
     if (!manyOutputs.has(node.op)) refuseSideOutputs(node, outputGradients)
     const gradients = rule({
       node,
@@ -43,9 +44,10 @@ export const differentiate = (emitter: Emitter, task: Differentiation): Map<stri
       batchSize: task.batchSize,
       wants: index => dependent.has(node.inputs[index] ?? ''),
     })
-    gradients.forEach((gradient, index) => {
-      const input = node.inputs[index]
-      if (gradient === undefined || input === undefined || !dependent.has(input)) return
+    node.inputs.forEach((input, index) => {
+      if (!dependent.has(input)) return
+      const gradient = gradients[index]
+      if (gradient === undefined) return refuseInput(node, index)
       contributions.set(input, [...(contributions.get(input) ?? []), gradient])
     })
   }
@@ -73,6 +75,35 @@ const ruleOf = (node: Node) => {
     'OPERATOR_UNSUPPORTED',
     `No gradient is known for operator ${shorten(node.op)}`,
     'Rewrite that part of the model with operators that this package lists as trainable, freeze what comes before it, or train in the Python worker.',
+    { nodeName: nodeLabel(node) },
+  )
+}
+
+/** Gradients are computed in float32 and float64; a Cast to something smaller and back passes them as they are. */
+const refuseHalfFloats = (node: Node, values: Differentiation['values']): void => {
+  const dtype: string = values.get(node.outputs.find(name => name !== '') ?? '')?.dtype ?? ''
+  if (node.op === 'Cast' || node.op === 'CastLike' || !['float16', 'bfloat16'].includes(dtype)) return
+  throw new OnnxModelError(
+    'DTYPE_UNSUPPORTED',
+    `${shorten(node.op)} computes in ${dtype}`,
+    'Export the model in float32, without mixed precision.',
+    { nodeName: nodeLabel(node) },
+  )
+}
+
+/** Inputs that do not change the result, however they change: what lends its type, statistics that are only updated. */
+const withoutEffect: ReadonlyMap<string, readonly number[]> = new Map([
+  ['BatchNormalization', [3, 4]],
+  ['CastLike', [1]],
+])
+
+/** A gradient that a rule does not know must not be taken for zero. */
+const refuseInput = (node: Node, index: number): void => {
+  if (withoutEffect.get(node.op)?.includes(index)) return
+  throw new OnnxModelError(
+    'OPERATOR_FORM_UNSUPPORTED',
+    `The loss depends on input ${index + 1} of ${shorten(node.op)}, for which no gradient is known`,
+    'Make it a constant.',
     { nodeName: nodeLabel(node) },
   )
 }

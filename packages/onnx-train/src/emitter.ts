@@ -9,6 +9,8 @@ export class Emitter {
   readonly nodes: Node[] = []
   readonly constants = new Map<string, Tensor>()
   readonly #taken: Set<string>
+  /** The next suffix to try by wish: names are never given back. */
+  readonly #suffixes = new Map<string, number>()
   readonly #int64Vectors = new Map<string, string>()
   readonly #scalars = new Map<string, string>()
 
@@ -19,8 +21,10 @@ export class Emitter {
 
   /** A name that nobody uses, derived from `wish`. */
   fresh(wish: string): string {
-    let name = wish
-    for (let suffix = 1; this.#taken.has(name); suffix++) name = `${wish}.${suffix}`
+    let suffix = this.#suffixes.get(wish) ?? 0
+    let name = suffix === 0 ? wish : `${wish}.${suffix}`
+    while (this.#taken.has(name)) name = `${wish}.${++suffix}`
+    this.#suffixes.set(wish, suffix + 1)
     this.#taken.add(name)
     return name
   }

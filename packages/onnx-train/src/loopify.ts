@@ -1,5 +1,5 @@
 import type { Graph } from './graph.ts'
-import { castTarget } from './losses/loss.ts'
+import { castTarget } from './onnx-types.ts'
 import { dropDeadCode } from './passes/dead-code.ts'
 import { hoistInvariants } from './passes/hoist-invariants.ts'
 import { declarationOf, port } from './ports.ts'

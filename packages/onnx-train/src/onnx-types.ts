@@ -1,2 +1,2 @@
 /** ONNX element type codes, for Cast. */
-export const castTarget = { float32: 1, float64: 11, int64: 7 } as const
+export const castTarget = { float32: 1, float64: 11, int32: 6, int64: 7 } as const

@@ -164,6 +164,24 @@ test('a tensor whose size does not match its shape is refused', () => {
   assert.throws(() => graphFromProto(graphOf(readModel(negative, limits))), { code: 'MALFORMED' })
 })
 
+test('a file of millions of empty nodes is refused before it is decoded', () => {
+  const nodes = 2_000_000
+  // ModelProto: ir_version 8, opset 17, graph = node, node, … each of length 0.
+  const head = [8, 8, 66, 2, 16, 17, 58, 0x80, 0x92, 0xf4, 0x01]
+  const file = new Uint8Array(head.length + 2 * nodes)
+  file.set(head)
+  for (let at = head.length; at < file.length; at += 2) file[at] = 10
+  assert.throws(() => readModel(file, limits), { code: 'TOO_BIG' })
+})
+
+test('a name that no object can have is refused', () => {
+  const renamed = damaged(model => {
+    const node = graphOf(model).node[0]
+    if (node !== undefined) node.output = ['__proto__']
+  })
+  assert.throws(() => readModel(renamed, limits), { code: 'MALFORMED' })
+})
+
 test('whatever bytes arrive, the answer is a model or a typed error', () => {
   const head = original.subarray(0, 400)
   const bytes = fc.oneof(

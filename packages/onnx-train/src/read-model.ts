@@ -1,4 +1,5 @@
 import { fromBinary } from '@bufbuild/protobuf'
+import { checkFields } from './check-fields.ts'
 import { checkGraph } from './check-graph.ts'
 import { type ModelProto, ModelProtoSchema } from './gen/onnx_pb.ts'
 import { OnnxModelError } from './onnx-model-error.ts'
@@ -20,7 +21,8 @@ export type ModelLimits = {
 /**
  * Reads an ONNX file that may come from anybody and checks everything later stages rely on: versions, domains, no
  * external data, no functions, no control flow, unique names, nodes in topological order. Fields that are not
- * understood are kept. Time and memory are linear in the file's size. Throws OnnxModelError.
+ * understood are kept. Time and memory are linear in the file's size, and memory in the number of
+ * its fields, which is bounded. Throws OnnxModelError.
  */
 export const readModel = (bytes: Uint8Array, limits: ModelLimits): ModelProto => {
   if (bytes.length > limits.maxBytes) {
@@ -54,6 +56,7 @@ export const opsetOf = (model: ModelProto): number =>
 export const isDefaultDomain = (domain: string): boolean => domain === '' || domain === 'ai.onnx'
 
 const decode = (bytes: Uint8Array): ModelProto => {
+  checkFields(bytes)
   try {
     // The decoder stops at 100 nested messages, so a deeply nested file ends here too.
     return fromBinary(ModelProtoSchema, bytes)

@@ -1,4 +1,4 @@
-import { castTarget } from './losses/loss.ts'
+import { castTarget } from './onnx-types.ts'
 import { dropDeadCode } from './passes/dead-code.ts'
 import { port } from './ports.ts'
 import type { TrainStep } from './train-step.ts'

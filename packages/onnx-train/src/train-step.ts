@@ -12,6 +12,7 @@ import { type EmittedUpdates, emitUpdates } from './optimisers/emit-updates.ts'
 import { foldAccumulationIntoGemm } from './optimisers/fold-accumulation-into-gemm.ts'
 import type { CarriedState, OptimizerOptions } from './optimisers/optimiser.ts'
 import { optimiserOf } from './optimisers/optimiser-of.ts'
+import { OnnxModelError, shorten } from './onnx-model-error.ts'
 import type { Parameter } from './parameters.ts'
 import { shareCommonSubexpressions } from './passes/common-subexpressions.ts'
 import { dropDeadCode } from './passes/dead-code.ts'
@@ -103,6 +104,7 @@ export const buildTrainStep = async (prepared: Forward, options: StepOptions, ru
     seed,
     batchSize,
   })
+  if (gradients.size === 0) refuseUntrainable(output)
   const updates = emitUpdates({ emitter, dtype, learningRate }, optimiser, trained, gradients, options)
   for (const { name, buffer, updated } of carried) {
     if (buffer === true) emitter.define([updated], 'Identity', [buffers.get(name) ?? name])
@@ -133,6 +135,14 @@ export const buildTrainStep = async (prepared: Forward, options: StepOptions, ru
     frozen,
     ...updates,
   }
+}
+
+const refuseUntrainable = (output: string): never => {
+  throw new OnnxModelError(
+    'NO_PARAMETERS',
+    `No parameter that trains changes "${shorten(output)}" by a slope: each is unused, or read by its shape or as integers only`,
+    'Choose parameters that lead to the output, or an output that they lead to.',
+  )
 }
 
 const optimise = (

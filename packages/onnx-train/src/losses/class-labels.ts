@@ -1,12 +1,14 @@
 import { OnnxModelError } from '../onnx-model-error.ts'
+import { castTarget } from '../onnx-types.ts'
 import { exampleSizes, showShape } from './expect-output.ts'
-import { castTarget, type LabelType, type LossContext } from './loss.ts'
+import type { LabelType, LossContext } from './loss.ts'
 
 /** What losses over classes share: one-hot labels in the shape of the scores, and the mask of ignored positions. */
 export type ClassLabels = {
   readonly axis: number
   readonly label: LabelType & { readonly classes: number }
-  /** 1 where the class is the position's label; shape and dtype of the scores. */
+  /** Whether the class is the position's label, in the shape of the scores; and the same as 1 and 0 of their dtype. */
+  readonly isLabel: string
   readonly oneHot: string
   /** 1 where the position counts, the class axis being 1. Only with an ignored label. */
   readonly mask?: string
@@ -34,14 +36,16 @@ export const emitClassLabels = (
     'columns',
   )
   const column = emitter.emit('Unsqueeze', [labels, emitter.int64s([axis])])
-  const oneHot = emitter.emit('Cast', [emitter.emit('Equal', [column, columns])], { to: castTarget[dtype] })
+  const isLabel = emitter.emit('Equal', [column, columns])
+  const oneHot = emitter.emit('Cast', [isLabel], { to: castTarget[dtype] })
   const sizes = exampleSizes(shape).toSpliced(axis - 1, 1)
   const positions = sizes.reduce((product, size) => product * size, 1)
   const label = { kind: 'class-index', dtype: 'int32', shape: sizes, classes } as const
-  if (ignoreIndex === undefined) return { axis, label, oneHot, positions }
+  if (ignoreIndex === undefined) return { axis, label, isLabel, oneHot, positions }
   const ignored = emitter.constant({ dtype: 'int32', shape: [], data: Int32Array.of(ignoreIndex) }, 'ignored')
   const counts = emitter.emit('Not', [emitter.emit('Equal', [column, ignored])])
-  return { axis, label, oneHot, mask: emitter.emit('Cast', [counts], { to: castTarget[dtype] }), positions }
+  const mask = emitter.emit('Cast', [counts], { to: castTarget[dtype] })
+  return { axis, label, isLabel, oneHot, mask, positions }
 }
 
 const classAxisOf = ({ shape, folded }: LossContext, classAxis: number): number => {

@@ -1,5 +1,6 @@
+import { castTarget } from '../onnx-types.ts'
 import { type Port, port } from '../ports.ts'
-import { castTarget, type LossContext, type LossOptions, type LossTerms } from './loss.ts'
+import type { LossContext, LossOptions, LossTerms } from './loss.ts'
 
 /** Emits what evaluation tells of every example, [B] each, and describes it. Padding and ignored positions do not count. */
 export const emitEvaluation = (context: LossContext, terms: LossTerms, options: LossOptions): Port[] => {

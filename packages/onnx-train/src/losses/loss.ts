@@ -82,6 +82,3 @@ export type LossTerms = {
   /** Loss terms in one example: tokens, pixels, outputs. */
   readonly positions: number
 }
-
-/** Codes of element types, for Cast. */
-export const castTarget = { float32: 1, float64: 11, int32: 6 } as const

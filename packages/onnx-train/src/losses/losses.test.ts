@@ -272,3 +272,25 @@ test('settings and outputs that make no sense are refused', async () => {
   ])
   await refuses({ kind: 'softmax-cross-entropy' }, 'OUTPUTS_UNSUPPORTED', tokenwise)
 })
+
+test('a class that is impossible, of score −∞, leaves the loss finite', async () => {
+  const zero: Tensor = { dtype: 'float64', shape: [3], data: new Float64Array(3) }
+  const model = modelOf('float64', [3], { w: zero }, [node('Add', ['x', 'w'], 'y')])
+  const given = {
+    parameters: { w: zero.data },
+    features: Float64Array.of(1, Number.NEGATIVE_INFINITY, -0.5),
+    labels: Int32Array.of(0),
+    learningRate: 1,
+  }
+  const train = async (loss: LossOptions) =>
+    runCompiled(await compileTraining(model, { loss, optimizer: 'sgd', form: 'step' }, ortRunner), given)
+  // Softmax over the two possible classes.
+  const p = 1 / (1 + Math.exp(-1.5))
+  const { losses, parameters } = await train({ kind: 'softmax-cross-entropy' })
+  assert.ok(Math.abs((losses[0] ?? 0) + Math.log(p)) < 1e-12)
+  const expected = [1 - p, 0, p - 1]
+  expected.forEach((value, index) => {
+    assert.ok(Math.abs(Number(parameters.w?.[index]) - value) < 1e-12)
+  })
+  assert.deepEqual((await train({ kind: 'negative-log-likelihood' })).losses, [-1])
+})

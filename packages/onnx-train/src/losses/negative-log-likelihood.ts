@@ -10,12 +10,13 @@ type Options = Extract<LossOptions, { kind: 'negative-log-likelihood' }>
  */
 export const negativeLogLikelihood = (context: LossContext, options: Options): LossTerms => {
   if (context.folded !== undefined) return softmaxCrossEntropy(context, { ...options, kind: 'softmax-cross-entropy' })
-  const { emitter, output } = context
-  const { label, oneHot, mask, positions } = emitClassLabels(context, options)
+  const { emitter, output, dtype } = context
+  const { label, isLabel, oneHot, mask, positions } = emitClassLabels(context, options)
   return {
     label,
     positions,
-    elements: emitter.emit('Mul', [output, oneHot]),
+    // Not times one-hot: a class that is impossible, −∞, would make the sum no number.
+    elements: emitter.emit('Where', [isLabel, output, emitter.scalar(dtype, -0)]),
     sign: -1,
     gradient: oneHot,
     gradientFactor: -1,

@@ -9,7 +9,7 @@ type Options = Extract<LossOptions, { kind: 'softmax-cross-entropy' }>
  */
 export const softmaxCrossEntropy = (context: LossContext, options: Options): LossTerms => {
   const { emitter, dtype, output } = context
-  const { axis, label, oneHot, mask, positions } = emitClassLabels(context, options)
+  const { axis, label, isLabel, oneHot, mask, positions } = emitClassLabels(context, options)
   const { labelSmoothing = 0 } = options
   const target =
     labelSmoothing === 0
@@ -23,7 +23,11 @@ export const softmaxCrossEntropy = (context: LossContext, options: Options): Los
   return {
     label,
     positions,
-    elements: emitter.emit('Mul', [logProbabilities, target]),
+    // Not times one-hot: a class that is impossible, −∞, would make the sum no number.
+    elements:
+      labelSmoothing === 0
+        ? emitter.emit('Where', [isLabel, logProbabilities, emitter.scalar(dtype, -0)])
+        : emitter.emit('Mul', [logProbabilities, target]),
     sign: -1,
     gradient: emitter.emit('Sub', [probabilities, target]),
     gradientFactor: 1,

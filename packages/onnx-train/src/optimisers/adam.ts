@@ -1,4 +1,4 @@
-import { castTarget } from '../losses/loss.ts'
+import { castTarget } from '../onnx-types.ts'
 import type { CarriedState, Optimiser, OptimiserContext, Trained } from './optimiser.ts'
 import { emitWholeGradient } from './whole-gradient.ts'
 

@@ -40,7 +40,7 @@ export const divGradient: GradientRule = context => {
   )
 }
 
-/** Y = Xᵖ: dX = dY·p·Xᵖ⁻¹, dp = dY·Y·ln X, which is 0 where X is. */
+/** Y = Xᵖ: dX = dY·p·Xᵖ⁻¹, which is 0 where p is, also at X = 0; dp = dY·Y·ln X, which is 0 where X is. */
 export const powGradient: GradientRule = context => {
   const { emitter, node, typeOf } = context
   const [x = '', p = ''] = node.inputs
@@ -51,12 +51,16 @@ export const powGradient: GradientRule = context => {
   const slope = (): string => {
     if (exponent === 0) return emitter.scalar(dtype, 0)
     if (exponent === 2) return emitter.call('Mul', x, emitter.scalar(dtype, 2))
-    const factor = exponent === undefined ? asFloat() : emitter.scalar(dtype, exponent)
-    const reduced =
-      exponent === undefined
-        ? emitter.call('Sub', factor, emitter.scalar(dtype, 1))
-        : emitter.scalar(dtype, exponent - 1)
-    return emitter.call('Mul', emitter.call('Pow', x, reduced), factor)
+    if (exponent !== undefined) {
+      const power = emitter.call('Pow', x, emitter.scalar(dtype, exponent - 1))
+      return emitter.call('Mul', power, emitter.scalar(dtype, exponent))
+    }
+    const factor = asFloat()
+    const zero = emitter.scalar(dtype, 0)
+    const reduced = emitter.call('Sub', factor, emitter.scalar(dtype, 1))
+    // 0⁻¹·0 is no number.
+    const safe = emitter.call('Where', emitter.call('Equal', factor, zero), zero, reduced)
+    return emitter.call('Mul', emitter.call('Pow', x, safe), factor)
   }
   const logarithm = (): string => {
     const isZero = emitter.call('Equal', x, emitter.scalar(dtype, 0))

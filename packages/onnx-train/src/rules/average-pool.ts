@@ -2,14 +2,16 @@ import { intAttribute, intsAttribute, onlyOutput } from '../graph.ts'
 import { castTarget } from '../onnx-types.ts'
 import { elementCount } from '../tensor.ts'
 import { floatOf, type GradientRule } from './gradient-rule.ts'
+import { reshapeLike } from './reduce-to-shape.ts'
 import { at, fixedSizes, positions, transposedAttributes, type Window, windowOf } from './window.ts'
 
 /** AveragePool: every dY, divided by the size of its window, is spread over the window. */
-export const averagePoolGradient: GradientRule = ({ node, emitter, typeOf, outputGradient }) => {
+export const averagePoolGradient: GradientRule = context => {
+  const { node, emitter, typeOf, outputGradient } = context
   const [x = ''] = node.inputs
   const kernel = intsAttribute(node, 'kernel_shape') ?? []
   const window = windowOf(node, typeOf(x), typeOf(onlyOutput(node)), kernel)
-  const { inputSizes, outputSizes } = window
+  const { outputSizes } = window
   const data = divisors(window, intAttribute(node, 'count_include_pad', 0) === 1)
   const divisor = data.every(value => value === data[0])
     ? emitter.scalar('float32', data[0] ?? 1)
@@ -23,8 +25,7 @@ export const averagePoolGradient: GradientRule = ({ node, emitter, typeOf, outpu
     data: new Float32Array(elementCount(kernel)).fill(1),
   }
   const spread = emitter.emit('ConvTranspose', [planes, emitter.constant(ones, 'ones')], transposedAttributes(window))
-  const channels = Number(typeOf(x).shape[1])
-  return [emitter.call('Reshape', spread, emitter.int64s([-1, channels, ...inputSizes]))]
+  return [reshapeLike(context, spread, x)]
 }
 
 /** How many elements each window's mean is taken over; what lies beyond the padding never counts. */

@@ -1,6 +1,7 @@
 import { floatAttribute, intAttribute, type Node } from '../graph.ts'
 import { floatOf, type GradientContext, type GradientRule } from './gradient-rule.ts'
 import { allButChannels, emitInverse, emitMean, emitMoments, perChannel, sumPerChannel } from './moments.ts'
+import { unsupportedForm } from './window.ts'
 
 export const epsilonOf = (node: Node): number => floatAttribute(node, 'epsilon', 1e-5)
 
@@ -39,6 +40,7 @@ const trainingGradient = (context: GradientContext): readonly (string | undefine
 const frozenGradient = (context: GradientContext): readonly (string | undefined)[] => {
   const { node, emitter, typeOf, wants, outputGradient } = context
   const [x = '', scale = '', , mean = '', variance = ''] = node.inputs
+  if (wants(3) || wants(4)) unsupportedForm(node, 'statistics that are trained', 'Keep them as initialisers.')
   const rank = typeOf(x).shape.length
   const inverse = emitInverse(emitter, variance, epsilonOf(node), floatOf(context))
   const dScale = (): string => {

@@ -13,12 +13,17 @@ export const concatGradient: GradientRule = context => {
   return parts
 }
 
-/** Split: the parts' gradients side by side, zeros for parts that the loss does not depend on. */
+/**
+ * Split: the parts' gradients side by side, zeros for parts that the loss does not depend on. Sizes of parts of the batch
+ * would be guesses.
+ */
 export const splitGradient: GradientRule = context => {
   const { node, emitter, outputGradients } = context
+  const axis = intAttribute(node, 'axis', 0)
+  fixedSize(context, node.inputs[0] ?? '', axis)
   const zero = emitter.scalar(floatOf(context), 0)
   const parts = node.outputs.map(
     (name, index) => outputGradients[index] ?? emitter.call('Expand', zero, emitter.call('Shape', name)),
   )
-  return [parts.length === 1 ? parts[0] : emitter.emit('Concat', parts, { axis: intAttribute(node, 'axis', 0) })]
+  return [parts.length === 1 ? parts[0] : emitter.emit('Concat', parts, { axis })]
 }

@@ -1,4 +1,5 @@
 import { intAttribute, intsAttribute, onlyOutput, stringAttribute } from '../graph.ts'
+import { fixedSize } from './constant-operand.ts'
 import { convWeightGradient } from './conv-weight-gradient.ts'
 import type { GradientContext, GradientRule } from './gradient-rule.ts'
 import { at, fixedSizes, transposedAttributes, unsupportedForm, type Window, windowOf } from './window.ts'
@@ -7,11 +8,10 @@ import { at, fixedSizes, transposedAttributes, unsupportedForm, type Window, win
 export const convGradient: GradientRule = context => {
   const { node, emitter, typeOf, wants, outputGradient } = context
   const [x = '', w = ''] = node.inputs
-  const [filters = 0, ...rest] = typeOf(w).shape.map(Number)
-  const [, ...kernel] = rest
+  const { filters, kernel } = weightSizes(context, w)
   const window = windowOf(node, typeOf(x), typeOf(onlyOutput(node)), kernel)
   const groups = intAttribute(node, 'group', 1)
-  const channels = Number(typeOf(x).shape[1])
+  const channels = fixedSize(context, x, 1)
   const convolution = { x, dY: outputGradient, window, groups, channels, filters }
   return [
     wants(0) ? inputGradient(context, w, window, groups) : undefined,
@@ -29,8 +29,7 @@ export const convTransposeGradient: GradientRule = context => {
   const [x = '', w = ''] = node.inputs
   const isPlain = stringAttribute(node, 'auto_pad', 'NOTSET') === 'NOTSET' && !node.attributes.has('output_shape')
   if (!isPlain) unsupportedForm(node, 'auto_pad or output_shape', 'Export with explicit pads and output_padding.')
-  const [filters = 0, ...rest] = typeOf(w).shape.map(Number)
-  const [, ...kernel] = rest
+  const { filters, kernel } = weightSizes(context, w)
   const ends = { small: typeOf(x), large: typeOf(onlyOutput(node)) }
   const window = windowOf(node, ends.large, ends.small, kernel)
   const outputPadding = intsAttribute(node, 'output_padding') ?? []
@@ -40,12 +39,19 @@ export const convTransposeGradient: GradientRule = context => {
   const groups = intAttribute(node, 'group', 1)
   const { strides, dilations, padBegin, padEnd } = window
   const attributes = { strides, dilations, pads: [...padBegin, ...padEnd], group: groups }
-  const channels = Number(typeOf(onlyOutput(node)).shape[1])
+  const channels = fixedSize(context, onlyOutput(node), 1)
   return [
     wants(0) ? emitter.emit('Conv', [outputGradient, w], attributes) : undefined,
     wants(1) ? convWeightGradient(emitter, { x: outputGradient, dY: x, window, groups, channels, filters }) : undefined,
     wants(2) ? biasGradient(context, fixedSizes(node, ends.small).length) : undefined,
   ]
+}
+
+/** The sizes [filters, …, …kernel] of a weight, which must not vary. */
+const weightSizes = (context: GradientContext, weight: string): { filters: number; kernel: readonly number[] } => {
+  const sizes = context.typeOf(weight).shape.map((_, axis) => fixedSize(context, weight, axis))
+  const [filters = 0, , ...kernel] = sizes
+  return { filters, kernel }
 }
 
 const biasGradient = ({ emitter, outputGradient }: GradientContext, spatialAxes: number): string => {

@@ -5,11 +5,12 @@ import { unsupportedForm } from './window.ts'
 
 /**
  * Einsum: the gradient of an operand is the Einsum of dY with the other operands onto the operand's letters. That holds
- * where each letter occurs once in an operand and again outside of it.
+ * where each letter occurs once in an operand and again outside of it, and stands for one size.
  */
 export const einsumGradient: GradientRule = context => {
   const { node, emitter, outputGradient, wants } = context
   const { operands, result } = withoutEllipsis(context, termsOf(node))
+  refuseStretched(context, operands)
   return operands.map((operand, index) => {
     if (!wants(index)) return undefined
     const others = operands.filter((_, other) => other !== index)
@@ -39,6 +40,21 @@ const termsOf = (node: Node): Terms => {
     .sort()
   const once = letters.filter(letter => letters.indexOf(letter) === letters.lastIndexOf(letter))
   return { operands, result: `${left.includes('...') ? '...' : ''}${once.join('')}` }
+}
+
+/** The runtime stretches an axis of size 1 to what its letter is elsewhere, which the standard does not say. */
+const refuseStretched = ({ node, typeOf }: GradientContext, operands: readonly string[]): void => {
+  const isOne = new Map<string, boolean>()
+  for (const [index, operand] of operands.entries()) {
+    const { shape } = typeOf(node.inputs[index] ?? '')
+    for (const [axis, letter] of operand.split('').entries()) {
+      const one = shape[axis] === 1
+      if (one !== (isOne.get(letter) ?? one)) {
+        unsupportedForm(node, `letter "${letter}" for sizes that differ`, 'Expand its operands to the same sizes.')
+      }
+      isOne.set(letter, one)
+    }
+  }
 }
 
 /** An ellipsis written out in letters that the equation does not use; it must stand for the same axes everywhere. */

@@ -157,3 +157,9 @@ for (const op of ['Softmax', 'LogSoftmax']) {
     })
   }
 }
+gradientTest('Pow with exponents of which one is 0, also where the base is', {
+  // x⁰ is 1 everywhere: its slope is 0, and that of x¹ at 0 is 1.
+  inputs: { x: float64([2, 3], 0.5, 1, 0, 2, 0, 0) },
+  constants: { p: float64([3], 2, 1, 0) },
+  nodes: [node('Pow', ['x', 'p'], 'y')],
+})

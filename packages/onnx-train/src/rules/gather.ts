@@ -1,4 +1,5 @@
 import { intAttribute, stringAttribute } from '../graph.ts'
+import { castTarget } from '../onnx-types.ts'
 import { floatOf, type GradientContext, type GradientRule } from './gradient-rule.ts'
 import { unsupportedForm } from './window.ts'
 
@@ -13,7 +14,7 @@ export const gatherGradient: GradientRule = context => {
   const declared = intAttribute(node, 'axis', 0)
   const axis = declared < 0 ? declared + rank : declared
   const indexRank = typeOf(indices).shape.length
-  const rows = emitter.call('Unsqueeze', indices, emitter.int64s([indexRank]))
+  const rows = emitter.call('Unsqueeze', asInt64(context, indices), emitter.int64s([indexRank]))
   if (axis === 0) return [scatterRows(context, zerosLike(context, x), rows, outputGradient)]
   const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, index) => from + index)
   const toFront = [
@@ -62,6 +63,10 @@ export const scatterGradient: GradientRule = context => {
     wants(2) ? emitter.emit(gather, [outputGradient, indices], attributes) : undefined,
   ]
 }
+
+/** Gather takes 32-bit indices too (those of Keras are), ScatterND does not. */
+const asInt64 = ({ emitter, typeOf }: GradientContext, indices: string): string =>
+  typeOf(indices).dtype === 'int64' ? indices : emitter.emit('Cast', [indices], { to: castTarget.int64 })
 
 const scatterRows = ({ emitter }: GradientContext, zeros: string, indices: string, updates: string): string =>
   emitter.emit('ScatterND', [zeros, indices, updates], { reduction: { string: 'add' } })

@@ -8,11 +8,12 @@ export const matMulGradient: GradientRule = context => {
   const { node, typeOf } = context
   const [a = 0, b = 0] = node.inputs.map(name => typeOf(name).shape.length)
   if (a === 2 && b === 2) return gemmGradient({ ...context, node: { ...node, attributes: new Map() } })
-  if (a > 2 && b === 2) return rowsTimesMatrix(context)
+  const isFixed = typeOf(node.inputs[1] ?? '').shape.every(size => typeof size === 'number')
+  if (a > 2 && b === 2 && isFixed) return rowsTimesMatrix(context)
   return batchedProducts(context)
 }
 
-/** All rows of all leading axes meet one matrix: two products of matrices, which no other form matches in speed. */
+/** All rows of all leading axes meet one matrix of fixed size: two products of matrices, which no other form matches in speed. */
 const rowsTimesMatrix = (context: GradientContext): readonly (string | undefined)[] => {
   const { node, emitter, typeOf, wants } = context
   const [a = '', b = ''] = node.inputs

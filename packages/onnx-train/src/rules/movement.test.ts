@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkGradients, float64, gradientTest, int64 } from '../testing/gradient-cases.ts'
+import { between, checkGradients, float64, gradientTest, int64 } from '../testing/gradient-cases.ts'
 import { node } from '../testing/model-of.ts'
 
 const shape = [5, 3, 4]
@@ -212,4 +212,73 @@ test('forms that no rule handles are refused with the name of the node', async (
   ]) {
     await assert.rejects(checkGradients(given), refusal)
   }
+})
+
+for (const index of [[], [3]]) {
+  gradientTest(`Gather by 32-bit indices of shape [${index}], as Keras embeds tokens`, {
+    inputs: { x: [2, 3], w: [4, 3] },
+    constants: { i: { dtype: 'int32', shape: index, data: Int32Array.of(1, -1, 1).subarray(0, index[0] ?? 1) } },
+    nodes: [
+      node('Gather', ['w', 'i'], 'g'),
+      node('Mul', ['g', 'g'], 'h'),
+      node('ReduceSum', ['h'], 'r', { keepdims: { int: 0 } }),
+      node('Mul', ['x', 'r'], 'y'),
+    ],
+  })
+}
+for (const op of ['ReduceL1', 'ReduceL2', 'ReduceSumSquare', 'ReduceMean', 'ReduceLogSumExp']) {
+  for (const keepdims of [0, 1]) {
+    gradientTest(`${op} over no axis, keepdims ${keepdims}`, {
+      inputs: { x: [2, 3] },
+      nodes: [node(op, ['x'], 'y', { noop_with_empty_axes: { int: 1 }, keepdims: { int: keepdims } })],
+    })
+  }
+}
+gradientTest('MatMul whose right matrix is as long as the batch', {
+  inputs: { x: [2, 3], a: [4, 1, 3] },
+  nodes: [node('Transpose', ['x'], 't'), node('MatMul', ['a', 't'], 'm'), node('MatMul', ['m', 'x'], 'y')],
+})
+gradientTest('AveragePool whose channels are the batch', {
+  inputs: { x: [2, 3, 4, 4] },
+  dtype: 'float32',
+  step: 1,
+  tolerance: 1e-5,
+  nodes: [
+    node('Transpose', ['x'], 't', { perm: { ints: [1, 0, 2, 3] } }),
+    node('AveragePool', ['t'], 'y', { kernel_shape: { ints: [2, 2] } }),
+  ],
+})
+
+test('a gradient that no rule knows is refused and not taken for zero', async () => {
+  const refused = (nodeName: string) => ({ code: 'OPERATOR_FORM_UNSUPPORTED', nodeName })
+  const of = (equation: string) => ({ equation: { string: equation } })
+  await assert.rejects(
+    checkGradients({
+      inputs: { x: [2, 3], v: [] },
+      constants: { p: int64([4], 0, 1, 0, 2) },
+      nodes: [node('Mul', ['v', 'v'], 's'), node('Pad', ['x', 'p', 's'], 'y')],
+    }),
+    refused('y_node'),
+  )
+  await assert.rejects(
+    checkGradients({
+      inputs: { x: [4, 3], s: [3], b: [3], m: [3], v: between(0.5, 1, [3]) },
+      nodes: [node('Sqrt', ['v'], 'r'), node('BatchNormalization', ['x', 's', 'b', 'm', 'r'], 'y')],
+    }),
+    refused('y_node'),
+  )
+  await assert.rejects(
+    checkGradients({
+      inputs: { x: [2, 3, 4], b: [1, 4, 2] },
+      nodes: [node('Einsum', ['x', 'b'], 'y', of('bij,bjk->bik'))],
+    }),
+    refused('y_node'),
+  )
+  await assert.rejects(
+    checkGradients({
+      inputs: { x: [4, 3] },
+      nodes: [node('Split', ['x'], ['a', 'b'], { num_outputs: { int: 2 } }), node('Mul', ['a', 'b'], 'y')],
+    }),
+    refused('a_node'),
+  )
 })

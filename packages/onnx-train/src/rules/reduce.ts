@@ -14,6 +14,9 @@ type Reduction = {
   readonly call: (op: string, ...inputs: readonly string[]) => string
 }
 
+/** Reductions that do something to a single element; the others leave it as it is. */
+const bendsElements = new Set(['ReduceL1', 'ReduceL2', 'ReduceSumSquare'])
+
 const reduction =
   (gradientOf: (given: Reduction) => string): GradientRule =>
   context => {
@@ -21,13 +24,17 @@ const reduction =
     const [x = ''] = node.inputs
     const rank = typeOf(x).shape.length
     const given = constantInts(context, 1, 'axes') ?? []
-    if (given.length === 0 && intAttribute(node, 'noop_with_empty_axes', 0) === 1) return [outputGradient]
+    const isElementwise = given.length === 0 && intAttribute(node, 'noop_with_empty_axes', 0) === 1
+    if (isElementwise && !bendsElements.has(node.op)) return [outputGradient]
     const axes =
       given.length === 0
-        ? Array.from({ length: rank }, (_, axis) => axis)
+        ? isElementwise
+          ? []
+          : Array.from({ length: rank }, (_, axis) => axis)
         : given.map(axis => (axis < 0 ? axis + rank : axis)).sort((a, b) => a - b)
     const keeps = intAttribute(node, 'keepdims', 1) === 1
-    const kept = (value: string): string => (keeps ? value : emitter.call('Unsqueeze', value, emitter.int64s(axes)))
+    const kept = (value: string): string =>
+      keeps || isElementwise ? value : emitter.call('Unsqueeze', value, emitter.int64s(axes))
     const call: Reduction['call'] = (op, ...inputs) => emitter.call(op, ...inputs)
     return [gradientOf({ context, x, axes, dY: kept(outputGradient), y: () => kept(onlyOutput(node)), call })]
   }

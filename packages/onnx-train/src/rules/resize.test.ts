@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
 import type { Attribute } from '../graph.ts'
-import { gradientTest, int64 } from '../testing/gradient-cases.ts'
+import { checkGradients, gradientTest, int64 } from '../testing/gradient-cases.ts'
 import { node } from '../testing/model-of.ts'
 
 /** Resize has no double kernel, and is linear. */
@@ -49,4 +51,50 @@ gradientTest('Resize of one spatial axis', {
       nearest_mode: text('floor'),
     }),
   ],
+})
+for (const [scale, size, nearestMode] of [
+  // (o + ½)/scale − ½ is the middle of two inputs for some o, which float32 misses by 10⁻⁶: 4.5000005, 14.499999.
+  [2.1, 16, 'round_prefer_floor'],
+  [0.3, 33, 'round_prefer_ceil'],
+  [0.6, 7, 'floor'],
+] as const) {
+  gradientTest(`Resize of ${size} by ${scale}, as float32 rounds`, {
+    ...linear,
+    inputs: { x: [2, 1, size, 2] },
+    constants: { scales: scales(1, 1, scale, 2) },
+    nodes: [node('Resize', ['x', '', 'scales'], 'y', { nearest_mode: text(nearestMode) })],
+  })
+}
+gradientTest('Resize as TensorFlow takes the nearest', {
+  ...linear,
+  constants: { scales: scales(1, 1, 2, 1.5) },
+  nodes: [
+    node('Resize', ['x', '', 'scales'], 'y', {
+      coordinate_transformation_mode: text('tf_half_pixel_for_nn'),
+      nearest_mode: text('floor'),
+    }),
+  ],
+})
+gradientTest('Resize by scales that change no size, which is a copy', {
+  ...linear,
+  constants: { scales: scales(1, 1, 1.1, 1.2) },
+  nodes: [node('Resize', ['x', '', 'scales'], 'y', { nearest_mode: text('floor') })],
+})
+gradientTest('Resize of axes counted from the end', {
+  ...linear,
+  constants: { scales: scales(2.5, 2) },
+  nodes: [node('Resize', ['x', '', 'scales'], 'y', { mode: text('linear'), axes: { ints: [-1, -2] } })],
+})
+
+test('a Resize that keeps the aspect ratio is refused', async () => {
+  const nodes = [
+    node('Resize', ['x', '', '', 'sizes'], 'y', {
+      axes: { ints: [2, 3] },
+      keep_aspect_ratio_policy: text('not_larger'),
+    }),
+  ]
+  await assert.rejects(checkGradients({ ...linear, constants: { sizes: int64([2], 5, 9) }, nodes }), {
+    code: 'OPERATOR_FORM_UNSUPPORTED',
+    nodeName: 'y_node',
+  })
 })

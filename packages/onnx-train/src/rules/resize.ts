@@ -1,5 +1,6 @@
-import { inputAt, intAttribute, type Node, onlyOutput, stringAttribute } from '../graph.ts'
+import { inputAt, intAttribute, intsAttribute, type Node, onlyOutput, stringAttribute } from '../graph.ts'
 import type { Tensor } from '../tensor.ts'
+import { sameSize } from '../values.ts'
 import type { GradientContext, GradientRule } from './gradient-rule.ts'
 import { unsupportedForm } from './window.ts'
 
@@ -8,6 +9,11 @@ export const resizeGradient: GradientRule = context => {
   const { node, typeOf } = context
   const [input, output] = [typeOf(node.inputs[0] ?? '').shape, typeOf(onlyOutput(node)).shape]
   if (intAttribute(node, 'antialias', 0) === 1) unsupportedForm(node, 'antialias', 'Set antialias = 0.')
+  if (stringAttribute(node, 'keep_aspect_ratio_policy', 'stretch') !== 'stretch') {
+    unsupportedForm(node, 'an aspect ratio that is kept', 'Resize to sizes or by scales as they are.')
+  }
+  // Where no size changes the runtime copies, whatever the scales are.
+  if (output.every((size, axis) => sameSize(size, input[axis]))) return [context.outputGradient]
   let gradient = context.outputGradient
   for (const [axis, to] of output.entries()) {
     const from = input[axis]
@@ -30,8 +36,9 @@ const scaleOf = ({ node, typeOf }: GradientContext, axis: number): number | unde
   const { constant } = typeOf(name)
   if (constant === undefined) return unsupportedForm(node, 'scales that are computed', 'Make its scales constants.')
   if (constant.data.length === 0) return undefined
-  const axes = node.attributes.get('axes')
-  const index = axes !== undefined && 'ints' in axes ? axes.ints.indexOf(axis) : axis
+  const rank = typeOf(node.inputs[0] ?? '').shape.length
+  const axes = intsAttribute(node, 'axes')?.map(each => (each < 0 ? each + rank : each))
+  const index = axes === undefined ? axis : axes.indexOf(axis)
   return index === -1 ? 1 : Number(constant.data[index])
 }
 
@@ -75,19 +82,30 @@ const weights = (node: Node, from: number, to: number, scale: number): Tensor =>
   return { dtype: 'float32', shape: [to, from], data }
 }
 
-const originalPosition = (node: Node, output: number, from: number, to: number, scale: number): number => {
+/**
+ * Where an output lies among the inputs, rounded to float32 at every operation as the runtime does: where it falls on
+ * the border of two inputs, rounding decides which one is the nearest.
+ */
+const originalPosition = (node: Node, output: number, from: number, to: number, exactScale: number): number => {
+  const float = Math.fround
+  const scale = float(exactScale)
   const mode = stringAttribute(node, 'coordinate_transformation_mode', 'half_pixel')
-  if (mode === 'half_pixel') return (output + 0.5) / scale - 0.5
-  if (mode === 'asymmetric') return output / scale
-  if (mode === 'pytorch_half_pixel') return to > 1 ? (output + 0.5) / scale - 0.5 : 0
-  if (mode === 'align_corners') return to === 1 ? 0 : (output * (from - 1)) / (to - 1)
+  const centre = (): number => float(float(output + 0.5) / scale)
+  if (mode === 'half_pixel') return float(centre() - 0.5)
+  if (mode === 'asymmetric') return float(output / scale)
+  if (mode === 'pytorch_half_pixel') return to > 1 ? float(centre() - 0.5) : 0
+  if (mode === 'tf_half_pixel_for_nn') return centre()
+  if (mode === 'align_corners') return to === 1 ? 0 : float(float(output * (from - 1)) / (to - 1))
   return unsupportedForm(node, `coordinates by ${mode}`, 'Resize with half_pixel, asymmetric or align_corners.')
 }
+
+const middle = 1e-6
 
 const nearest = (node: Node, position: number): number => {
   const mode = stringAttribute(node, 'nearest_mode', 'round_prefer_floor')
   if (mode === 'floor') return Math.floor(position)
   if (mode === 'ceil') return Math.ceil(position)
-  if (mode === 'round_prefer_ceil') return Math.floor(position + 0.5)
-  return Math.ceil(position - 0.5)
+  // As the runtime does: what rounding has moved off the middle of two inputs still counts as the middle.
+  if (mode === 'round_prefer_ceil') return Math.floor(position + 0.5 + middle)
+  return Math.ceil(position - 0.5 - middle)
 }

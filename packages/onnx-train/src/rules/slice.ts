@@ -56,10 +56,8 @@ const spreadRows = (
   const rank = typeOf(node.inputs[0] ?? '').shape.length
   const pads = zeros(2 * rank)
   pads[rank + axis] = 1
-  const rows = Array.from({ length: size }, (_, row) => {
-    const found = taken.indexOf(row)
-    return found === -1 ? taken.length : found
-  })
+  const places = new Map(taken.map((row, place) => [row, place]))
+  const rows = Array.from({ length: size }, (_, row) => places.get(row) ?? taken.length)
   const padded = emitter.call('Pad', gradient, emitter.int64s(pads))
   return emitter.emit('Gather', [padded, emitter.int64s(rows)], { axis })
 }

@@ -1,4 +1,5 @@
 import { intAttribute, intsAttribute, stringAttribute } from '../graph.ts'
+import { fixedSize } from './constant-operand.ts'
 import type { GradientRule } from './gradient-rule.ts'
 import { fixedSizes } from './window.ts'
 
@@ -11,7 +12,8 @@ export const transposeGradient: GradientRule = ({ node, emitter, typeOf, outputG
 }
 
 /** DepthToSpace moves pixels, so the gradient moves them back. */
-export const depthToSpaceGradient: GradientRule = ({ node, emitter, typeOf, outputGradient }) => {
+export const depthToSpaceGradient: GradientRule = context => {
+  const { node, emitter, typeOf, outputGradient } = context
   const [x = ''] = node.inputs
   const block = intAttribute(node, 'blocksize', 1)
   if (stringAttribute(node, 'mode', 'DCR') === 'DCR') {
@@ -19,7 +21,7 @@ export const depthToSpaceGradient: GradientRule = ({ node, emitter, typeOf, outp
   }
   // Column-row-depth order: channel = (c, row in block, column in block).
   const [height = 0, width = 0] = fixedSizes(node, typeOf(x))
-  const channels = Number(typeOf(x).shape[1])
+  const channels = fixedSize(context, x, 1)
   const parted = [-1, channels / (block * block), height, block, width, block]
   const blocks = emitter.call('Reshape', outputGradient, emitter.int64s(parted))
   const gathered = emitter.emit('Transpose', [blocks], { perm: [0, 1, 3, 5, 2, 4] })
