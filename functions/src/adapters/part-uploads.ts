@@ -20,6 +20,12 @@ export type PartUploads = {
     file: { readonly sha256: string; readonly bytes: number },
     seconds: number,
   ): Promise<Upload>
+  /** Sends a part; the same number again replaces it. @returns null where there is no such upload (any more) */
+  send(
+    target: { readonly key: string; readonly upload: string; readonly part: number },
+    bytes: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<StoredPart | null>
   /** By number; null where the upload was completed or aborted, or never was. */
   list(key: string, upload: string, signal?: AbortSignal): Promise<StoredPart[] | null>
   /** Makes an object of these parts. @returns false where there is no such upload (any more) */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -66,6 +67,25 @@ export class S3PartUploads implements PartUploads {
     )
     const headers = { 'content-length': String(file.bytes), 'x-amz-checksum-sha256': checksum }
     return { method: 'PUT', url, headers, expiresAt }
+  }
+
+  async send(
+    { key, upload, part }: { key: string; upload: string; part: number },
+    bytes: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<StoredPart | null> {
+    const digest = createHash('sha256').update(bytes).digest()
+    const command = new UploadPartCommand({
+      Bucket: this.#options.bucket,
+      Key: key,
+      UploadId: upload,
+      PartNumber: part,
+      Body: bytes,
+      ContentLength: bytes.length,
+      ChecksumSHA256: digest.toString('base64'),
+    })
+    const answer = await this.#options.client.send(command, withSignal(signal)).catch(nullIfNoUpload)
+    return answer && { part, bytes: bytes.length, sha256: digest.toString('hex'), tag: answer.ETag ?? '' }
   }
 
   async list(key: string, upload: string, signal?: AbortSignal): Promise<StoredPart[] | null> {

@@ -1,5 +1,4 @@
 import type { AttemptRef } from '@tributary/contracts/ids'
-import type { WrittenObject } from '../adapters/object-store.ts'
 import type { Context } from '../context.ts'
 import type { Transaction } from '../database/transaction.ts'
 import { openEvaluation } from '../evaluation/open-evaluation.ts'
@@ -12,6 +11,10 @@ import { systemActor } from '../rounds/system-actor.ts'
 import { tellRegions } from '../rounds/tell-regions.ts'
 import { moveTask } from '../tasks/move-task.ts'
 import { lockTask, type TaskRow } from '../tasks/task-row.ts'
+import type { MergedObjects } from './merge-model.ts'
+
+/** The files of a new version, and which optimiser its state belongs to. */
+export type MergedVersion = MergedObjects & { readonly optimizer: string }
 
 /**
  * Makes a merged object the current version of its task: attempt, version, task, evaluation, next round and messages in one
@@ -23,7 +26,7 @@ export const commitMerge = async (
   context: Context,
   sql: Transaction,
   ref: AttemptRef,
-  object: WrittenObject & { readonly objectKey: string },
+  merged: MergedVersion,
 ): Promise<string | null> => {
   const task = await lockTask(sql, ref.task)
   if (task === undefined || task.state !== 'running' || task.roundsCommitted !== ref.round - 1) return null
@@ -32,7 +35,7 @@ export const commitMerge = async (
     where task = ${ref.task} and round = ${ref.round} and attempt = ${ref.attempt} and state = 'closing' for update`
   if (attempt === undefined || attempt.base !== task.currentVersion) return null
   const version = context.ids.next()
-  await insertVersion(sql, task, ref, version, object)
+  await insertVersion(sql, task, ref, version, merged)
   await moveAttempt(context, sql, ref, 'commit', { actor: systemActor, version })
   const advanced = await sql`
     update task set current_version = ${version}, rounds_committed = ${ref.round}
@@ -50,15 +53,18 @@ const insertVersion = async (
   task: TaskRow,
   ref: AttemptRef,
   version: string,
-  object: WrittenObject & { readonly objectKey: string },
+  { weights, state, optimizer }: MergedVersion,
 ): Promise<void> => {
   const number = await nextVersionNumber(sql, task.model)
   await sql`
     insert into model_version (id, model, number, state, parent, task, round, attempt, weights_key, weights_sha256,
-      weights_bytes, manifest_key, manifest_sha256, manifest_bytes, graph_key, graph_sha256, graph_bytes, created_by)
+      weights_bytes, manifest_key, manifest_sha256, manifest_bytes, graph_key, graph_sha256, graph_bytes,
+      optimizer_name, optimizer_state_key, optimizer_state_sha256, optimizer_state_bytes, created_by)
     select ${version}, model, ${number}, 'ready', id,
-      ${task.id}, ${ref.round}, ${ref.attempt}, ${object.objectKey}, ${object.sha256}, ${object.bytes},
-      manifest_key, manifest_sha256, manifest_bytes, graph_key, graph_sha256, graph_bytes, ${`task:${task.id}`}
+      ${task.id}, ${ref.round}, ${ref.attempt}, ${weights.objectKey}, ${weights.sha256}, ${weights.bytes},
+      manifest_key, manifest_sha256, manifest_bytes, graph_key, graph_sha256, graph_bytes,
+      ${state && optimizer}, ${state?.objectKey ?? null}, ${state?.sha256 ?? null}, ${state?.bytes ?? null},
+      ${`task:${task.id}`}
     from model_version where id = ${task.currentVersion}`
 }
 

@@ -1,5 +1,6 @@
 import type { AttemptRef, ObjectRef } from '@tributary/contracts/ids'
 import type { RoundDescriptor } from '@tributary/contracts/round'
+import { ServerOptimizer } from '@tributary/contracts/server-optimizer'
 import type { AttemptState } from '@tributary/contracts/tasks'
 import type { Sql } from '../database/transaction.ts'
 
@@ -22,6 +23,9 @@ export type MergeInput = {
   readonly participationDue: boolean
   readonly model: string
   readonly descriptor: Omit<RoundDescriptor, 'shards'>
+  readonly optimizer: ServerOptimizer
+  /** What that optimiser left with the base version; null where another one made the base, or none. */
+  readonly optimizerState: ObjectRef | null
   readonly shards: readonly SummedShard[]
 }
 
@@ -39,11 +43,22 @@ type ShardRow = {
   readonly late: boolean
 }
 
+type AttemptRow = Pick<MergeInput, 'state' | 'participationDue' | 'model' | 'descriptor'> & {
+  readonly optimizer: unknown
+  readonly stateOf: string | null
+  readonly stateKey: string | null
+  readonly stateSha256: string | null
+  readonly stateBytes: number | null
+}
+
 /** @returns undefined when there is no such attempt */
 export const readMergeInput = async (sql: Sql, ref: AttemptRef): Promise<MergeInput | undefined> => {
   const [[attempt], rows] = await Promise.all([
-    sql<Omit<MergeInput, 'shards'>[]>`
-      select a.state, a.participation_due as "participationDue", t.model, a.descriptor from round_attempt a join task t on t.id = a.task
+    sql<AttemptRow[]>`
+      select a.state, a.participation_due as "participationDue", t.model, a.descriptor, t.settings -> 'serverOptimizer' as optimizer,
+        b.optimizer_name as "stateOf", b.optimizer_state_key as "stateKey", b.optimizer_state_sha256 as "stateSha256",
+        b.optimizer_state_bytes as "stateBytes"
+      from round_attempt a join task t on t.id = a.task join model_version b on b.id = a.base_version
       where a.task = ${ref.task} and a.round = ${ref.round} and a.attempt = ${ref.attempt}`,
     sql<ShardRow[]>`
       select region, shard, accepted, weight, object_key as "objectKey", sha256, bytes,
@@ -54,7 +69,12 @@ export const readMergeInput = async (sql: Sql, ref: AttemptRef): Promise<MergeIn
         and (state = 'summed' or participation_key is not null)
       order by region, shard`,
   ])
-  return attempt && { ...attempt, shards: rows.map(summedShard) }
+  if (attempt === undefined) return undefined
+  const { stateOf, stateKey, stateSha256, stateBytes, ...fields } = attempt
+  // Settings written by a version before have no optimiser.
+  const optimizer = ServerOptimizer.parse(attempt.optimizer ?? undefined)
+  const optimizerState = stateOf === optimizer.name ? objectRef(stateKey, stateSha256, stateBytes) : null
+  return { ...fields, optimizer, optimizerState, shards: rows.map(summedShard) }
 }
 
 const summedShard = (row: ShardRow): SummedShard => ({

@@ -3,14 +3,16 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import type { ObjectRef } from '@tributary/contracts/ids'
 import type { RoundDescriptor } from '@tributary/contracts/round'
+import { noServerOptimiser } from '@tributary/learning/server-optimiser/server-optimiser'
 import type { Manifest } from '@tributary/tensors/manifest'
 import { layoutSafetensors } from '@tributary/tensors/safetensors/layout'
 import { exampleSum, exampleWeights } from '../testing/example-model.ts'
 import type { ShardResult } from '../testing/round-federation.ts'
 import { testServices } from '../testing/test-services.ts'
 import { importParticipation } from './import-participation.ts'
-import { readMergeInput } from './merge-input.ts'
+import { readMergeInput, type SummedShard } from './merge-input.ts'
 import { mergeModel } from './merge-model.ts'
+import { progressNotes } from './merge-progress.ts'
 
 const services = testServices()
 
@@ -44,19 +46,30 @@ const put = async (key: string, names: Parameters<typeof layoutSafetensors>[0], 
   }
 }
 
-/** What a merge reads of a descriptor; the exponent is 25. */
-const descriptorOf = (base: ObjectRef): RoundDescriptor =>
-  ({
-    base: { ...base, version: '', number: 0 },
-    sum: {
-      weighting: 'examples',
-      weightCap: 2 ** 16,
-      maxUpdates: 4,
-      bound: 1024,
-      bufferBound: 1024,
-      clippingNorm: null,
-    },
-  }) as unknown as RoundDescriptor
+/** The exponent is 25. */
+const rule = {
+  weighting: 'examples',
+  weightCap: 2 ** 16,
+  maxUpdates: 4,
+  bound: 1024,
+  bufferBound: 1024,
+  clippingNorm: null,
+} as const
+
+/** A merge of these files, its progress noted in the row of an attempt that waits for one. */
+const mergeFiles = async (
+  manifest: Manifest,
+  base: ObjectRef,
+  shards: readonly SummedShard[],
+  key: string,
+  onProgress: () => Promise<void> = async () => undefined,
+) => {
+  const { federation, ref } = await closed()
+  const keys = { weights: key, state: `${key}.state` }
+  const work = { manifest, rule, optimiser: noServerOptimiser, base, state: null, shards, keys }
+  const notes = progressNotes(federation.context.database, ref)
+  return mergeModel(services.store, work, notes, { signal: AbortSignal.timeout(30_000), onProgress })
+}
 
 test('a merge that runs twice at once, and once more later, has one effect', async () => {
   const { federation, task, ref } = await closed()
@@ -117,11 +130,7 @@ test('a result that the dtype of the tensor cannot hold is refused, and no objec
   const base = await put('half/base', [{ name: 'a', dtype: 'F16', shape: [1] }], Uint16Array.of(0x7bff))
   const sum = await put('half/sum', [{ name: 'sum/a', dtype: 'I64', shape: [1] }], BigInt64Array.of(1000n << 25n))
   const shards = [{ region: 'r', shard: 0, accepted: 1, weight: 1n, sum, participation: null, late: false }]
-  const options = { signal: AbortSignal.timeout(30_000), onProgress: async () => undefined }
-  await assert.rejects(
-    mergeModel(services.store, manifest, { descriptor: descriptorOf(base), shards }, 'half/next', options),
-    { code: 'RESULT_NOT_FINITE', tensor: 'a' },
-  )
+  await assert.rejects(mergeFiles(manifest, base, shards, 'half/next'), { code: 'RESULT_NOT_FINITE', tensor: 'a' })
   assert.equal(await services.store.head('half/next'), null)
 })
 
@@ -186,24 +195,12 @@ test('a model of many parts merges to what the closed form says, by multipart', 
   const half = BigInt64Array.from({ length }, (_, i) => BigInt((i % 1000) - 500) << 24n)
   const sum = await put('big/sum', [{ name: 'sum/a', dtype: 'I64', shape: [length] }], half)
   const shard = { region: 'r', accepted: 1, weight: 2n, sum, participation: null, late: false }
-  const descriptor = descriptorOf(base)
   let parts = 0
-  const written = await mergeModel(
-    services.store,
-    manifest,
-    {
-      descriptor,
-      shards: [
-        { ...shard, shard: 0 },
-        { ...shard, shard: 1 },
-      ],
-    },
-    'big/next',
-    {
-      signal: AbortSignal.timeout(30_000),
-      onProgress: async () => void parts++,
-    },
-  )
+  const shards = [
+    { ...shard, shard: 0 },
+    { ...shard, shard: 1 },
+  ]
+  const { weights: written } = await mergeFiles(manifest, base, shards, 'big/next', async () => void parts++)
   const expected = await put(
     'big/expected',
     weights,

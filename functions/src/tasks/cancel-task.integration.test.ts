@@ -75,8 +75,9 @@ test('a task cancelled while it merges keeps its version', async () => {
   await federation.cancelTask(task.id)
   await federation.runMerges()
   // A merge that had read its input before the cancellation comes to its commit.
-  const object = { objectKey: 'models/x', sha256: '0'.repeat(64), bytes: 1 }
-  const version = await services.db.database.transaction(sql => commitMerge(federation.context, sql, ref, object))
+  const weights = { objectKey: 'models/x', sha256: '0'.repeat(64), bytes: 1 }
+  const merged = { weights, state: null, optimizer: 'none' }
+  const version = await services.db.database.transaction(sql => commitMerge(federation.context, sql, ref, merged))
   assert.equal(version, null)
   const cancelled = await federation.getTask(task.id)
   assert.equal(cancelled.state, 'cancelled')
