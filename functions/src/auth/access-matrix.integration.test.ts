@@ -244,7 +244,7 @@ suite('who may call what', { timeout: 120_000 }, () => {
     const people = (await callers()).filter(({ name }) => ['nobody', 'token of a admin'].includes(name))
     for (const [, route] of table) {
       const named = [
-        ...new Set(table.filter(([, other]) => fits(other.path, route.path)).map(([, other]) => other.method)),
+        ...new Set(table.filter(([, other]) => other.path === route.path).map(([, other]) => other.method)),
       ]
       for (const method of methods) {
         if ((named as string[]).includes(method)) continue

@@ -21,7 +21,7 @@ export const routeMatcher = (functionName: ApiFunction): ((method: string, path:
     .map(([name, route]) => ({ name, route, segments: route.path.split('/') }))
   return (method, path) => {
     const segments = path.split('/')
-    const fitting = candidates.filter(candidate => fits(candidate.segments, segments))
+    const fitting = mostSpecific(candidates.filter(candidate => fits(candidate.segments, segments)))
     if (fitting.length === 0) throw new TributaryError('ROUTE_UNKNOWN')
     const found = fitting.find(candidate => candidate.route.method === method)
     if (found === undefined) {
@@ -30,6 +30,13 @@ export const routeMatcher = (functionName: ApiFunction): ((method: string, path:
     }
     return { name: found.name, route: found.route, params: paramsOf(found.segments, segments) }
   }
+}
+
+/** Of templates that fit, those with the fewest parameters: `/devices/enrol` is no device called enrol. */
+const mostSpecific = (fitting: readonly Candidate[]): readonly Candidate[] => {
+  const parameters = ({ segments }: Candidate): number => segments.filter(isParameter).length
+  const fewest = Math.min(...fitting.map(parameters))
+  return fitting.filter(candidate => parameters(candidate) === fewest)
 }
 
 const isParameter = (segment: string): boolean => segment.startsWith('{')

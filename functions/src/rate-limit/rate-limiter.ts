@@ -11,8 +11,11 @@ export const requestsPerWindow = 6000
 /** Requests of one network to the public routes in a window: its own count, so that no network uses up what others have. */
 export const publicRequestsPerWindow = 1200
 export const windowSeconds = 60
-/** An instance asks the shared counter once in so many requests: the limit is coarse, hot reads stay fast. */
-const stride = 20
+/**
+ * An instance asks the shared counter this often on its way to the limit: so the limit is coarse, by a thirtieth for each instance, and
+ * fewer than one in a hundred requests wait for the cache.
+ */
+const looks = 30
 /** Whoever comes from more networks than this in a window shares one count with the rest of them. */
 const mostCounts = 10_000
 
@@ -38,6 +41,7 @@ export const rateLimiter = ({ cache, clock }: { cache: Pick<Cache, 'add'>; clock
     const count = counts.get(name) ?? { own: 0, shared: 0 }
     counts.set(name, count)
     count.own += 1
+    const stride = most / looks
     // Once over the limit nobody asks the cache again, so that a flood does not reach it.
     if (count.own % stride === 0 && Math.max(count.own, count.shared) <= most) {
       count.shared = (await cache.add(`rate:${name}:${window}`, stride, windowSeconds * 2)) ?? count.shared

@@ -12,6 +12,8 @@ import type { PlatformSetting } from './platform-setting.ts'
 export const startControlPlane = async (
   setting: Pick<PlatformSetting, 'folders' | 'ports' | 'services' | 'watchdog' | 'report' | 'signal' | 'root'> & {
     tokens: ApiTokens
+    /** Holds the bundles. @default where they are built */
+    bundles?: string
   },
 ): Promise<OwnedProcess> => {
   const { folders, ports, services, watchdog, report, signal, root, tokens } = setting
@@ -25,7 +27,7 @@ export const startControlPlane = async (
     env: {
       PATH: '/usr/bin:/bin',
       NODE_NO_WARNINGS: '1',
-      BUNDLES_DIR: join(root, 'functions', 'dist'),
+      BUNDLES_DIR: setting.bundles ?? join(root, 'functions', 'dist'),
       LOG_DIR: join(folders.logs, 'functions'),
       TEMP_DIR: temporary,
       API_LISTEN: `127.0.0.1:${ports.api}`,

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { cp, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ApiClient } from '../platform/api-client.ts'
 import { type ApiTokens, ensureApiTokens } from '../platform/api-tokens.ts'
@@ -29,8 +29,11 @@ export const startControlPlaneRun = async (): Promise<ControlPlaneRun> => {
   const { ports, folders, environment, watchdog, report, signal } = context
   await ensureBuilds(root, signal)
   const services = stack.use(await startBackingServices({ ports, folders, environment, watchdog, report, signal }))
+  // A copy: what is built while it runs is another version.
+  const bundles = join(folders.state, 'bundles')
+  await cp(join(root, 'functions', 'dist'), bundles, { recursive: true })
   const tokens = await ensureApiTokens(folders.state)
-  stack.use(await startControlPlane({ folders, ports, services, watchdog, report, signal, root, tokens }))
+  stack.use(await startControlPlane({ folders, ports, services, watchdog, report, signal, root, tokens, bundles }))
   const url = `http://127.0.0.1:${ports.api}`
   const folder = join(folders.state, 'test')
   await mkdir(folder, { recursive: true })

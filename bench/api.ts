@@ -1,0 +1,287 @@
+/**
+ * How fast the API answers behind the local Lambda runner, on a real Postgres, beside a bare `select 1` route in the same run:
+ *
+ *   node bench/api.ts [--seconds 5] [--turns 3]
+ *
+ * Requests leave at fixed times whether or not earlier ones are answered, and count from when they should have left, so a stall
+ * is not hidden. The bare route is a function without kernel, authentication or log that asks Postgres `select 1`. Turns of both
+ * alternate, so that what the machine does besides hits both.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdir, symlink } from 'node:fs/promises'
+import { Agent, request } from 'node:http'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { functionSpecs } from '@tributary/contracts/functions'
+import { encodeCursor } from '@tributary/functions/http/cursor'
+import { migrate } from '@tributary/functions/migrations/migrate'
+import { ensureStartModel } from '@tributary/local-stack/demo/start-model'
+import { readLambdaRunnerConfig } from '@tributary/local-stack/lambda/config'
+import { startLambdaRunner } from '@tributary/local-stack/lambda/runner'
+import { ApiClient } from '@tributary/local-stack/platform/api-client'
+import { ensureBuilds } from '@tributary/local-stack/platform/builds'
+import { functionEnvironment } from '@tributary/local-stack/platform/environments'
+import { aborted, endWithParent } from '@tributary/local-stack/processes/end-with-parent'
+import { startBackingServices } from '@tributary/local-stack/services/start-services'
+import { testContext } from '@tributary/local-stack/services/testing'
+import { build } from 'esbuild'
+import postgres from 'postgres'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+const devices = 100_000
+const rounds = 10
+const limits = { hotRead: 3, creation: 6, deepPage: 3 }
+const parallelTokens = 8
+
+/** What `select 1` costs where nothing else is done. Takes the place of the health function. */
+const bareRoute = `
+import postgres from 'postgres'
+const sql = postgres(process.env.DATABASE_URL, { max: 1, fetch_types: false })
+export const handler = async () => {
+  await sql\`select 1\`
+  return { statusCode: 200, headers: { 'content-type': 'application/json' }, body: '1' }
+}`
+
+const serve = async (): Promise<void> => {
+  const life = endWithParent()
+  const specs = functionSpecs.map(spec => (spec.name === 'health' ? { ...spec, concurrency: 4 } : spec))
+  await using runner = await startLambdaRunner({ ...readLambdaRunnerConfig(), specs, onTrouble: console.error })
+  console.log(`port ${runner.apiPort}`)
+  await aborted(life)
+}
+
+type Call = { readonly method: string; readonly path: string; readonly token?: string; readonly body?: unknown }
+type Load = {
+  readonly port: number
+  readonly perSecond: number
+  readonly seconds: number
+  readonly call: (n: number) => Call
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: 64 })
+
+const send = (port: number, { method, path, token, body }: Call): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const headers = {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(method === 'GET' ? {} : { 'idempotency-key': randomUUID() }),
+      ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+    }
+    const sent = request({ host: '127.0.0.1', port, method, path, headers, agent }, answer => {
+      answer.resume()
+      answer.once('end', () => resolve(answer.statusCode ?? 0))
+      answer.once('error', reject)
+    })
+    sent.once('error', reject)
+    sent.end(text)
+  })
+
+/** Latencies in ms, from when each request should have left. @throws Error for an answer that is no 2xx */
+const load = async ({ port, perSecond, seconds, call }: Load): Promise<number[]> => {
+  const started = performance.now()
+  const latencies: Promise<number>[] = []
+  for (let n = 0; n < perSecond * seconds; n += 1) {
+    const due = started + (n * 1000) / perSecond
+    const early = due - performance.now()
+    if (early > 0) await delay(early)
+    const wanted = call(n)
+    latencies.push(
+      send(port, wanted).then(status => {
+        if (status < 200 || status > 299) throw new Error(`${wanted.method} ${wanted.path} answered ${status}`)
+        return performance.now() - due
+      }),
+    )
+  }
+  return Promise.all(latencies)
+}
+
+const quantile = (sorted: readonly number[], share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+const summary = (values: readonly number[]) => {
+  const sorted = values.toSorted((left, right) => left - right)
+  return { median: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), most: sorted.at(-1) ?? Number.NaN }
+}
+type Summary = ReturnType<typeof summary>
+const show = (name: string, { median, p99, most }: Summary): void =>
+  console.log(
+    `${name.padEnd(58)} median ${median.toFixed(2).padStart(7)}  p99 ${p99.toFixed(2).padStart(7)}  most ${most.toFixed(1).padStart(7)} ms`,
+  )
+
+/** 100 000 devices, of which each took part in all ten rounds of one task: 1 000 000 participations. */
+const seedFleet = async (sql: postgres.Sql, task: string): Promise<void> => {
+  await sql`alter table device disable trigger user`
+  await sql`
+    insert into device (id, region, shard_hash, label, kind, groups, labels, certificate_sha256, certificate_expires_at)
+    select ('01890a5d-ac96-774b-bcce-' || lpad(to_hex(i), 12, '0'))::uuid, 'alps', sha256(i::text::bytea),
+      'device-' || lpad(i::text, 6, '0'), 'trainer', '{all}', '{}', 'x', now() + interval '1 day'
+    from generate_series(1, ${devices}::integer) as i`
+  await sql`alter table device enable trigger user`
+  await sql`
+    insert into participation (task, round, attempt, device, region, label, verdict, examples, weight, bytes, seconds)
+    select ${task}, round, 1, d.id, d.region, d.label, 'accepted', 600, 600, 800000, 1.5
+    from generate_series(1, ${rounds}::integer) as round cross join device d`
+  await sql`analyze`
+}
+
+/** As if the task had run. */
+const seedRounds = async (sql: postgres.Sql, task: string, version: string): Promise<void> => {
+  await sql`
+    insert into round_attempt (task, round, attempt, state, base_version, goal, selected, descriptor, deadline, settled_at)
+    select ${task}, round, 1, 'committed', ${version}, 1, 1, '{}', now(), now() from generate_series(1, ${rounds}::integer) as round`
+  await sql`analyze`
+}
+
+const startRunner = async (env: Record<string, string>): Promise<{ port: number; child: ChildProcess }> => {
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), '--serve'], {
+    env,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [, port] = /^port (\d+)$/.exec(line) ?? []
+    if (port !== undefined) return { port: Number(port), child }
+  }
+  throw new Error('the runner did not start')
+}
+
+const run = async ({ seconds, turns }: { seconds: number; turns: number }): Promise<void> => {
+  await using stack = new AsyncDisposableStack()
+  const context = stack.use(await testContext())
+  await ensureBuilds(root, context.signal)
+  const { ports, folders, environment, watchdog, report, signal } = context
+  const services = stack.use(await startBackingServices({ ports, folders, environment, watchdog, report, signal }))
+  await migrate({ databaseUrl: services.postgres.url })
+  const sql = postgres(services.postgres.url, { max: 2, fetch_types: false, onnotice: () => undefined })
+  stack.defer(() => sql.end({ timeout: 1 }))
+  await sql`insert into region (region, name, shard_count) values ('alps', 'Alps', 100)`
+
+  const bundles = join(folders.state, 'bundles')
+  for (const { name } of functionSpecs.filter(spec => spec.name !== 'health')) {
+    await mkdir(bundles, { recursive: true })
+    await symlink(join(root, 'functions', 'dist', name), join(bundles, name))
+  }
+  await build({
+    stdin: { contents: bareRoute, resolveDir: join(root, 'functions') },
+    outfile: join(bundles, 'health', 'index.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'silent',
+  })
+  // One principal may make 6000 requests a minute.
+  const tokens = Array.from({ length: parallelTokens }, () => randomBytes(24).toString('base64url'))
+  const apiTokens = JSON.stringify(
+    tokens.map((token, index) => ({
+      name: `bench ${index}`,
+      role: 'operator',
+      sha256: createHash('sha256').update(token).digest('hex'),
+    })),
+  )
+  const { port, child } = await startRunner({
+    PATH: '/usr/bin:/bin',
+    NODE_NO_WARNINGS: '1',
+    BUNDLES_DIR: bundles,
+    LOG_DIR: join(folders.logs, 'functions'),
+    TEMP_DIR: join(folders.state, 'lambda'),
+    API_LISTEN: `127.0.0.1:${ports.api}`,
+    INVOKE_LISTEN: `127.0.0.1:${ports.lambda}`,
+    AWS_REGION: services.aws.region,
+    AWS_ACCESS_KEY_ID: services.aws.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: services.aws.secretAccessKey,
+    AMQP_URL: services.rabbit.url,
+    // An instance that is thrown away during a measurement measures a cold start.
+    DISPOSAL_AFTER_INVOCATION: '0',
+    FUNCTION_ENVIRONMENT: JSON.stringify(
+      functionEnvironment(services, { lambdaUrl: `http://127.0.0.1:${ports.lambda}`, apiTokens }),
+    ),
+    PREWARM: 'tasks,models,fleet,health,relay',
+  })
+  stack.defer(async () => {
+    child.stdin?.end()
+    await once(child, 'exit')
+  })
+
+  const token = (n: number): string => tokens[n % tokens.length] ?? ''
+  const api = new ApiClient(`http://127.0.0.1:${port}`, token(0))
+  const start = await ensureStartModel(api, '2nn', 1)
+  const task = { name: 'bench', model: start, cohort: { dataset: 'mnist' }, rounds: 10 }
+  const { id: hot } = await api.call('createTask', { body: { ...task, start: false } })
+  await seedRounds(sql as unknown as postgres.Sql, hot, start.version)
+
+  const bare = (): Call => ({ method: 'GET', path: '/v1/health' })
+  const get =
+    (path: string) =>
+    (n: number): Call => ({ method: 'GET', path, token: token(n) })
+  const create = (n: number): Call => ({ method: 'POST', path: '/v1/tasks', token: token(n), body: task })
+  const compare = async (name: string, perSecond: number, call: (n: number) => Call) => {
+    const found: { bare: number[]; own: number[] } = { bare: [], own: [] }
+    for (const warm of [bare, call]) await load({ port, perSecond, seconds: 2, call: warm })
+    for (let turn = 0; turn < turns; turn += 1) {
+      found.bare.push(...(await load({ port, perSecond, seconds, call: bare })))
+      found.own.push(...(await load({ port, perSecond, seconds, call })))
+    }
+    const [base, own] = [summary(found.bare), summary(found.own)]
+    show(`select 1 at ${perSecond}/s`, base)
+    show(`${name} at ${perSecond}/s`, own)
+    return { median: own.median / base.median, p99: own.p99 / base.p99 }
+  }
+  const judge = (name: string, factor: number, most: number): void => {
+    const met = factor <= most
+    console.log(`${met ? 'met ' : 'MISSED'} ${name}: ${factor.toFixed(2)} × (at most ${most} ×)`)
+    if (!met) process.exitCode = 1
+  }
+
+  const read = await compare('GET /v1/tasks/{id}', 300, get(`/v1/tasks/${hot}`))
+  judge('hot read, p99', read.p99, limits.hotRead)
+  const creation = await compare('POST /v1/tasks', 50, create)
+  judge('creation, p99', creation.p99, limits.creation)
+
+  await seedFleet(sql as unknown as postgres.Sql, hot)
+  await compare('POST /v1/tasks, 100 000 devices', 50, create)
+
+  const deepDevice = [
+    `device-${String(devices - 200).padStart(6, '0')}`,
+    `01890a5d-ac96-774b-bcce-${(devices - 200).toString(16).padStart(12, '0')}`,
+  ]
+  const deepPart = [rounds, 1, `01890a5d-ac96-774b-bcce-${(devices - 200).toString(16).padStart(12, '0')}`]
+  for (const [name, path, position] of [
+    ['100 000 devices', '/v1/devices', deepDevice],
+    ['1 000 000 participations', `/v1/tasks/${hot}/participants`, deepPart],
+  ] as const) {
+    const pages: Summary[] = []
+    for (const [where, query] of [
+      ['first', ''],
+      ['deep', `&cursor=${encodeCursor(position)}`],
+    ] as const) {
+      const call = get(`${path}?limit=50${query}`)
+      await load({ port, perSecond: 20, seconds: 1, call })
+      const found = summary(await load({ port, perSecond: 40, seconds, call }))
+      show(`${name}, ${where} page`, found)
+      pages.push(found)
+    }
+    judge(
+      `deep page of ${name}, median`,
+      (pages[1]?.median ?? Number.NaN) / (pages[0]?.median ?? Number.NaN),
+      limits.deepPage,
+    )
+  }
+}
+
+const { values } = parseArgs({
+  options: {
+    serve: { type: 'boolean', default: false },
+    seconds: { type: 'string', default: '5' },
+    turns: { type: 'string', default: '3' },
+  },
+  strict: true,
+})
+if (values.serve) await serve()
+else {
+  await run({ seconds: Number(values.seconds), turns: Number(values.turns) })
+  agent.destroy()
+}
