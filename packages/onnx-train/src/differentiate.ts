@@ -44,12 +44,12 @@ export const differentiate = (emitter: Emitter, task: Differentiation): Map<stri
       batchSize: task.batchSize,
       wants: index => dependent.has(node.inputs[index] ?? ''),
     })
-    node.inputs.forEach((input, index) => {
-      if (!dependent.has(input)) return
+    for (const [index, input] of node.inputs.entries()) {
+      if (!dependent.has(input)) continue
       const gradient = gradients[index]
-      if (gradient === undefined) return refuseInput(node, index)
-      contributions.set(input, [...(contributions.get(input) ?? []), gradient])
-    })
+      if (gradient === undefined) refuseInput(node, index)
+      else contributions.set(input, [...(contributions.get(input) ?? []), gradient])
+    }
   }
   const found = task.parameters.map((name): [string, string | undefined] => [name, total(name)])
   return new Map(found.filter((entry): entry is [string, string] => entry[1] !== undefined))

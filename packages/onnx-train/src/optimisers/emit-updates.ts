@@ -1,6 +1,6 @@
 import type { Emitter } from '../emitter.ts'
 import type { FloatDType } from '../losses/loss.ts'
-import { OnnxModelError } from '../onnx-model-error.ts'
+import { OnnxModelError, shorten } from '../onnx-model-error.ts'
 import type { Parameter } from '../parameters.ts'
 import { emitClipFactor } from './clip-global-norm.ts'
 import type { AffineTerm, CarriedState, Optimiser, OptimizerOptions, Trained } from './optimiser.ts'
@@ -44,6 +44,7 @@ export const emitUpdates = (
   if (clippingNorm !== undefined && !(clippingNorm > 0 && clippingNorm < Number.POSITIVE_INFINITY)) {
     invalid(`The clipping norm is ${clippingNorm}`, 'Use a positive number.')
   }
+  const factor = optimiser.gradientFactor
   const anchors: Fixed[] = []
   const corrections: Fixed[] = []
   const trained = parameters.flatMap((parameter): Trained[] => {
@@ -60,10 +61,12 @@ export const emitUpdates = (
       corrections.push({ parameter, name })
       terms.push(scaffoldTerm(name))
     }
-    return [{ ...parameter, gradient, affine: sumOf(emitter, terms) }]
+    const affine = sumOf(emitter, terms)
+    const isStep = typeof factor === 'string' && affine.decay === 0 && affine.drift === undefined
+    if (parameter.dtype !== dtype && !isStep) refuseDtype(parameter, dtype)
+    return [{ ...parameter, gradient, affine }]
   })
   const names = trained.map(({ gradient }) => gradient)
-  const factor = optimiser.gradientFactor
   const clip =
     clippingNorm === undefined || typeof factor === 'string' || names.length === 0
       ? undefined
@@ -81,6 +84,15 @@ const sumOf = (emitter: Emitter, terms: readonly AffineTerm[]): AffineTerm => {
   const [first, ...rest] = drifts
   if (first === undefined) return { decay }
   return { decay, drift: rest.reduce((sum, drift) => emitter.emit('Add', [sum, drift]), first) }
+}
+
+/** Factors of an update are of the output's type; only plain SGD has none. */
+const refuseDtype = ({ name, dtype }: Parameter, expected: FloatDType): never => {
+  throw new OnnxModelError(
+    'DTYPE_UNSUPPORTED',
+    `Parameter "${shorten(name)}" is ${dtype}, the output ${expected}`,
+    'Export the model in one type, freeze the parameter, or train it with plain SGD.',
+  )
 }
 
 const invalid = (problem: string, remedy: string): never => {

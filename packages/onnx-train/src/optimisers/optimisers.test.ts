@@ -322,3 +322,35 @@ test('settings that make no sense are refused', async () => {
   await refuses({ kind: 'sgd' }, { clippingNorm: 0 })
   await refuses({ kind: 'sgd' }, { proximal: -1 })
 })
+
+test('a parameter of another float type than the output trains by plain SGD and is refused otherwise', async () => {
+  const constants = {
+    w: { dtype: 'float32', shape: [2], data: Float32Array.of(1, 2) },
+    d: { dtype: 'float64', shape: [2], data: Float64Array.of(3, 4) },
+  } as const
+  const model = modelOf('float32', [2], constants, [
+    node('Add', ['x', 'w'], 'a'),
+    node('Cast', ['a'], 'b', { to: { int: 11 } }),
+    node('Mul', ['b', 'd'], 'c'),
+    node('Cast', ['c'], 'y', { to: { int: 1 } }),
+  ])
+  const compiled = (optimizer: OptimizerOptions) =>
+    compileTraining(model, { loss: 'mean-squared-error', optimizer, form: 'step' }, ortRunner)
+  const { parameters } = await runCompiled(await compiled({ kind: 'sgd' }), {
+    parameters: { w: constants.w.data, d: constants.d.data },
+    features: Float32Array.of(0, 0),
+    labels: Float32Array.of(1, 4),
+    learningRate: 0.5,
+  })
+  // y = (3, 8), and the gradient of the mean is d − label = (2, 4) at each output: dW = (2·3, 4·4), dD = (2·1, 4·2).
+  assert.deepEqual(
+    [[...(parameters.w as Float32Array)], [...(parameters.d as Float64Array)]],
+    [
+      [-2, -6],
+      [2, 0],
+    ],
+  )
+  const refusal = { code: 'DTYPE_UNSUPPORTED', message: /"d"/ }
+  await assert.rejects(compiled({ kind: 'adam' }), refusal)
+  await assert.rejects(compiled({ kind: 'sgd', weightDecay: 0.1 }), refusal)
+})

@@ -1,4 +1,4 @@
-import { intAttribute, intsAttribute, onlyOutput, stringAttribute } from '../graph.ts'
+import { intAttribute, intsAttribute, type Node, onlyOutput, stringAttribute } from '../graph.ts'
 import { fixedSize } from './constant-operand.ts'
 import { convWeightGradient } from './conv-weight-gradient.ts'
 import type { GradientContext, GradientRule } from './gradient-rule.ts'
@@ -27,11 +27,9 @@ export const convGradient: GradientRule = context => {
 export const convTransposeGradient: GradientRule = context => {
   const { node, emitter, typeOf, wants, outputGradient } = context
   const [x = '', w = ''] = node.inputs
-  const isPlain = stringAttribute(node, 'auto_pad', 'NOTSET') === 'NOTSET' && !node.attributes.has('output_shape')
-  if (!isPlain) unsupportedForm(node, 'auto_pad or output_shape', 'Export with explicit pads and output_padding.')
   const { filters, kernel } = weightSizes(context, w)
   const ends = { small: typeOf(x), large: typeOf(onlyOutput(node)) }
-  const window = windowOf(node, ends.large, ends.small, kernel)
+  const window = withImpliedPads(node, windowOf(node, ends.large, ends.small, kernel))
   const outputPadding = intsAttribute(node, 'output_padding') ?? []
   if (outputPadding.some((size, axis) => size >= at(window.strides, axis))) {
     unsupportedForm(node, 'output_padding as large as the stride', 'Use an output_padding below the stride.')
@@ -45,6 +43,25 @@ export const convTransposeGradient: GradientRule = context => {
     wants(1) ? convWeightGradient(emitter, { x: outputGradient, dY: x, window, groups, channels, filters }) : undefined,
     wants(2) ? biasGradient(context, fixedSizes(node, ends.small).length) : undefined,
   ]
+}
+
+/**
+ * The pads of a ConvTranspose that follow from the size of its result (auto_pad, output_shape): the runtime puts the odd
+ * one at the end for SAME_UPPER and at the beginning otherwise.
+ */
+const withImpliedPads = (node: Node, window: Window): Window => {
+  const automatic = stringAttribute(node, 'auto_pad', 'NOTSET')
+  if (!node.attributes.has('output_shape') && !automatic.startsWith('SAME')) return window
+  const { kernel, strides, dilations, inputSizes, outputSizes } = window
+  const outputPadding = intsAttribute(node, 'output_padding') ?? []
+  const totals = kernel.map((size, axis) => {
+    const spread = (at(outputSizes, axis) - 1) * at(strides, axis) + at(dilations, axis) * (size - 1) + 1
+    return Math.max(0, spread + at(outputPadding, axis) - at(inputSizes, axis))
+  })
+  const less = totals.map(total => Math.floor(total / 2))
+  const more = totals.map((total, axis) => total - at(less, axis))
+  const [padBegin, padEnd] = automatic === 'SAME_UPPER' ? [less, more] : [more, less]
+  return { ...window, padBegin, padEnd }
 }
 
 /** The sizes [filters, …, …kernel] of a weight, which must not vary. */

@@ -85,6 +85,19 @@ const transposed: readonly Case[] = [
   { name: 'groups', x: [5, 4, 3, 3], w: [4, 3, 2, 2], attributes: { group: { int: 2 } }, bias: true },
   { name: 'depthwise', x: [5, 3, 3, 4], w: [3, 1, 3, 3], attributes: { group: { int: 3 }, strides: ints(2, 2) } },
   { name: 'one axis', x: [5, 3, 5], w: [3, 2, 4], attributes: { strides: ints(3) } },
+  // As tf2onnx writes Conv2DTranspose; an odd number of pads shows at which end one more of them is.
+  ...['NOTSET', 'SAME_UPPER', 'SAME_LOWER'].map(auto => ({
+    name: `output_shape and auto_pad ${auto}`,
+    x: [5, 3, 3, 4],
+    w: [3, 2, 3, 3],
+    attributes: { strides: ints(2, 2), output_shape: ints(6, 8), auto_pad: { string: auto } },
+  })),
+  ...['SAME_UPPER', 'SAME_LOWER', 'VALID'].map(auto => ({
+    name: `auto_pad ${auto}`,
+    x: [5, 3, 3, 4],
+    w: [3, 2, 3, 2],
+    attributes: { strides: ints(2, 1), auto_pad: { string: auto } },
+  })),
 ]
 for (const { name, x, w, attributes, bias } of transposed) {
   const filters =
