@@ -6,6 +6,7 @@ import { systemActor } from '../rounds/system-actor.ts'
 
 type Pending = { readonly shardCount: number; readonly pending: number }
 type Holder = { readonly node: string; readonly held: number }
+type Online = { readonly devices: number; readonly evaluators: number }
 
 /** A node that missed two calls may be dead: nothing is given to it unasked. */
 const aliveSeconds = 2 * leaseTimes.renewSeconds
@@ -29,26 +30,13 @@ export const applyShardCount = async (
     where region = ${region} and pending_shard_count is not null for no key update skip locked`
   if (row === undefined || (await isBusy(sql, region))) return false
   const { shardCount: before, pending: after } = row
-  const [sums, holders] = await Promise.all([
-    sql<{ devices: number; evaluators: number }[]>`
-      select coalesce(sum(devices_online), 0)::integer as devices, coalesce(sum(evaluators_online), 0)::integer as evaluators
-      from region_shard where region = ${region} and shard < ${before} and lease_expires_at > now()`,
-    sql<Holder[]>`
-      select n.id as node, (
-        select count(*)::integer from region_shard s
-        where s.region = ${region} and s.node = n.id and s.lease_expires_at > now()) as held
-      from regional_node n
-      where n.region = ${region} and n.revoked_at is null and n.last_seen_at > now() - make_interval(secs => ${aliveSeconds})
-        and not coalesce((n.load ->> 'draining')::boolean, false)
-      order by held desc, n.id`,
-  ])
+  const [online, holders] = await Promise.all([readOnline(sql, region, before, after), readHolders(sql, region)])
   const shards = Array.from({ length: after }, (_, shard) => ({
     shard,
     node: holders[shard % Math.max(1, holders.length)]?.node ?? null,
     key: randomBytes(32).toString('hex'),
-    // Only their sum is looked at before the nodes have counted anew.
-    devices: shard === 0 ? (sums[0]?.devices ?? 0) : 0,
-    evaluators: shard === 0 ? (sums[0]?.evaluators ?? 0) : 0,
+    devices: online.get(shard)?.devices ?? 0,
+    evaluators: online.get(shard)?.evaluators ?? 0,
   }))
   await sql`
     update region set shard_count = ${after}, pending_shard_count = null where region = ${region}`
@@ -93,6 +81,45 @@ export const holdRegions = async (
   }
   await sql`
     select 1 from region where ${regions.length === 0} or region = any(${[...regions]}::text[]) order by region for share`
+}
+
+/** Nodes that are there, those with most shards first: they keep what they can. */
+const readHolders = (sql: Transaction, region: string): Promise<Holder[]> => sql<Holder[]>`
+  select n.id as node, (
+    select count(*)::integer from region_shard s
+    where s.region = ${region} and s.node = n.id and s.lease_expires_at > now()) as held
+  from regional_node n
+  where n.region = ${region} and n.revoked_at is null and n.last_seen_at > now() - make_interval(secs => ${aliveSeconds})
+    and not coalesce((n.load ->> 'draining')::boolean, false)
+  order by held desc, n.id`
+
+/**
+ * Who is online in each of the shards to come, until the nodes have counted anew: rounds and evaluations open by it. Devices that
+ * were counted but whose node does not name them (one of an older version) stand in the first shard, where their sum is right.
+ */
+const readOnline = async (
+  sql: Transaction,
+  region: string,
+  before: number,
+  after: number,
+): Promise<ReadonlyMap<number, Online>> => {
+  const [[counted], named] = await Promise.all([
+    sql<Online[]>`
+      select coalesce(sum(devices_online), 0)::integer as devices, coalesce(sum(evaluators_online), 0)::integer as evaluators
+      from region_shard where region = ${region} and shard < ${before} and lease_expires_at > now()`,
+    sql<(Online & { shard: number })[]>`
+      select shard_of(d.shard_hash, ${after}) as shard, (count(*) filter (where d.kind = 'trainer'))::integer as devices,
+        (count(*) filter (where d.kind = 'evaluator'))::integer as evaluators
+      from device_presence p join device d on d.id = p.device and d.revoked_at is null
+        join region_shard s on s.region = p.region and s.shard = p.shard and s.node = p.node and s.epoch = p.epoch
+          and s.lease_expires_at > now()
+      where p.region = ${region} and p.online group by 1`,
+  ])
+  const online = new Map(named.map(({ shard, devices, evaluators }) => [shard, { devices, evaluators }]))
+  const unnamed = (of: keyof Online): number =>
+    Math.max(0, (counted?.[of] ?? 0) - named.reduce((sum, shard) => sum + shard[of], 0))
+  const { devices, evaluators } = online.get(0) ?? { devices: 0, evaluators: 0 }
+  return online.set(0, { devices: devices + unnamed('devices'), evaluators: evaluators + unnamed('evaluators') })
 }
 
 /** Whether an attempt runs in the region, or an evaluation of which some shards have reported and others have not. */

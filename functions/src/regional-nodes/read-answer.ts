@@ -16,7 +16,15 @@ export const readAnswer = async (
   caller: CallingNode,
   request: NodeStatusRequest,
 ): Promise<NodeStatusAnswer> => {
-  const [leases, otherShards, attempts, evaluations, settled, settledEvaluations, directory] = await Promise.all([
+  const [
+    { shardCount = caller.shardCount, leases },
+    otherShards,
+    attempts,
+    evaluations,
+    settled,
+    settledEvaluations,
+    directory,
+  ] = await Promise.all([
     readLeases(sql, caller),
     readOtherShards(sql, caller),
     readAttempts(sql, caller),
@@ -28,7 +36,7 @@ export const readAnswer = async (
   return {
     time: caller.now.toISOString(),
     region: caller.region,
-    shardCount: caller.shardCount,
+    shardCount,
     leases: leases.map(lease => ({ ...lease, leaseSeconds: leaseTimes.leaseSeconds })),
     otherShards: [...otherShards],
     attempts: attempts.map(({ descriptor, shards }) => ({ ...descriptor, shards })),
@@ -39,11 +47,16 @@ export const readAnswer = async (
   }
 }
 
-const readLeases = (sql: Transaction, { node, region }: CallingNode) => sql<
-  { shard: number; epoch: number; logKey: string }[]
->`
-  select shard, epoch, encode(log_key, 'base64') as "logKey" from region_shard
-  where region = ${region} and node = ${node} and lease_expires_at > now() order by shard`
+/** Leases and the number of shards in one look: it may have changed since the caller's leases were renewed. */
+const readLeases = async (sql: Transaction, { node, region }: CallingNode) => {
+  const rows = await sql<{ shardCount: number; shard: number | null; epoch: number; logKey: string }[]>`
+    select r.shard_count as "shardCount", s.shard, s.epoch, encode(s.log_key, 'base64') as "logKey"
+    from region r left join region_shard s
+      on s.region = r.region and s.shard < r.shard_count and s.node = ${node} and s.lease_expires_at > now()
+    where r.region = ${region} order by s.shard`
+  const leases = rows.flatMap(({ shard, epoch, logKey }) => (shard === null ? [] : { shard, epoch, logKey }))
+  return { shardCount: rows[0]?.shardCount, leases }
+}
 
 const readOtherShards = (sql: Transaction, { node, region }: CallingNode) => sql<{ shard: number; endpoint: string }[]>`
   select s.shard, n.endpoint from region_shard s join regional_node n on n.id = s.node

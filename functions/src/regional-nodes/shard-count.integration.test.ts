@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { RegionView } from '@tributary/contracts/fleet'
 import type { NodeStatusAnswer } from '@tributary/contracts/node-status'
 import type { RoundDescriptor } from '@tributary/contracts/round'
+import { shardOf } from '@tributary/learning/sharding'
 import { updateRegion } from '../fleet/update-region.ts'
 import type { TransactionalHandler } from '../http/handler.ts'
 import { exampleSum } from '../testing/example-model.ts'
@@ -178,6 +179,40 @@ test('an evaluation that nobody has reported moves to the new shards; one that i
   assert.equal((await change(federation, 4)).pendingShardCount, 4)
   await services.db.sql`update evaluation set state = 'closed'`
   assert.equal((await federation.status(node)).shardCount, 4)
+})
+
+test('who is online stands in the shard where it will be, so that the evaluation of the round before finds its evaluators', async () => {
+  const federation = await services.begin({ north: { trainers: 30, evaluators: 2 } })
+  const node = federation.nodeOf('north')
+  await federation.comeUp()
+  const boot = '01890a5d-ac96-774b-bcce-b302099a8057'
+  const presence = federation.devices.map(({ id: device }) => ({
+    device,
+    online: true,
+    seenAt: new Date().toISOString(),
+    agentVersion: '0.1.0',
+    frameworks: ['onnx'],
+    datasets: [],
+  }))
+  await federation.status(node, { boot, presence })
+  await federation.createTask({ rounds: 2, evaluation: { dataset: 'mnist-test' } })
+  const first = attemptOf(await federation.status(node, { boot }))
+  await change(federation, 7)
+  await deliver(federation, first, 100)
+  const expected = new Map<number, { trainer: number; evaluator: number }>()
+  for (const { id, kind } of federation.devices) {
+    const counts = expected.get(shardOf(id, 7)) ?? { trainer: 0, evaluator: 0 }
+    counts[kind] += 1
+    expected.set(shardOf(id, 7), counts)
+  }
+  const rows = await services.db.sql<{ shard: number; trainer: number; evaluator: number }[]>`
+    select shard, devices_online as trainer, evaluators_online as evaluator from region_shard where region = 'north'`
+  for (const { shard, trainer, evaluator } of rows) {
+    assert.deepEqual({ trainer, evaluator }, expected.get(shard) ?? { trainer: 0, evaluator: 0 }, `shard ${shard}`)
+  }
+  const { evaluations } = await federation.status(node, { boot })
+  const evaluated = new Set(evaluations[0]?.shards.map(({ shard }) => shard))
+  for (const [shard, { evaluator }] of expected) assert.ok(evaluator === 0 || evaluated.has(shard), `shard ${shard}`)
 })
 
 test('an attempt that opens while the number changes is planned by one of the two', async () => {
