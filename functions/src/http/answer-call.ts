@@ -5,6 +5,7 @@ import type { Authenticator } from '../auth/authenticate.ts'
 import { authorise } from '../auth/authorise.ts'
 import { type Principal, principalName } from '../auth/principal.ts'
 import type { Database } from '../database/database.ts'
+import type { Transaction } from '../database/transaction.ts'
 import { keyedRequest, runOnce, storedAnswer } from '../idempotency/idempotency.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics/metrics.ts'
@@ -25,6 +26,8 @@ export type ApiParts<Function extends ApiFunction> = {
   readonly metrics: Metrics
   /** Refuses answers that do not fit the route's schema as INTERNAL; for tests, since it costs time. */
   readonly checkAnswers?: boolean
+  /** Told of the transaction of every keyed request as it begins; for tests. */
+  readonly onTransaction?: (sql: Transaction, route: RouteName) => Promise<void>
 }
 
 type AnyRequest = RouteRequest<RouteName>
@@ -55,7 +58,7 @@ export const callAnswerer = <Function extends ApiFunction>(parts: ApiParts<Funct
     const request = { requestId, principal, sourceAddress, actor, signal, log, ...input } as AnyRequest
     const handler = (parts.handlers as Record<string, unknown>)[name] as AnyHandler
     const answer = route.idempotent
-      ? await answerOnce(parts.database, handler as TransactionalHandler<RouteName> | PreparedHandler<RouteName>, {
+      ? await answerOnce(parts, name, handler as TransactionalHandler<RouteName> | PreparedHandler<RouteName>, {
           request,
           keyed: keyedRequest(call.headers.get('idempotency-key'), actor, name, input),
           status: route.status,
@@ -87,7 +90,8 @@ const identify = async (
 ): Promise<Principal> => (access === 'public' ? { kind: 'anonymous' } : parts.authenticate(call))
 
 const answerOnce = async (
-  database: Database,
+  { database, onTransaction }: Pick<ApiParts<ApiFunction>, 'database' | 'onTransaction'>,
+  name: RouteName,
   handler: TransactionalHandler<RouteName> | PreparedHandler<RouteName>,
   {
     request,
@@ -95,13 +99,16 @@ const answerOnce = async (
     ...options
   }: { request: AnyRequest; keyed: ReturnType<typeof keyedRequest>; status: number; shownOnce: string | undefined },
 ): Promise<unknown> => {
-  if (typeof handler === 'function') {
-    return database.transaction(sql => runOnce(sql, keyed, options, () => handler(request, sql)))
-  }
+  const once = (effect: (sql: Transaction) => Promise<unknown>) =>
+    database.transaction(async sql => {
+      await onTransaction?.(sql, name)
+      return runOnce(sql, keyed, options, () => effect(sql))
+    })
+  if (typeof handler === 'function') return once(sql => handler(request, sql))
   const stored = await database.read(sql => storedAnswer(sql, keyed))
   if (stored !== null) return stored.answer
   const prepared = await handler.prepare(request)
-  return database.transaction(sql => runOnce(sql, keyed, options, () => handler.apply(request, sql, prepared)))
+  return once(sql => handler.apply(request, sql, prepared))
 }
 
 const response = (status: number, answer: unknown): APIGatewayProxyStructuredResultV2 =>

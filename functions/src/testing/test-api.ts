@@ -19,6 +19,7 @@ import { createLog } from '../log.ts'
 import { noMetrics } from '../metrics/metrics.ts'
 import { createOutbox } from '../outbox/outbox.ts'
 import { apiClient } from './api-client.ts'
+import { checkAudited } from './check-audited.ts'
 
 /** One bearer token a role, named after it. */
 export const tokens = { viewer: 'viewer-token', operator: 'operator-token', admin: 'admin-token' } as const
@@ -63,7 +64,7 @@ const noCache: Omit<Cache, 'ready'> = {
   addIfAbsent: async () => null,
 }
 
-/** The API of one function over a real database, with every answer held to its schema. */
+/** The API of one function over a real database, with every answer held to its schema and every change to its audit entry. */
 export const testApi = <Function extends ApiFunction>(
   functionName: Function,
   handlers: Handlers<Function>,
@@ -93,6 +94,7 @@ export const testApi = <Function extends ApiFunction>(
       log: createLog('silent', 'test'),
       metrics: noMetrics,
       checkAnswers: true,
+      onTransaction: checkAudited,
     }),
   )
 }
