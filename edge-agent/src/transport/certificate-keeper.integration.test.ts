@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { before, suite, test } from 'node:test'
@@ -28,7 +28,7 @@ class Central implements AsyncDisposable {
   static async listen(authority: TestAuthority): Promise<Central> {
     const server = createServer()
     const central = new Central(server)
-    server.on('request', async (request, response) => {
+    const answer = async (request: IncomingMessage, response: ServerResponse) => {
       const parts: Buffer[] = []
       for await (const part of request) parts.push(part as Buffer)
       const body = Buffer.concat(parts)
@@ -45,9 +45,15 @@ class Central implements AsyncDisposable {
       if (refusal !== undefined) return response.writeHead(refusal.status).end(refusal.body)
       const { csr } = JSON.parse(body.toString()) as { csr: string }
       const certificate = await authority.issueFor(csr, device, 'device')
-      const answer = { id: device, certificate, authority: authority.certificate, expiresAt: new Date().toISOString() }
-      return response.writeHead(201).end(JSON.stringify(answer))
-    })
+      const registered = {
+        id: device,
+        certificate,
+        authority: authority.certificate,
+        expiresAt: new Date().toISOString(),
+      }
+      return response.writeHead(201).end(JSON.stringify(registered))
+    }
+    server.on('request', (request, response) => void answer(request, response))
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     return central

@@ -3,6 +3,7 @@ import { TributaryError } from '@tributary/contracts/errors'
 
 /** Crockford's base 32: no I, L, O and U, so that what is read aloud or typed comes out right. */
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+const codePattern = new RegExp(`^[${alphabet}]*$`)
 const dataSymbols = 22
 const checkSymbols = 3
 const groupSymbols = 5
@@ -22,7 +23,7 @@ export const newCode = (): string => {
 export const readCode = (typed: string): string => {
   const symbols = typed.toUpperCase().replaceAll(/[\s-]/g, '').replaceAll('O', '0').replaceAll(/[IL]/g, '1')
   const data = symbols.slice(0, dataSymbols)
-  const fits = symbols.length === dataSymbols + checkSymbols && [...symbols].every(symbol => alphabet.includes(symbol))
+  const fits = symbols.length === dataSymbols + checkSymbols && codePattern.test(symbols)
   if (!fits || symbols !== data + checkOf(data)) throw new TributaryError('CODE_MISTYPED')
   return grouped(symbols)
 }
