@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { FloatDtype } from '@tributary/tensors/dtype'
 import { bytesOf, typedView } from '@tributary/tensors/view'
 import fc from 'fast-check'
 import { Int64Sums } from './int64-sums.ts'
-import { addStep } from './mean.ts'
+import { addStep as addStepInPlace } from './mean.ts'
+
+const addStep = (base: Uint8Array, ...rest: [Float64Array, FloatDtype]): Uint8Array => {
+  const bytes = base.slice()
+  addStepInPlace(bytes, ...rest)
+  return bytes
+}
 
 const meanDelta = (sum: BigInt64Array, totalWeight: bigint, exponent: number): Float64Array => {
   const sums = new Int64Sums()

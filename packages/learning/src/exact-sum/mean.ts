@@ -1,31 +1,29 @@
 import type { FloatDtype } from '@tributary/tensors/dtype'
 import { readFloats, writeFloats } from '@tributary/tensors/floats'
-import { bytesOf } from '@tributary/tensors/view'
 import { SumError } from './sum-error.ts'
 
 /**
- * The tensor's next value: base + step in float64, then one rounding to its dtype.
- * @param base bytes of the tensor, or of a range of it
+ * The tensor's next value in place of its last: base + step in float64, then one rounding to its dtype.
+ * @param bytes of the tensor, or of a range of it
  * @param step as many numbers
- * @throws SumError RESULT_NOT_FINITE
+ * @throws SumError RESULT_NOT_FINITE, and `bytes` are spoilt
  */
-export function addStep(base: Uint8Array, step: Float64Array, dtype: FloatDtype): Uint8Array {
-  const before = readFloats(base, dtype)
+export function addStep(bytes: Uint8Array, step: Float64Array, dtype: FloatDtype): void {
+  const before = readFloats(bytes, dtype)
   if (before.length !== step.length) throw new RangeError(`cannot add ${step.length} elements to ${before.length}`)
-  const next =
-    before instanceof Float32Array && dtype === 'F32' ? addToFloat32(before, step) : addTo(before, step, dtype)
-  if (!allFinite(readFloats(next, dtype))) {
+  let next: Float32Array | Float64Array = before
+  if (before instanceof Float32Array && before.buffer === bytes.buffer) {
+    // Storing into float32 is the one rounding.
+    for (let i = 0; i < before.length; i += 1) before[i] = (before[i] as number) + (step[i] as number)
+  } else {
+    const written = addTo(before, step, dtype)
+    bytes.set(written)
+    next = readFloats(written, dtype)
+  }
+  if (!allFinite(next)) {
     const message = `the next value is beyond ${dtype}: the base is not finite or the step too large`
     throw new SumError('RESULT_NOT_FINITE', message)
   }
-  return next
-}
-
-/** Storing into float32 is the one rounding. */
-function addToFloat32(before: Float32Array, step: Float64Array): Uint8Array {
-  const next = new Float32Array(step.length)
-  for (let i = 0; i < next.length; i += 1) next[i] = (before[i] as number) + (step[i] as number)
-  return bytesOf(next)
 }
 
 function addTo(before: Float32Array | Float64Array, step: Float64Array, dtype: FloatDtype): Uint8Array {

@@ -104,7 +104,7 @@ export class PartMerge {
       first += count
       try {
         if (isOptimised(tensor)) this.#optimise(piece, step, state, nextState)
-        into.set(addStep(into, step, tensor.dtype as FloatDtype))
+        addStep(into, step, tensor.dtype as FloatDtype)
       } catch (error) {
         if (!(error instanceof SumError)) throw error
         throw new SumError(error.code, `tensor ${tensor.name}: ${error.message}`, tensor.name)
@@ -120,6 +120,7 @@ export class PartMerge {
     before: Uint8Array | undefined,
     after: Uint8Array | null,
   ): void {
+    if (this.#optimiser.name === 'none' && this.#optimiser.learningRate === 1) return
     let moments = initialMoments(this.#optimiser, step.length)
     if (range !== null && before !== undefined) {
       moments = new Float64Array(typedView(cut(before, range, this.#part.state), 'F64'))
