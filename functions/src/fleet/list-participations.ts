@@ -7,7 +7,7 @@ import { decodeCursor, pageOf } from '../http/cursor.ts'
 import type { Handler } from '../http/handler.ts'
 
 type Row = Omit<DeviceParticipation, 'taskName' | 'settledAt'> & { task_name: string; settled_at: Date | null }
-const Position = z.tuple([Uuid, z.int(), z.int()])
+const Position = z.tuple([Uuid, z.int32(), z.int32()])
 
 /** Rounds that a device took part in: of the newest task first, and in a task the newest round. */
 export const listDeviceParticipations =

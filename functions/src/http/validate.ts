@@ -26,6 +26,9 @@ const readQuery = (rawQuery: string, schema: z.ZodType | undefined): unknown => 
     if (query.has(name)) {
       throw new TributaryError('QUERY_INVALID', { detail: `${name.slice(0, longestText)} is given twice` })
     }
+    // No text of the database holds one.
+    if (value.includes('\0'))
+      throw new TributaryError('QUERY_INVALID', { detail: `${name.slice(0, longestText)} holds a NUL` })
     query.set(name, value)
   }
   const parsed = check(schema ?? nothing, Object.fromEntries(query), 'QUERY_INVALID')

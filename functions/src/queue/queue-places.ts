@@ -32,12 +32,23 @@ export const queuePlaces = (sql: Sql) => sql`
     coalesce(array_agg(region order by region) filter (where place > free), '{}') as "full"
   from line group by id, rank`
 
-/** The `QueuePlace` of a row of `task`, null unless it is queued. All places are worked out once, for the first queued row. */
-export const queueColumn = (sql: Sql) => sql`
+/** A `QueuePlace` of a row `q` of `queuePlaces`. */
+const place = (sql: Sql) => sql`
+  jsonb_build_object('position', q.position, 'regions', q."full",
+    'waitingFor', case when q."full" = '{}' then 'devices' else 'slots' end)`
+
+const placeUnlessIdle = (sql: Sql, found: ReturnType<typeof place>) => sql`
   case when state <> 'queued' then null
     when start_at > now() then '{"position":null,"waitingFor":"start-time","regions":[]}'::jsonb
-    else (
-      select jsonb_object_agg(q.id, jsonb_build_object('position', q.position, 'regions', q."full",
-        'waitingFor', case when q."full" = '{}' then 'devices' else 'slots' end))
-      from (${queuePlaces(sql)}) q
-    ) -> task.id::text end`
+    else ${found} end`
+
+/** The `QueuePlace` of each row of `task`, null unless it is queued. All places are worked out once, for the first queued row. */
+export const queueColumn = (sql: Sql) =>
+  placeUnlessIdle(
+    sql,
+    sql`(select jsonb_object_agg(q.id, ${place(sql)}) from (${queuePlaces(sql)}) q) -> task.id::text`,
+  )
+
+/** As `queueColumn`, for a statement over a single row. */
+export const queueColumnOfOne = (sql: Sql) =>
+  placeUnlessIdle(sql, sql`(select ${place(sql)} from (${queuePlaces(sql)}) q where q.id = task.id)`)

@@ -26,7 +26,7 @@ type OpenPlan = Extract<AttemptPlan, { kind: 'open' }>
  * Whoever changes what an attempt depends on calls it in the same transaction; calling it again changes nothing.
  */
 export const openNextAttempt = async (context: Context, sql: Transaction, taskId: string): Promise<void> => {
-  const task = await lockTask(sql, taskId)
+  const task = await lockTask(sql, taskId, { place: false })
   if (task === undefined || (task.state !== 'queued' && task.state !== 'running')) return
   const round = task.roundsCommitted + 1
   const [last] = await sql<{ attempt: number; settled: boolean }[]>`

@@ -1,6 +1,7 @@
 import { TributaryError } from '@tributary/contracts/errors'
 import type { Context } from '../context.ts'
 import type { Handler } from '../http/handler.ts'
+import { queueColumnOfOne } from '../queue/queue-places.ts'
 import { readHistory } from './read-history.ts'
 import { type TaskRow, taskColumns } from './task-row.ts'
 import { taskView } from './task-view.ts'
@@ -11,7 +12,7 @@ export const getTask =
   async ({ params }) => {
     const [[task], history] = await database.read(sql =>
       Promise.all([
-        sql<TaskRow[]>`select ${taskColumns(sql)} from task where id = ${params.task}`,
+        sql<TaskRow[]>`select ${taskColumns(sql, queueColumnOfOne(sql))} from task where id = ${params.task}`,
         readHistory(sql, params.task),
       ]),
     )

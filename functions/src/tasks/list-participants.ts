@@ -7,7 +7,7 @@ import { decodeCursor, pageOf } from '../http/cursor.ts'
 import type { Handler } from '../http/handler.ts'
 
 /** Round, attempt and device of the last row of a page. */
-const Position = z.tuple([z.int().positive(), z.int().positive(), Uuid])
+const Position = z.tuple([z.int32().positive(), z.int32().positive(), Uuid])
 
 /** Who took part in a task, by round, attempt and device. */
 export const listParticipants =

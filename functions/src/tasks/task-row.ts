@@ -1,6 +1,6 @@
 import { CreateTask, type QueuePlace, type TaskState } from '@tributary/contracts/tasks'
 import type { Sql, Transaction } from '../database/transaction.ts'
-import { queueColumn } from '../queue/queue-places.ts'
+import { queueColumn, queueColumnOfOne } from '../queue/queue-places.ts'
 import type { Reason } from '../rounds/reason.ts'
 
 /** A task as the database keeps it; `settings` are CreateTask as validated. */
@@ -29,21 +29,30 @@ export type TaskRow = {
   readonly createdBy: string
 }
 
-/** Columns of a TaskRow over `task`. */
-export const taskColumns = (sql: Sql) => sql`
+/**
+ * Columns of a TaskRow over `task`.
+ * @param queue `queueColumnOfOne` where there is one row
+ */
+export const taskColumns = (sql: Sql, queue: ReturnType<typeof queueColumn> = queueColumn(sql)) => sql`
   id, name, state, reason, model, start_version as "startVersion", current_version as "currentVersion",
   rounds_wanted as "roundsWanted", rounds_committed as "roundsCommitted", settings,
   coalesce(regions, array(select jsonb_array_elements_text(settings -> 'regions'))) as regions, seed,
-  waiting_since as "waitingSince", start_at as "startAt", ${queueColumn(sql)} as queue,
+  waiting_since as "waitingSince", start_at as "startAt", ${queue} as queue,
   created_at as "createdAt", started_at as "startedAt", finished_at as "finishedAt", created_by as "createdBy"`
 
 /**
  * Locks the task until the end of the transaction. Whoever changes a task, its attempts, their shards or its evaluations takes
  * this lock first, then shards, then the attempt or the evaluation: so nobody waits for one another in a circle. Settings
  * written by a version before have the newer fields' defaults.
+ * @param options `place`: whether to work out its place in the queue, which is in no column (@default true)
  */
-export const lockTask = async (sql: Transaction, task: string): Promise<TaskRow | undefined> => {
-  const [row] = await sql<TaskRow[]>`select ${taskColumns(sql)} from task where id = ${task} for no key update`
+export const lockTask = async (
+  sql: Transaction,
+  task: string,
+  { place = true }: { readonly place?: boolean } = {},
+): Promise<TaskRow | undefined> => {
+  const queue = place ? queueColumnOfOne(sql) : sql`null::jsonb`
+  const [row] = await sql<TaskRow[]>`select ${taskColumns(sql, queue)} from task where id = ${task} for no key update`
   if (row === undefined) return undefined
   const settings = CreateTask.safeParse(row.settings)
   // What a later version would refuse goes on as it was accepted.

@@ -132,7 +132,7 @@ export const taskRoutes = {
     access: viewer,
     summary: 'Who took part in a task, by round and device.',
     params: taskParams,
-    query: page.extend({ round: z.coerce.number().int().min(1).optional() }),
+    query: page.extend({ round: z.coerce.number().int().min(1).max(100_000).optional() }),
     answer: pageOf(tasks.ParticipantView),
   },
   listTaskLogs: {
