@@ -148,6 +148,20 @@ test('what would exhaust or end the process is refused before it runs', async ()
   const enormous = { code: 'MALFORMED', nodeName: 'a_node' }
   await assert.rejects(compile({ r: int64([2], 1, 2 ** 40) }, [node('Tile', ['x', 'r'], 'a')]), enormous)
   await assert.rejects(compile({ p: int64([4], 0, 0, 2 ** 20, 2 ** 20) }, [node('Pad', ['x', 'p'], 'a')]), enormous)
+  const pieces = {
+    r: int64([1], 2 ** 27),
+    e: int64([1], 4),
+    o: { dtype: 'float32', shape: [1, 1], data: new Float32Array(1) },
+  } as const
+  const together = [
+    node('Concat', ['r', 'e'], 's', { axis: { int: 0 } }),
+    node('Expand', ['o', 's'], 'l'),
+    node('ReduceMean', ['l'], 'm'),
+    node('Add', ['x', 'm'], 'a'),
+  ]
+  await assert.rejects(compile(pieces, together), { code: 'MALFORMED', nodeName: 'l_node' })
+  const drawn = [node('RandomNormal', [], 'n', { shape: ints(2 ** 20, 2 ** 20) }), node('Add', ['x', 'n'], 'a')]
+  await assert.rejects(compile({}, drawn), { code: 'MALFORMED', nodeName: 'n_node' })
   const pool = { kernel_shape: ints(2), pads: ints(2 ** 30, 0) }
   await assert.rejects(compile({}, [node('MaxPool', ['x'], 'a', pool)]), enormous)
   // onnxruntime 1.30 ends the process at the second slice, and at whatever slices what Pad left.
