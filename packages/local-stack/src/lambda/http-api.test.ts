@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { connect } from 'node:net'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { test } from 'node:test'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
+import { FunctionLog } from './function-log.ts'
 import type { PoolOptions } from './function-pool.ts'
 import { startHttpApi } from './http-api.ts'
-import { fixtureSpec, testPool } from './testing.ts'
+import { MetricStore } from './metric-store.ts'
+import { fixtureSpec, temporaryFolder, testPool } from './testing.ts'
 
 const echo = `
 import { setTimeout as delay } from 'node:timers/promises'
@@ -161,4 +166,26 @@ test('what is not HTTP does no harm', async () => {
     assert.match(answer, /^HTTP\/1.1 400/)
   }
   assert.equal((await fetch(api.url)).status, 200)
+})
+
+test('what functions measured is shown at /metrics and is not in their log', async () => {
+  await using stack = new AsyncDisposableStack()
+  const folder = stack.use(await temporaryFolder()).path
+  const metrics = new MetricStore()
+  const log = stack.adopt(new FunctionLog(join(folder, 'function.log'), metrics), each => each.close())
+  const directive = { Namespace: 'x', Dimensions: [['function']], Metrics: [{ Name: 'ColdStarts' }] }
+  const measured = JSON.stringify({ _aws: { CloudWatchMetrics: [directive] }, function: 'tasks', ColdStarts: 1 })
+  const written = new PassThrough()
+  log.follow(written)
+  // Lines come in whatever pieces the pipe gives.
+  for (const piece of ['first\n', measured.slice(0, 30), `${measured.slice(30)}\nse`, `cond\n${measured}\nthird\n`]) {
+    written.write(piece)
+  }
+  written.end()
+  await finished(written)
+  assert.equal(log.tail(), 'first\nsecond\nthird')
+  const api = stack.use(await startHttpApi({ host: '127.0.0.1', port: 0 }, new Map(), () => undefined, metrics))
+  const answer = await fetch(`http://127.0.0.1:${api.port}/metrics`)
+  assert.match(answer.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
+  assert.ok((await answer.text()).includes('\ntributary_cold_starts_total{function="tasks"} 2\n'))
 })
