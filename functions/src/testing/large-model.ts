@@ -70,9 +70,14 @@ export const lastOpened = async (federation: RoundFederation): Promise<RoundDesc
 }
 
 /** The round that is open is summed, so that its merge is due. @returns which attempt */
-export const closeLargeRound = async (federation: RoundFederation) => {
+export const closeLargeRound = (federation: RoundFederation) => closeRound(federation, largeSum())
+
+/** The same with any sum of weight 100. */
+export const closeRound = async (federation: RoundFederation, sum: Uint8Array) => {
+  // Leases end while a test takes its time.
+  await federation.comeUp()
   const descriptor = await lastOpened(federation)
-  await federation.deliver(await federation.summed(descriptor, { sum: largeSum(), weight: 100, accepted: 2 }))
+  await federation.deliver(await federation.summed(descriptor, { sum, weight: 100, accepted: 2 }))
   const { task, round, attempt } = descriptor
   return { task, round, attempt }
 }
