@@ -37,9 +37,17 @@ const place = (sql: Sql) => sql`
   jsonb_build_object('position', q.position, 'regions', q."full",
     'waitingFor', case when q."full" = '{}' then 'devices' else 'slots' end)`
 
+const ownRegions = (sql: Sql) => sql`
+  coalesce(task.regions, array(select jsonb_array_elements_text(task.settings -> 'regions')))`
+
+/** Where none of its regions has a limit there is no line to stand in, and none to be worked out. */
 const placeUnlessIdle = (sql: Sql, found: ReturnType<typeof place>) => sql`
   case when state <> 'queued' then null
     when start_at > now() then '{"position":null,"waitingFor":"start-time","regions":[]}'::jsonb
+    when not exists (
+      select from region r, (select ${ownRegions(sql)} as regions) own
+      where r.task_slots is not null and (own.regions = '{}' or r.region = any(own.regions)))
+      then '{"position":1,"waitingFor":"devices","regions":[]}'::jsonb
     else ${found} end`
 
 /** The `QueuePlace` of each row of `task`, null unless it is queued. All places are worked out once, for the first queued row. */
