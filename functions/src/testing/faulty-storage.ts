@@ -1,0 +1,67 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** What an object store may do instead of its work. `lost`: it does the work, and its answer does not arrive. */
+export const storageFaults = ['500', '503', '409', '412', 'cut', 'silent', 'lost'] as const
+export type StorageFault = (typeof storageFaults)[number]
+
+const codes = { 500: 'InternalError', 503: 'SlowDown', 409: 'OperationAborted', 412: 'PreconditionFailed' }
+
+/**
+ * In front of an S3 endpoint: hands requests on, but for those that the test gives a fault. `Host` stays that of the proxy, under
+ * which the client signed.
+ */
+export const startFaultyStorage = async (port: number) => {
+  const plan = { faultOf: (_: number): StorageFault | undefined => undefined }
+  let seen = 0
+  const handOn = (incoming: IncomingMessage, answer: (upstream: IncomingMessage) => void): void => {
+    const { method, url, headers } = incoming
+    const outgoing = request({ host: '127.0.0.1', port, method, path: url, headers }, answer)
+    outgoing.on('error', () => incoming.destroy())
+    incoming.pipe(outgoing)
+  }
+  const serve = (incoming: IncomingMessage, response: ServerResponse): void => {
+    const fault = plan.faultOf(seen++)
+    response.on('error', () => undefined)
+    if (fault === 'cut') return void incoming.destroy()
+    if (fault === 'silent') return void incoming.resume()
+    if (fault === 'lost') {
+      handOn(incoming, upstream => {
+        upstream.resume()
+        upstream.on('end', () => incoming.destroy())
+      })
+      return
+    }
+    if (fault !== undefined) {
+      incoming.resume()
+      incoming.on('end', () => {
+        const xml = `<?xml version="1.0"?><Error><Code>${codes[fault]}</Code><Message>a fault of the test</Message></Error>`
+        response.writeHead(Number(fault), { 'content-type': 'application/xml', 'content-length': xml.length }).end(xml)
+      })
+      return
+    }
+    handOn(incoming, upstream => {
+      response.writeHead(upstream.statusCode ?? 500, upstream.headers)
+      upstream.pipe(response)
+    })
+  }
+  const server = createServer(serve)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    /** Begins to count at 0. @returns how many requests came since the last time */
+    begin(faultOf: (request: number) => StorageFault | undefined): number {
+      const before = seen
+      seen = 0
+      plan.faultOf = faultOf
+      return before
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
