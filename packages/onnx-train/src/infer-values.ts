@@ -5,6 +5,7 @@ import { modelFromGraph } from './graph-to-proto.ts'
 import { OnnxModelError } from './onnx-model-error.ts'
 import type { Parameter } from './parameters.ts'
 import type { Runner } from './runner.ts'
+import { isRandom } from './seed-random.ts'
 import { type Tensor, zeros } from './tensor.ts'
 import type { Size, ValueType } from './values.ts'
 import { writeModel } from './write-model.ts'
@@ -59,15 +60,13 @@ export const inferValues = async (
 /** All constants of a graph together: enough for any shape arithmetic, little enough to be no burden. */
 const maxConstantElements = 1 << 20
 
-/** Operators that draw another result each time. */
-const random = new Set('RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial'.split(' '))
-
 /** Outputs of nodes that depend on no element of what is fed (on shapes they may depend). */
 const independentOf = (fed: readonly { readonly name: string }[], { nodes }: Graph): Set<string> => {
   const tainted = new Set(fed.map(({ name }) => name))
   const independent = new Set<string>()
-  for (const { op, inputs, outputs } of nodes) {
-    const taints = op !== 'Shape' && op !== 'Size' && (random.has(op) || inputs.some(name => tainted.has(name)))
+  for (const node of nodes) {
+    const { op, inputs, outputs } = node
+    const taints = op !== 'Shape' && op !== 'Size' && (isRandom(node) || inputs.some(name => tainted.has(name)))
     for (const output of outputs) (taints ? tainted : independent).add(output)
   }
   return independent

@@ -1,16 +1,6 @@
 import type { Attribute, Node } from '../graph.ts'
+import { isRandom } from '../seed-random.ts'
 import { renameInputs } from './rename-inputs.ts'
-
-/** Operators that give another result each time. */
-const random = new Set([
-  'RandomNormal',
-  'RandomNormalLike',
-  'RandomUniform',
-  'RandomUniformLike',
-  'Bernoulli',
-  'Multinomial',
-  'Dropout',
-])
 
 /**
  * Computes equal expressions once. Nodes that write one of `results` stay, since that name must exist.
@@ -36,8 +26,14 @@ export const shareCommonSubexpressions = (nodes: readonly Node[], results: reado
 
 const keyOf = (node: Node): string | undefined => {
   const attributes = [...node.attributes].sort(([a], [b]) => (a < b ? -1 : 1))
-  if (random.has(node.op) || attributes.some(([, value]) => isOpaque(value))) return undefined
-  return JSON.stringify([node.op, node.inputs, node.outputs.map(name => name !== ''), attributes])
+  if (isRandom(node) || attributes.some(([, value]) => isOpaque(value))) return undefined
+  return JSON.stringify([node.op, node.inputs, node.outputs.map(name => name !== ''), attributes], exactNumber)
 }
+
+/** JSON writes -0 as 0 and every number that is not finite as null. */
+const exactNumber = (_: string, value: unknown): unknown =>
+  typeof value === 'number' && (Object.is(value, -0) || !Number.isFinite(value))
+    ? `number ${Object.is(value, -0) ? '-0' : value}`
+    : value
 
 const isOpaque = (attribute: Attribute): boolean => 'tensor' in attribute || 'graph' in attribute
