@@ -1,7 +1,7 @@
 import type middy from '@middy/core'
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda'
 
-/** The API serves data, never pages; nobody may cache, frame, sniff or script it. */
+/** The API serves data, and one page with a policy of its own; nobody may cache, frame, sniff or script it. */
 const headers = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",

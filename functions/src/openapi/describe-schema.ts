@@ -61,10 +61,9 @@ const ranges = [
 /** What a value must keep to, where that says more than its type. */
 const bounds = (schema: JsonSchema): Html => {
   const told = ranges.flatMap(([low, high, unit]) => {
-    const [from, to] = [schema[low], plain(schema[high])]
+    const [from, to] = [plain(schema[low]), plain(schema[high])]
     if (from === undefined && to === undefined) return []
-    const text =
-      from === undefined ? `at most ${to}` : to === undefined ? `at least ${plain(from) ?? '…'}` : `${from} to ${to}`
+    const text = from === undefined ? `at most ${to}` : to === undefined ? `at least ${from}` : `${from} to ${to}`
     return [`${text}${unit}`]
   })
   if (typeof schema.format === 'string') told.push(schema.format)
@@ -78,4 +77,5 @@ const bounds = (schema: JsonSchema): Html => {
 }
 
 /** The largest safe integer is a limit of the format, not of ours. */
-const plain = (value: unknown): unknown => (value === Number.MAX_SAFE_INTEGER ? undefined : value)
+const plain = (value: unknown): number | undefined =>
+  typeof value === 'number' && Math.abs(value) !== Number.MAX_SAFE_INTEGER ? value : undefined

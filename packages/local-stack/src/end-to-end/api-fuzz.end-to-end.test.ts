@@ -13,6 +13,7 @@ import { ensurePython, hasPython } from '../testing/python.ts'
 
 const packages = ['schemathesis==4.32.0', 'cryptography==50.0.2'] as const
 const hooks = join(import.meta.dirname, '..', 'testing', 'api-fuzz-hooks.py')
+const verifyCommand = join(import.meta.dirname, '..', '..', '..', '..', 'tools', 'verify-audit.ts')
 const fuzzSeconds = 75
 const checks = [
   'not_a_server_error',
@@ -129,4 +130,20 @@ test('thousands of requests made from the OpenAPI document get no 5xx and no ans
   // What was fuzzed is whole afterwards.
   const verified = await plane.api.call('verifyAudit', { query: { most: 20_000 } })
   assert.deepEqual([verified.valid, verified.brokenAt], [true, null])
+  const tokenFile = join(plane.folder, 'admin.token')
+  await writeFile(tokenFile, plane.tokens.admin)
+  const told = await runCommand(
+    process.execPath,
+    [
+      verifyCommand,
+      '--url',
+      plane.url,
+      '--token-file',
+      tokenFile,
+      '--head',
+      `${verified.head.sequence}:${verified.head.hash}`,
+    ],
+    { env: { PATH: '/usr/bin:/bin' }, deadlineSeconds: 60 },
+  )
+  assert.match(told, /^entries 1 to \d+ are as they were written\n/)
 })

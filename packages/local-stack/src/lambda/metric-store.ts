@@ -84,7 +84,9 @@ const jsonOf = (line: string): unknown => {
 }
 
 const labelsOf = (names: readonly string[], line: Readonly<Record<string, unknown>>): string =>
-  names.map(name => `${name}="${escaped(String(line[name] ?? ''))}"`).join(',')
+  names.map(name => `${name}="${escaped(textOf(line[name]))}"`).join(',')
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 const escaped = (value: string): string =>
   value.slice(0, 200).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
