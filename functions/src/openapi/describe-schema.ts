@@ -19,7 +19,9 @@ export const typeOf = (schema: JsonSchema): Html => {
   const name = refName(schema)
   if (name !== undefined) return html`<a href="#${schemaAnchor(name)}">${name}</a>`
   if ('const' in schema) return html`<code>${JSON.stringify(schema.const)}</code>`
-  if (Array.isArray(schema.enum)) return choice(schema.enum.map(value => html`<code>${JSON.stringify(value)}</code>`))
+  if (Array.isArray(schema.enum)) {
+    return html`${choice(schema.enum.map(value => html`<code>${JSON.stringify(value)}</code>`))}${standard(schema)}`
+  }
   const options = [...listOf(schema.anyOf), ...listOf(schema.oneOf)]
   if (options.length > 0) return choice(options.map(typeOf))
   if (schema.type === 'array' && isSchema(schema.items)) return html`list of ${typeOf(schema.items)}${bounds(schema)}`
@@ -53,7 +55,6 @@ const choice = (options: readonly Html[]): Html => {
 
 const ranges = [
   ['minimum', 'maximum', ''],
-  ['exclusiveMinimum', 'exclusiveMaximum', ' exclusive'],
   ['minLength', 'maxLength', ' characters'],
   ['minItems', 'maxItems', ' items'],
 ] as const
@@ -66,15 +67,19 @@ const bounds = (schema: JsonSchema): Html => {
     const text = from === undefined ? `at most ${to}` : to === undefined ? `at least ${from}` : `${from} to ${to}`
     return [`${text}${unit}`]
   })
+  const [above, below] = [plain(schema.exclusiveMinimum), plain(schema.exclusiveMaximum)]
+  if (above !== undefined) told.push(`above ${above}`)
+  if (below !== undefined) told.push(`below ${below}`)
   if (typeof schema.format === 'string') told.push(schema.format)
   if (typeof schema.pattern === 'string' && schema.format === undefined && schema.pattern.length <= longestPattern) {
     told.push(schema.pattern)
   }
   const shown = told.length === 0 ? null : html` <small>${told.join(', ')}</small>`
-  const standard =
-    'default' in schema ? html` <small>default <code>${JSON.stringify(schema.default)}</code></small>` : null
-  return html`${shown}${standard}`
+  return html`${shown}${standard(schema)}`
 }
+
+const standard = (schema: JsonSchema): Html | null =>
+  'default' in schema ? html` <small>default <code>${JSON.stringify(schema.default)}</code></small>` : null
 
 /** The largest safe integer is a limit of the format, not of ours. */
 const plain = (value: unknown): number | undefined =>

@@ -14,8 +14,8 @@ test('every route has its place on the page, with method, path, summary and who 
   for (const [name, route] of Object.entries(routes) as [string, Route][]) {
     const article = page.split(`<article id="${name}">`)[1]?.split('</article>')[0] ?? ''
     assert.ok(article.includes(`>${route.method}</span>`), name)
-    assert.ok(article.includes(`>${route.path}</a>`), name)
-    assert.ok(article.includes(html`${route.summary}`.text), name)
+    assert.ok(article.replaceAll('<wbr>', '').includes(`>${route.path}</a>`), name)
+    assert.ok(article.replaceAll(/<\/?code>/g, '').includes(html`${route.summary.replaceAll('`', '')}`.text), name)
     const access = { public: 'Open to everybody', role: 'Role ', certificate: 'Signed by the certificate' }
     assert.ok(article.includes(access[route.access.kind]), name)
     assert.equal(article.includes('<h4>Body</h4>'), route.body !== undefined, name)

@@ -69,7 +69,7 @@ ${Object.entries(components.schemas).map(([name, schema]) => schemaArticle(name,
 }
 
 const navItem = ({ operationId, method, path, summary }: Placed): Html =>
-  html`<li><a href="#${operationId}" title="${summary}"><span class="method ${method}">${method.toUpperCase()}</span><span class="path">${path.replace('/v1', '')}</span></a></li>`
+  html`<li><a href="#${operationId}" title="${summary}"><span class="method ${method}">${method.toUpperCase()}</span><span class="path">${breakable(path.replace('/v1', ''))}</span></a></li>`
 
 const operationArticle = (operation: Placed, schemas: Document['components']['schemas']): Html => {
   const { operationId, method, path, summary, description, requestBody } = operation
@@ -77,8 +77,8 @@ const operationArticle = (operation: Placed, schemas: Document['components']['sc
   const parameters = operation.parameters.filter(({ name }) => name !== 'If-None-Match')
   const responses = Object.entries(operation.responses).filter(([status]) => status !== '304')
   return html`<article id="${operationId}">
-<h3><span class="method ${method}">${method.toUpperCase()}</span><a class="path" href="#${operationId}">${path}</a></h3>
-<p class="summary">${summary}</p>
+<h3><span class="method ${method}">${method.toUpperCase()}</span><a class="path" href="#${operationId}">${breakable(path)}</a></h3>
+<p class="summary">${withCode(summary)}</p>
 <p class="access">${withCode(description)}</p>
 ${parameters.length === 0 ? null : html`<h4>Parameters</h4>${table(parameters.map(parameterRow))}`}
 ${
@@ -136,6 +136,10 @@ const requiredMark = (required: boolean): Html | null =>
 
 const table = (rows: readonly { readonly name: Html; readonly text: Html }[]): Html =>
   html`<table>${rows.map(({ name, text }) => html`<tr><td>${name}</td><td>${text}</td></tr>`)}</table>`
+
+/** A path that may go on in the next line before a slash. */
+const breakable = (path: string): Html =>
+  html`${path.split(/(?=\/)/).map((part, index) => (index === 0 ? part : html`<wbr>${part}`))}`
 
 /** What stands between backticks is code. */
 const withCode = (text: string): Html =>
