@@ -133,7 +133,11 @@ const measure = async (folder: string): Promise<void> => {
   const copying = await seconds(() => withStore(folder, store => pass(store, base, 'copy')))
   const files = JSON.stringify({ base, sum })
   const args = [import.meta.filename, sizeText, shardsText, optimizerName, kind, folder, files]
-  const run = spawn(process.execPath, [...process.execArgv, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  // As an instance of the function with 512 MB runs.
+  const limits = ['--max-old-space-size=460', '--max-semi-space-size=25']
+  const run = spawn(process.execPath, [...process.execArgv, ...limits, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const output: Buffer[] = []
   run.stdout.on('data', (chunk: Buffer) => output.push(chunk))
   const [code] = (await once(run, 'close')) as [number]

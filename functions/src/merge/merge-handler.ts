@@ -98,6 +98,7 @@ const mergeAttempt = async (
   const millis = Math.round(performance.now() - started)
   const { sha256, bytes } = merged.weights
   context.log.info({ ...ref, version, sha256, bytes, millis }, 'a round was committed')
+  context.metrics.add({ MergeDuration: millis, MergeThroughput: bytes / 1000 / Math.max(1, millis) })
   return 'committed'
 }
 
