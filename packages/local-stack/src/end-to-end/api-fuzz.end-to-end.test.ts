@@ -24,8 +24,8 @@ const checks = [
   'unsupported_method',
   'allow_header_conformance',
 ]
-/** Fewer would say that something kept the tool from asking. */
-const fewestRequests = 2000
+/** Some thousands on two cores that are free; fewer than this would say that something kept the tool from asking. */
+const fewestRequests = 1000
 const mostCauses = 40
 
 const region = 'alps'
@@ -107,7 +107,8 @@ test('thousands of requests made from the OpenAPI document get no 5xx and no ans
       `${plane.url}/v1/openapi.json`,
       ...['--header', `Authorization: Bearer ${plane.tokens.admin}`],
       ...['--checks', checks.join(',')],
-      ...['--phases', 'coverage,fuzzing', '--max-examples', '40', '--seed', '1', '--workers', '3'],
+      // One worker: CPython 3.11 cannot parse in two threads at once, and generating is what takes the time.
+      ...['--phases', 'coverage,fuzzing', '--max-examples', '40', '--seed', '1', '--workers', '1'],
       ...['--max-time', String(fuzzSeconds), '--request-timeout', '20', '--continue-on-failure', '--no-shrink'],
       ...['--suppress-health-check', 'all', '--warnings', 'off', '--no-color'],
       ...['--report', 'ndjson', '--report-ndjson-path', report],
