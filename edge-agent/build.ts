@@ -17,6 +17,8 @@ await build({
   format: 'esm',
   target: 'node24',
   sourcemap: true,
+  // Traces need only names and lines, and whoever turns maps on has all of them in memory.
+  sourcesContent: false,
   legalComments: 'linked',
   // A native module; resolved from node_modules where the bundle runs.
   external: ['onnxruntime-node'],

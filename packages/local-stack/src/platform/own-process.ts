@@ -18,6 +18,7 @@ export const spawnBundle = (
     file: string
     env: Readonly<Record<string, string>>
     ready: Readiness
+    /** Options of Node. */
     args?: readonly string[]
   },
   { logs, report, watchdog, signal }: ProcessSetting,
@@ -25,7 +26,7 @@ export const spawnBundle = (
   spawnOwned({
     name: bundle.name,
     command: process.execPath,
-    args: ['--enable-source-maps', ...(bundle.args ?? []), bundle.file],
+    args: [...(bundle.args ?? []), bundle.file],
     env: { ...bundle.env, NODE_NO_WARNINGS: '1' },
     logFile: join(logs, `${bundle.name.replaceAll(' ', '-')}.log`),
     ready: bundle.ready,

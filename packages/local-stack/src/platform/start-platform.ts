@@ -66,6 +66,7 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
           {
             name: `node ${region}`,
             file: join(root, 'regional-node', 'dist', 'main.mjs'),
+            args: ['--enable-source-maps'],
             env: nodeEnvironment(services, identity, {
               apiUrl,
               grpcPort,
@@ -92,6 +93,7 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
         await spawnBundle(
           {
             name: `agent ${device.label}`,
+            // Without source maps, as on a device: reading them takes 60 MB in every agent.
             file: join(root, 'edge-agent', 'dist', 'main.mjs'),
             env: agentEnvironment(services, identity, {
               apiUrl,
