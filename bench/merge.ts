@@ -92,9 +92,17 @@ const merge = async ({ base, sum }: Files, folder: string): Promise<void> => {
   const keys = { weights: `next/${randomUUID()}`, state: `next/${randomUUID()}` }
   const work = { manifest, rule, optimiser, base, state: null, shards, keys }
   const run = { signal, onProgress: async () => undefined }
+  const before = process.cpuUsage()
   const took = await seconds(() => withStore(folder, store => mergeModel(store as ObjectStore, work, notes, run)))
   const status = await readFile('/proc/self/status', 'utf8')
-  process.stdout.write(JSON.stringify({ took, peakKilobytes: Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) }))
+  const { user, system } = process.cpuUsage(before)
+  process.stdout.write(
+    JSON.stringify({
+      took,
+      cpuSeconds: (user + system) / 1e6,
+      peakKilobytes: Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]),
+    }),
+  )
 }
 
 const makeFile = async (folder: string, key: string, header: Uint8Array, bytes: number): Promise<FileRef> => {
@@ -142,7 +150,9 @@ const measure = async (folder: string): Promise<void> => {
   run.stdout.on('data', (chunk: Buffer) => output.push(chunk))
   const [code] = (await once(run, 'close')) as [number]
   if (code !== 0) throw new Error(`the merge ended with ${code}`)
-  const result: { took: number; peakKilobytes: number } = JSON.parse(Buffer.concat(output).toString())
+  const result: { took: number; cpuSeconds: number; peakKilobytes: number } = JSON.parse(
+    Buffer.concat(output).toString(),
+  )
   const rate = (shardCount * sum.bytes) / result.took / megabyte
   const peak = (result.peakKilobytes * 1024) / megabyte
   const slow = kind === 'file' && rate < limitRate
@@ -153,6 +163,10 @@ const measure = async (folder: string): Promise<void> => {
     `${sizeText} MB model, ${shardsText} sums of ${sumMegabytes} MB, optimiser ${optimizerName}, store ${kind}`,
   )
   row('merge, MB/s of sums (limit 300)', `${rate.toFixed(0)} (${result.took.toFixed(1)} s)${slow ? '  BELOW' : ''}`)
+  row(
+    'of it CPU of all its threads',
+    `${result.cpuSeconds.toFixed(1)} s, ${((shardCount * sum.bytes) / result.cpuSeconds / megabyte).toFixed(0)} MB/s`,
+  )
   row('largest resident size, MB (limit 512)', `${peak.toFixed(0)}${large ? '  ABOVE' : ''}`)
   row('plain: MB/s read and hashed', (sum.bytes / reading / megabyte).toFixed(0))
   row('plain: MB/s copied (read, hashed, written)', (base.bytes / copying / megabyte).toFixed(0))

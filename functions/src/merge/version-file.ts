@@ -47,6 +47,8 @@ export class VersionFile implements AsyncDisposable {
   #failure: unknown
   #position = 0
   #part: Uint8Array | undefined
+  /** Memory of parts that have arrived. */
+  readonly #spare: Uint8Array[] = []
   #hash: Hash | undefined
 
   private constructor(options: FileOptions, upload: string | null, stored: readonly StoredPart[], missingFrom: number) {
@@ -101,7 +103,7 @@ export class VersionFile implements AsyncDisposable {
       const taken = bytes.subarray(offset, offset + begin + length - this.#position)
       if (!this.finished && !this.#stored.has(number)) {
         if (this.#part === undefined && this.#position !== begin) throw new Error(`part ${number} lacks its beginning`)
-        this.#part ??= new Uint8Array(length)
+        this.#part ??= this.#spare.pop()?.subarray(0, length) ?? new Uint8Array(length)
         this.#part.set(taken, this.#position - begin)
       }
       offset += taken.length
@@ -142,6 +144,7 @@ export class VersionFile implements AsyncDisposable {
     const stored = await repeated(() => store.partUploads.send({ key, upload, part }, bytes, signal), signal)
     if (stored === null) throw new UploadGoneError()
     this.#stored.set(part, stored)
+    this.#spare.push(bytes)
   }
 
   async #complete(upload: string): Promise<void> {

@@ -75,7 +75,7 @@ export class PartMerge {
   }
 
   /**
-   * @param base the part's range of the base version
+   * @param base the part's range of the base version; taken over and written on
    * @param totalWeight Σw over all shards
    * @param state the part's range of the state that belongs to the base; absent: the optimiser begins
    * @throws SumError RESULT_NOT_FINITE naming the tensor, SUM_WOULD_OVERFLOW, ZERO_TOTAL_WEIGHT
@@ -87,7 +87,7 @@ export class PartMerge {
     if (this.#shards === 0 || totalWeight === 0n) {
       throw new SumError('ZERO_TOTAL_WEIGHT', 'no shard with updates was merged')
     }
-    const weights = new Uint8Array(base)
+    const weights = base
     const nextState = momentCount(this.#optimiser) === 0 ? null : new Uint8Array(part.state.end - part.state.begin)
     let first = 0
     for (const piece of part.pieces) {
@@ -171,7 +171,7 @@ export function mergeModel(
     checkShardSumHeader(file, file.byteLength, layout)
     merge.addShard(file.subarray(part.sum.begin, part.sum.end))
   }
-  return merge.finish(base, weight).weights
+  return merge.finish(new Uint8Array(base), weight).weights
 }
 
 function cut(bytes: Uint8Array, range: ByteRange, from: ByteRange): Uint8Array {

@@ -74,7 +74,7 @@ const merge = (
     merging.begin(part)
     merging.addShard(sum.subarray(part.sum.begin, part.sum.end))
     const before = state?.subarray(part.state.begin, part.state.end)
-    return merging.finish(weights.subarray(part.weights.begin, part.weights.end), 4n, before)
+    return merging.finish(weights.slice(part.weights.begin, part.weights.end), 4n, before)
   })
   const layout = optimiserStateLayout(manifest, optimiser)
   const states = written.flatMap(part => (part.state === null ? [] : [part.state]))
