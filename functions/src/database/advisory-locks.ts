@@ -8,4 +8,6 @@ export const advisoryLocks = {
   deviceDirectory: 7_227_002,
   /** One relay publishes at a time. */
   relay: 7_227_003,
+  /** Log entries become visible in the order of their numbers; taken by the trigger `log_in_order`. */
+  logOrder: 7_227_004,
 } as const

@@ -65,7 +65,8 @@ export const callAnswerer = <Function extends ApiFunction>(parts: ApiParts<Funct
           shownOnce: route.shownOnce,
         })
       : await (handler as (request: AnyRequest) => Promise<unknown>)(request)
-    if (route.media !== undefined) return mediaResponse(route.status, route.media, answer as MediaAnswer)
+    const media = route.media ?? askedFormat(route, input.query)
+    if (media !== undefined) return mediaResponse(route.status, media, answer as MediaAnswer)
     if (parts.checkAnswers && route.status !== 204) route.answer.parse(answer)
     return response(route.status, answer)
   }
@@ -115,6 +116,9 @@ const response = (status: number, answer: unknown): APIGatewayProxyStructuredRes
   status === 204
     ? { statusCode: 204 }
     : { statusCode: status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(answer) }
+
+const askedFormat = ({ formats }: Route, query: unknown): Route['media'] =>
+  formats === undefined ? undefined : formats[(query as { format: string }).format]
 
 const mediaResponse = (
   statusCode: number,

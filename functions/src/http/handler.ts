@@ -37,7 +37,9 @@ export type MediaAnswer =
 /** What the body of the answer is made of; the kernel knows the status. */
 export type RouteAnswer<Name extends RouteName> = Routes[Name] extends { readonly media: string }
   ? MediaAnswer
-  : z.input<Routes[Name]['answer']>
+  : Routes[Name] extends { readonly formats: object }
+    ? z.input<Routes[Name]['answer']> | MediaAnswer
+    : z.input<Routes[Name]['answer']>
 
 /** A route without Idempotency-Key: it opens transactions itself, where it needs any. */
 export type PlainHandler<Name extends RouteName> = (request: RouteRequest<Name>) => Promise<RouteAnswer<Name>>

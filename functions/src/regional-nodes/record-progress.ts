@@ -19,6 +19,7 @@ export const recordProgress = async (
   const begun = await sql<AttemptRef[]>`
     with moved as (
       update attempt_shard s set selected = p.selected, accepted = p.accepted, refused = p.refused,
+        first_accepted_at = coalesce(s.first_accepted_at, case when p.accepted > 0 then now() end),
         state = case when s.state = 'open' then p.state else s.state end
       from jsonb_to_recordset(${sql.json(asJson(own))}) as p (task uuid, round integer, attempt integer, shard integer,
         epoch integer, state text, selected integer, accepted integer, refused integer)

@@ -2,9 +2,11 @@ import { TributaryError } from '@tributary/contracts/errors'
 import type { Context } from '../context.ts'
 import type { Handler } from '../http/handler.ts'
 import { queueColumnOfOne } from '../queue/queue-places.ts'
-import { readHistory } from './read-history.ts'
+import { readRounds } from './rounds/read-rounds.ts'
 import { type TaskRow, taskColumns } from './task-row.ts'
 import { taskView } from './task-view.ts'
+
+const mostRounds = 200
 
 /** One task with its newest 200 rounds. @throws TributaryError NOT_FOUND */
 export const getTask =
@@ -13,9 +15,9 @@ export const getTask =
     const [[task], history] = await database.read(sql =>
       Promise.all([
         sql<TaskRow[]>`select ${taskColumns(sql, queueColumnOfOne(sql))} from task where id = ${params.task}`,
-        readHistory(sql, params.task),
+        readRounds(sql, params.task, { limit: mostRounds }),
       ]),
     )
     if (task === undefined) throw new TributaryError('NOT_FOUND')
-    return { ...taskView(task), history }
+    return { ...taskView(task), history: history.toReversed() }
   }

@@ -63,7 +63,6 @@ test('a task is created once a key, is seen through its life, and ends', async (
     ],
   )
   assert.equal((await call('POST', `${path}/cancel`, operator)).status, 409)
-  assert.equal((await call('GET', `${path}/logs`, { token: tokens.viewer })).status, 200)
   assert.equal(
     (await call('GET', '/v1/tasks', { token: tokens.viewer, query: 'state=completed' })).body.items.length,
     1,
@@ -93,7 +92,9 @@ test('wrong bodies, ids and cursors are answered by problem details', async () =
     }),
     call('POST', '/v1/tasks', { token: tokens.viewer, body }),
     call('GET', '/v1/tasks/01890000-0000-7000-8000-00000000000f', operator),
-    call('GET', '/v1/tasks/01890000-0000-7000-8000-00000000000f/logs', operator),
+    call('GET', '/v1/tasks/01890000-0000-7000-8000-00000000000f/metrics', operator),
+    call('GET', '/v1/tasks/01890000-0000-7000-8000-00000000000f/rounds', operator),
+    call('GET', '/v1/tasks/01890000-0000-7000-8000-00000000000f/rounds/1', operator),
     call('GET', '/v1/tasks/01890000-0000-7000-8000-00000000000f/participants', operator),
     call('POST', '/v1/tasks/01890000-0000-7000-8000-00000000000f/cancel', operator),
     call('GET', '/v1/tasks/..%2fx', operator),
@@ -105,6 +106,8 @@ test('wrong bodies, ids and cursors are answered by problem details', async () =
       'BODY_INVALID',
       'COHORT_IMPOSSIBLE',
       'FORBIDDEN',
+      'NOT_FOUND',
+      'NOT_FOUND',
       'NOT_FOUND',
       'NOT_FOUND',
       'NOT_FOUND',

@@ -6,12 +6,15 @@ import { createTask } from './create-task.ts'
 import { deleteTask } from './delete-task.ts'
 import { editTask } from './edit-task.ts'
 import { getTask } from './get-task.ts'
-import { listParticipants } from './list-participants.ts'
-import { listTaskLogs } from './list-task-logs.ts'
 import { listTasks } from './list-tasks.ts'
+import { getTaskMetrics } from './metrics/get-task-metrics.ts'
+import { getParticipant } from './participants/get-participant.ts'
+import { listParticipants } from './participants/list-participants.ts'
 import { pauseTask } from './pause-task.ts'
 import { resumeTask } from './resume-task.ts'
 import { retryTask } from './retry-task.ts'
+import { getRound } from './rounds/get-round.ts'
+import { listRounds } from './rounds/list-rounds.ts'
 import { startTask } from './start-task.ts'
 
 export const tasksHandlers = (context: Context): Handlers<'tasks'> => ({
@@ -26,6 +29,9 @@ export const tasksHandlers = (context: Context): Handlers<'tasks'> => ({
   retryTask: retryTask(context),
   cloneTask: cloneTask(context),
   cancelTask: cancelTask(context),
+  listRounds: listRounds(context),
+  getRound: getRound(context),
+  getParticipant: getParticipant(context),
   listParticipants: listParticipants(context),
-  listTaskLogs: listTaskLogs(context),
+  getTaskMetrics: getTaskMetrics(context),
 })

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { listTaskLogs } from '../logs/list-task-logs.ts'
 import { reportNodeLogs } from '../regional-nodes/report-node-logs.ts'
 import { testServices } from '../testing/test-services.ts'
-import { listParticipants } from './list-participants.ts'
-import { listTaskLogs } from './list-task-logs.ts'
 import { listTasks } from './list-tasks.ts'
+import { listParticipants } from './participants/list-participants.ts'
 
 const services = testServices()
 
@@ -119,13 +119,20 @@ test('tasks, participants and logs are paged without gaps or repeats', async () 
   await report(request)
   await report(request)
   const logs = await pages(query =>
-    listTaskLogs(federation.context)(federation.request<'listTaskLogs'>({ params: { task }, query, body: undefined })),
+    listTaskLogs(federation.context)(
+      federation.request<'listTaskLogs'>({
+        params: { task },
+        query: { ...query, order: 'newest', waitSeconds: 0, level: 'debug' },
+        body: undefined,
+      }),
+    ),
   )
   assert.deepEqual(
     logs.map(page => page.map(({ message }) => message)),
     [['third', 'half a pair \ufffd and \ufffd'], ['first']],
   )
   assert.deepEqual(logs[0]?.[1], {
+    id: logs[0]?.[1]?.id,
     ...entry,
     message: 'half a pair \ufffd and \ufffd',
     round: 1,

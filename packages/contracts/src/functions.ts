@@ -34,6 +34,8 @@ const api = (name: (typeof apiFunctions)[number], concurrency: number): Function
 
 export const functionSpecs: readonly FunctionSpec[] = [
   api('tasks', 4),
+  // Apart from the tasks, since a live tail holds an instance for as long as it waits.
+  api('logs', 8),
   api('models', 2),
   api('fleet', 2),
   api('regional-nodes', 4),

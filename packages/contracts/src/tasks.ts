@@ -223,6 +223,8 @@ export const ParticipantView = z.object({
   code: z.string().nullable(),
   detail: z.string().nullable(),
   examples: z.number().nullable(),
+  /** Integer weight that it had in the sum. */
+  weight: z.number().nullable(),
   bytes: z.number().nullable(),
   seconds: z.number().nullable(),
   metrics: MetricSums,

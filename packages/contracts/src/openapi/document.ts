@@ -7,7 +7,8 @@ import { routes } from '../routes.ts'
 import { type JsonSchema, OpenApiSchemas } from './schemas.ts'
 
 const tagTexts: Readonly<Record<string, string>> = {
-  tasks: 'Federated-learning jobs, their rounds, participants, logs and metrics.',
+  tasks: 'Federated-learning jobs, their rounds, participants and metrics.',
+  logs: 'What regional nodes logged, with a live tail.',
   models: 'Models, immutable versions, aliases.',
   fleet: 'Regions, regional nodes, devices, enrolment.',
   'regional-nodes': 'What regional nodes call, signed with the key of their certificate.',
@@ -140,10 +141,13 @@ const responsesOf = (route: Route, schemas: OpenApiSchemas): JsonSchema => ({
   [route.status]: {
     description: route.status === 204 ? 'Done.' : 'The answer.',
     ...(route.method === 'GET' ? { headers: { ETag: { schema: { type: 'string' } } } } : {}),
-    ...(route.status === 204
-      ? {}
-      : { content: { [route.media ?? 'application/json']: { schema: schemas.of(route.answer, 'output') } } }),
+    ...(route.status === 204 ? {} : { content: contentOf(route, schemas) }),
   },
   ...(route.method === 'GET' ? { 304: { description: 'Not changed since the ETag that was sent.' } } : {}),
   default: { $ref: '#/components/responses/Problem' },
+})
+
+const contentOf = (route: Route, schemas: OpenApiSchemas): JsonSchema => ({
+  [route.media ?? 'application/json']: { schema: schemas.of(route.answer, 'output') },
+  ...Object.fromEntries(Object.values(route.formats ?? {}).map(media => [media, { schema: { type: 'string' } }])),
 })

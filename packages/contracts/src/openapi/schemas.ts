@@ -10,6 +10,7 @@ import { Problem } from '../problem.ts'
 import * as round from '../round.ts'
 import { ServerOptimizer } from '../server-optimizer.ts'
 import { StopConditions } from '../stop-conditions.ts'
+import * as taskViews from '../task-views.ts'
 import * as tasks from '../tasks.ts'
 
 export type JsonSchema = { readonly [keyword: string]: unknown }
@@ -21,6 +22,7 @@ for (const module of [
   round,
   { ServerOptimizer, StopConditions },
   tasks,
+  taskViews,
   models,
   fleet,
   deployments,

@@ -12,8 +12,18 @@ export type Access =
   /** A request signed by a certificate's key; the certificate's id must be the one in the path. */
   | { readonly kind: 'certificate'; readonly of: 'regional-node' | 'device'; readonly pathParameter: string }
 
-export const apiFunctions = ['tasks', 'models', 'fleet', 'regional-nodes', 'platform', 'health'] as const
+export const apiFunctions = [
+  'tasks',
+  'logs',
+  'models',
+  'fleet',
+  'regional-nodes',
+  'platform',
+  'health',
+] as const
 export type ApiFunction = (typeof apiFunctions)[number]
+
+export type Media = 'text/plain' | 'text/html' | 'text/csv' | 'application/x-tar' | 'application/x-ndjson'
 
 export type Route = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -27,7 +37,9 @@ export type Route = {
   readonly body?: z.ZodType
   readonly answer: z.ZodType
   /** Media type of the answer where it is not JSON; the handler then gives text. */
-  readonly media?: 'text/plain' | 'text/html' | 'text/csv' | 'application/x-tar' | 'application/x-ndjson'
+  readonly media?: Media
+  /** Media types that the query's `format` asks for instead of JSON; the handler then gives text or bytes. */
+  readonly formats?: Readonly<Record<string, Media>>
   readonly status: 200 | 201 | 202 | 204
   /** Mutating routes for people and scripts take an Idempotency-Key. */
   readonly idempotent: boolean

@@ -1,8 +1,35 @@
 import * as z from 'zod'
-import { Slug, Uuid } from '../ids.ts'
-import { LogEntry } from '../node-status.ts'
+import { Slug, Timestamp, Uuid } from '../ids.ts'
+import { Participation } from '../participation.ts'
+import * as views from '../task-views.ts'
 import * as tasks from '../tasks.ts'
 import { mutation, operator, page, pageOf, type Route, reading, taskParams, viewer } from './route.ts'
+
+const roundNumber = z.coerce.number().int().min(1).max(100_000)
+const attemptNumber = z.coerce.number().int().min(1).max(1_000_000)
+const roundParams = taskParams.extend({ round: roundNumber })
+const order = z.enum(['newest', 'oldest']).default('newest')
+/** Of names, ids and codes that people type. */
+const words = z.string().min(1).max(200)
+
+const logQuery = page.extend({
+  order,
+  /** Live tail: entries behind this `tail` of an answer before, oldest first. */
+  after: z.string().max(200).optional(),
+  /** With `after`: waits so long for an entry; answers as soon as there is one. */
+  waitSeconds: z.coerce.number().int().min(0).max(10).default(0),
+  region: Slug.optional(),
+  node: Uuid.optional(),
+  device: Uuid.optional(),
+  /** At least. */
+  level: z.enum(['debug', 'info', 'warn', 'error']).default('debug'),
+  code: z.string().min(1).max(64).optional(),
+  /** Logged from this time on, and before this one, by the clock of the node. */
+  from: Timestamp.optional(),
+  to: Timestamp.optional(),
+  /** Part of the message, in capitals or not. */
+  q: z.string().min(1).max(100).optional(),
+})
 
 export const taskRoutes = {
   createTask: {
@@ -21,8 +48,18 @@ export const taskRoutes = {
     path: '/v1/tasks',
     function: 'tasks',
     access: viewer,
-    summary: 'Tasks, newest first.',
-    query: page.extend({ state: tasks.TaskState.optional() }),
+    summary: 'Tasks, newest first. A task fits where every filter fits.',
+    query: page.extend({
+      state: tasks.TaskState.optional(),
+      model: Uuid.optional(),
+      /** Beginning of the name, in capitals or not. */
+      name: words.optional(),
+      /** As `createdBy` shows it. */
+      createdBy: words.optional(),
+      /** Created from this time on, and before this one. */
+      from: Timestamp.optional(),
+      to: Timestamp.optional(),
+    }),
     answer: pageOf(tasks.TaskView),
   },
   getTask: {
@@ -124,26 +161,91 @@ export const taskRoutes = {
     params: taskParams,
     answer: tasks.TaskView,
   },
+  listRounds: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/tasks/{task}/rounds',
+    function: 'tasks',
+    access: viewer,
+    summary: 'The rounds of a task, each with its latest attempt.',
+    params: taskParams,
+    query: page.extend({ order }),
+    answer: pageOf(tasks.RoundView),
+  },
+  getRound: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/tasks/{task}/rounds/{round}',
+    function: 'tasks',
+    access: viewer,
+    summary: 'One round with its attempts: times, shards, who took part, what came out and why.',
+    params: roundParams,
+    answer: views.RoundDetail,
+  },
+  getParticipant: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/tasks/{task}/rounds/{round}/participants/{device}',
+    function: 'tasks',
+    access: viewer,
+    summary: "One device's part in a round, with what was logged about it.",
+    params: roundParams.extend({ device: Uuid }),
+    answer: views.ParticipantDetail,
+  },
   listParticipants: {
     ...reading,
     method: 'GET',
     path: '/v1/tasks/{task}/participants',
     function: 'tasks',
     access: viewer,
-    summary: 'Who took part in a task, by round and device.',
+    summary: 'Who took part in a task, by round, attempt and device. A part fits where every filter fits.',
     params: taskParams,
-    query: page.extend({ round: z.coerce.number().int().min(1).max(100_000).optional() }),
+    query: page.extend({
+      round: roundNumber.optional(),
+      attempt: attemptNumber.optional(),
+      region: Slug.optional(),
+      verdict: Participation.shape.verdict.optional(),
+      device: Uuid.optional(),
+      code: z.string().min(1).max(64).optional(),
+    }),
     answer: pageOf(tasks.ParticipantView),
+  },
+  getTaskMetrics: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/tasks/{task}/metrics',
+    function: 'tasks',
+    access: viewer,
+    summary:
+      'Metrics of a task by round: as JSON, as CSV (RFC 4180), or as a tar of an MLflow file store. Where more rounds follow, `next` and the Link header name where to go on.',
+    params: taskParams,
+    query: z.strictObject({
+      format: z.enum(views.metricsFormats).default('json'),
+      from: roundNumber.default(1),
+      most: z.coerce.number().int().min(1).max(5000).default(5000),
+    }),
+    formats: { csv: 'text/csv', mlflow: 'application/x-tar' },
+    answer: views.TaskMetrics,
   },
   listTaskLogs: {
     ...reading,
     method: 'GET',
     path: '/v1/tasks/{task}/logs',
-    function: 'tasks',
+    function: 'logs',
     access: viewer,
-    summary: 'What the regions logged about a task, newest first.',
+    summary: 'What the regions logged about a task. An entry fits where every filter fits.',
     params: taskParams,
-    query: page,
-    answer: pageOf(LogEntry.extend({ region: Slug, node: Uuid })),
+    query: logQuery.extend({ round: z.coerce.number().int().min(0).max(100_000).optional() }),
+    answer: views.LogPage,
+  },
+  listLogs: {
+    ...reading,
+    method: 'GET',
+    path: '/v1/logs',
+    function: 'logs',
+    access: operator,
+    summary: 'What the regions logged about everything. An entry fits where every filter fits.',
+    query: logQuery,
+    answer: views.LogPage,
   },
 } as const satisfies Record<string, Route>

@@ -1,9 +1,9 @@
 import type { MetricSums } from '@tributary/contracts/round'
 import type { AttemptState, RoundView } from '@tributary/contracts/tasks'
-import type { Sql } from '../database/transaction.ts'
-import { resultOf } from '../evaluation/evaluation-result.ts'
-import { addMetricSums, meanLoss } from '../evaluation/metric-sums.ts'
-import type { Reason } from '../rounds/reason.ts'
+import type { Sql } from '../../database/transaction.ts'
+import { resultOf } from '../../evaluation/evaluation-result.ts'
+import { addMetricSums, meanLoss } from '../../evaluation/metric-sums.ts'
+import type { Reason } from '../../rounds/reason.ts'
 
 type ShardRow = RoundView['regions'][number] & { readonly weight: string; readonly metrics: MetricSums }
 
@@ -22,16 +22,27 @@ type RoundRow = {
   readonly shards: readonly ShardRow[]
 }
 
-const mostRounds = 200
+/** Newest first unless `oldest`; behind round `after`. */
+export type RoundsPage = {
+  readonly order?: 'newest' | 'oldest'
+  readonly after?: number | null
+  readonly limit: number
+}
 
-/** The newest rounds of a task, each with its latest attempt, oldest first: one query. */
-export const readHistory = async (sql: Sql, task: string): Promise<RoundView[]> => {
-  const rows = await sql<RoundRow[]>`
+/** Rounds of a task, each with its latest attempt: one query. */
+export const readRounds = async (sql: Sql, task: string, page: RoundsPage): Promise<RoundView[]> =>
+  (await sql<RoundRow[]>`${roundRows(sql, task, page)}`).map(roundView)
+
+export const roundRows = (sql: Sql, task: string, { order = 'newest', after = null, limit }: RoundsPage) => {
+  const direction = order === 'newest' ? sql`desc` : sql`asc`
+  const behind = order === 'newest' ? sql`and round < ${after}` : sql`and round > ${after}`
+  return sql`
     select a.round, a.attempt, a.state, a.reason, a.opened_at as "openedAt", a.settled_at as "settledAt", a.goal,
       a.selected as planned, a.version, v.weights_sha256 as "modelSha256", e.metrics as evaluation, s.shards
     from (
       select distinct on (round) round, attempt, state, reason, opened_at, settled_at, goal, selected, version
-      from round_attempt where task = ${task} order by round desc, attempt desc limit ${mostRounds}
+      from round_attempt where task = ${task} ${after === null ? sql`` : behind}
+      order by round ${direction}, attempt desc limit ${limit}
     ) a
       left join model_version v on v.id = a.version
       left join evaluation e on e.version = a.version and e.task = ${task}
@@ -41,8 +52,7 @@ export const readHistory = async (sql: Sql, task: string): Promise<RoundView[]> 
           order by region, shard), '[]') as shards
         from attempt_shard where task = ${task} and round = a.round and attempt = a.attempt
       ) s
-    order by a.round`
-  return rows.map(roundView)
+    order by a.round ${direction}`
 }
 
 const roundView = (row: RoundRow): RoundView => {

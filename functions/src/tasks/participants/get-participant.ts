@@ -1,0 +1,38 @@
+import { TributaryError } from '@tributary/contracts/errors'
+import type { ParticipantView } from '@tributary/contracts/tasks'
+import type { Context } from '../../context.ts'
+import type { Handler } from '../../http/handler.ts'
+import { type LogRow, logColumns, logView } from '../../logs/log-row.ts'
+import { actionOf } from '../reason-view.ts'
+import { participantColumns } from './participants-page.ts'
+
+const mostLogs = 50
+const mostAttempts = 100
+
+/** One device's part in a round: how each attempt ended for it, and the tail of its log. @throws TributaryError NOT_FOUND */
+export const getParticipant =
+  ({ database }: Pick<Context, 'database'>): Handler<'getParticipant'> =>
+  async ({ params: { task, round, device } }) => {
+    const [attempts, logs] = await database.read(sql =>
+      Promise.all([
+        sql<ParticipantView[]>`
+          select ${participantColumns(sql)} from participation p
+          where p.device = ${device} and p.task = ${task} and p.round = ${round}
+          order by p.attempt desc limit ${mostAttempts}`,
+        sql<LogRow[]>`
+          select ${logColumns(sql)} from log_entry
+          where device = ${device} and task = ${task} and round = ${round} order by id desc limit ${mostLogs}`,
+      ]),
+    )
+    const [latest] = attempts
+    if (latest === undefined) throw new TributaryError('NOT_FOUND')
+    return {
+      task,
+      round,
+      device,
+      label: latest.label,
+      region: latest.region,
+      attempts: attempts.toReversed().map(row => ({ ...row, action: actionOf(row.code) })),
+      logs: logs.toReversed().map(logView),
+    }
+  }
