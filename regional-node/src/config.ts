@@ -40,7 +40,7 @@ const Environment = z.object({
   /** From so many updates, or bytes of them, on that lie in the spool of an attempt, they are put into a sum file and dropped. */
   FOLD_UPDATES: z.coerce.number().int().min(1).max(65_536).default(256),
   FOLD_BYTES: bytes(1024 * MiB),
-  /** Sums that are larger are files, worked on by slices. */
+  /** Most bytes of sums in memory, over all attempts; sums that find no room are files, worked on by slices. */
   ACCUMULATOR_MEMORY_BYTES: bytes(128 * MiB).pipe(z.int().max(3072 * MiB)),
   /** Threads that check updates and sum them; by default as many as there are cores. */
   UPDATE_THREADS: z.coerce.number().int().min(1).max(256).optional(),

@@ -93,6 +93,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   const presenceReport = new PresenceReport(presence, directory, leases, clock)
   const publisher = new EventPublisher(identity.id, metrics, logger)
   const spoolRoom = new Budget(config.spoolBytes)
+  const sumMemory = new Budget(config.accumulatorMemoryBytes)
   const room = new DiskRoom(clock.monotonic, error =>
     journal.report('error', `the disk has no room: ${(error as Error).message}`, { code: 'NODE_FULL' }),
   )
@@ -107,9 +108,9 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     workers,
     spoolRoom,
     room,
+    sumMemory,
     limits: {
       fold: { updates: config.foldUpdates, bytes: config.foldBytes },
-      sumMemoryBytes: config.accumulatorMemoryBytes,
       reservedBytes: config.diskReserveBytes,
     },
     publish: (type, data, signal) => publisher.publish(type, data, signal),
@@ -236,6 +237,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
           'Checks and additions that wait for a thread.',
           () => workers.queued,
         ),
+        new Gauge('tributary_sum_memory_bytes', 'Bytes of sums in memory.', () => sumMemory.used),
         new Gauge('tributary_cache_bytes', 'Bytes of cached models.', () => cache.usedBytes),
         new Gauge('tributary_grpc_calls_running', 'Calls of devices that run now.', () => server.runningCalls),
         new Gauge('tributary_journal_waiting', 'Log entries that wait for central.', () => journal.waiting),

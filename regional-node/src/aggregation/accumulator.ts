@@ -3,6 +3,7 @@ import type { SumTotals } from '@tributary/learning/exact-sum/shard-sum'
 import type { MemorySum } from '../kernels/memory-sum.ts'
 import type { Seal, SpooledBody, StoredFile, SumFile, WeightedBody } from '../kernels/spooled-body.ts'
 import { MOST_SUMMED_FILES, type UpdateRound } from '../kernels/update-round.ts'
+import type { Budget } from '../log/budget.ts'
 
 /** A sum file that was written, and what it counts. */
 export type WrittenSum = StoredFile & { readonly totals: SumTotals }
@@ -19,31 +20,32 @@ export type Accumulator = Disposable & {
 }
 
 /**
- * Opens the running sum: in memory, or, where that would take more than `memoryBytes`, as a file that is made anew from the one before
- * and the bodies since.
+ * Opens the running sum: in memory, or, where that has no room, as a file that is made anew from the one before and the bodies since.
  * @param from the newest sum file
  */
 export const openAccumulator = async (
   round: UpdateRound,
-  memoryBytes: number,
+  memory: Budget,
   from: SumFile | null,
 ): Promise<Accumulator> => {
-  if (round.sumBytes > memoryBytes) return new FileAccumulator(round, from)
-  const sum = await round.openSum()
-  try {
-    if (from !== null) await sum.restore(from.path, from.totals, from.seal)
-    return new MemoryAccumulator(sum)
-  } catch (error) {
-    sum[Symbol.dispose]()
-    throw error
-  }
+  using held = new DisposableStack()
+  const room = memory.take(round.sumBytes)
+  if (room === null) return new FileAccumulator(round, from)
+  held.use(room)
+  const sum = held.use(await round.openSum())
+  if (from !== null) await sum.restore(from.path, from.totals, from.seal)
+  return new MemoryAccumulator(sum, held.move())
 }
 
 class MemoryAccumulator implements Accumulator {
   readonly #sum: MemorySum
 
-  constructor(sum: MemorySum) {
+  readonly #held: Disposable
+
+  /** @param held what goes with the sum, and it itself */
+  constructor(sum: MemorySum, held: Disposable) {
     this.#sum = sum
+    this.#held = held
   }
 
   add(body: SpooledBody, weight: number): Promise<void> {
@@ -55,7 +57,7 @@ class MemoryAccumulator implements Accumulator {
   }
 
   [Symbol.dispose](): void {
-    this.#sum[Symbol.dispose]()
+    this.#held[Symbol.dispose]()
   }
 }
 

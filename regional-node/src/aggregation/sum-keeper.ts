@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FoldedSum } from '../attempt/attempt-records.ts'
 import type { WeightedBody } from '../kernels/spooled-body.ts'
 import type { UpdateRound } from '../kernels/update-round.ts'
+import type { Budget } from '../log/budget.ts'
 import { isMissing, syncFolder } from '../log/durable-files.ts'
 import { failpoint } from '../log/failpoint.ts'
 import { LogCorruptError } from '../log/log-corrupt-error.ts'
@@ -32,7 +33,7 @@ export class SumKeeper implements Disposable {
    */
   async open(
     round: UpdateRound,
-    memoryBytes: number,
+    memory: Budget,
     folded: FoldedSum | undefined,
     updates: readonly WeightedBody[],
   ): Promise<void> {
@@ -44,7 +45,7 @@ export class SumKeeper implements Disposable {
             seal: this.#key.file(Buffer.from(folded.salt, 'hex')),
             totals: { updates: folded.updates, weight: BigInt(folded.weight) },
           }
-    const accumulator = await openAccumulator(round, memoryBytes, from)
+    const accumulator = await openAccumulator(round, memory, from)
     this.#accumulator = accumulator
     for (const { body, weight } of updates) await this.add(body, weight)
   }

@@ -13,7 +13,7 @@ import type { Budget } from '../log/budget.ts'
 import type { DiskRoom } from '../log/disk-room.ts'
 import type { ObjectCache } from '../storage/object-cache.ts'
 import type { ObjectStore } from '../storage/object-store.ts'
-import type { FoldLimits } from './round/unfolded.ts'
+import type { FoldLimits } from './round/running-sum.ts'
 
 /** Publishes an event to central; resolves once the broker confirmed it. */
 export type PublishEvent = <Type extends MessageType<CentralEvents>>(
@@ -25,8 +25,6 @@ export type PublishEvent = <Type extends MessageType<CentralEvents>>(
 /** How much an attempt may keep before it is put on disk, and how much must stay free there. */
 export type AttemptLimits = {
   readonly fold: FoldLimits
-  /** Sums that would take more are files, worked on by slices. */
-  readonly sumMemoryBytes: number
   /** Kept free on the disk for logs and sums: an update is refused before they would lack room. */
   readonly reservedBytes: number
 }
@@ -44,6 +42,8 @@ export type AttemptContext = {
   /** Bytes of logs and of spooled updates. */
   readonly spoolRoom: Budget
   readonly room: DiskRoom
+  /** Bytes of sums in memory, over all attempts; a sum that finds none is a file, worked on by slices. */
+  readonly sumMemory: Budget
   readonly limits: AttemptLimits
   readonly publish: PublishEvent
   /** Hints to devices; lost ones do no harm. */

@@ -1,26 +1,24 @@
-import { join } from 'node:path'
 import { TributaryError } from '@tributary/contracts/errors'
 import type { AttemptRef } from '@tributary/contracts/ids'
 import type { ShardProgress } from '@tributary/contracts/node-status'
-import { SumKeeper, verifyFile } from '../aggregation/sum-keeper.ts'
 import { backoffMillis, pause } from '../clock.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import type { UpdateVerdict } from '../kernels/spooled-body.ts'
-import { makeFolder, removeFolder } from '../log/durable-files.ts'
+import { removeFolder } from '../log/durable-files.ts'
 import { failpoint } from '../log/failpoint.ts'
 import { LogCorruptError } from '../log/log-corrupt-error.ts'
-import type { LogKey } from '../log/log-key.ts'
 import { isNoRoom } from '../log/no-room-error.ts'
-import { UpdateSpool } from '../log/update-spool.ts'
+import type { UpdateSpool } from '../log/update-spool.ts'
 import type { AttemptContext } from './attempt-context.ts'
-import { AttemptLog, type Opening } from './attempt-log.ts'
+import { AttemptJournal } from './attempt-journal.ts'
+import type { Opening } from './attempt-log.ts'
 import type { AcceptedUpdate, AttemptRecord, FailedDevice, InvalidUpdate } from './attempt-records.ts'
 import { isEligible } from './eligibility.ts'
+import { type AttemptHome, type OpenedAttempt, openAttempt, type SpooledUpdate } from './open-attempt.ts'
 import { participationLines } from './participation-list.ts'
 import { type PreparedAttempt, prepareAttempt } from './prepare-attempt.ts'
 import type { Answer, RoundEffect } from './round/round-effect.ts'
 import type { Moment, RoundEvent } from './round/round-event.ts'
-import { ShardRound } from './round/shard-round.ts'
 import type { Report, ShardState } from './round/shard-state.ts'
 import { RoundRequests } from './round-requests.ts'
 import { storeShardResult } from './shard-result.ts'
@@ -30,23 +28,16 @@ import { Stragglers } from './stragglers.ts'
 const leasePollMillis = 250
 const triesBeforeFailure = 5
 
-/** An accepted update whose body lies in the spool. */
-type Spooled = Pick<AcceptedUpdate, 'device' | 'sha256' | 'bytes' | 'weight'> & { readonly number: number }
-
 /**
  * One shard's part of one attempt: performs what its state machine decides, on disk, network and clock, and tells it what came of
  * it. All decisions are the machine's.
  */
 export class ShardAttempt {
-  readonly spool: UpdateSpool
-  readonly #folder: string
+  readonly #opened: OpenedAttempt
   readonly #context: AttemptContext
-  readonly #machine: ShardRound
-  readonly #log: AttemptLog
-  readonly #key: LogKey
-  readonly #sums: SumKeeper
+  readonly #journal: AttemptJournal
   /** Accepted updates that are not in a sum file on record, in the order of their records. */
-  #spooled: Spooled[]
+  #spooled: SpooledUpdate[]
   readonly #requests = new RoundRequests()
   readonly #stragglers: Stragglers
   readonly #stop = new AbortController()
@@ -56,64 +47,29 @@ export class ShardAttempt {
   #timer: Disposable | undefined
   #isStarted = false
 
-  private constructor(
-    folder: string,
-    context: AttemptContext,
-    key: LogKey,
-    opened: { machine: ShardRound; log: AttemptLog; spool: UpdateSpool; sums: SumKeeper; spooled: Spooled[] },
-  ) {
-    this.#folder = folder
+  private constructor(opened: OpenedAttempt, context: AttemptContext) {
+    this.#opened = opened
     this.#context = context
-    this.#key = key
-    this.#machine = opened.machine
-    this.#log = opened.log
-    this.spool = opened.spool
-    this.#sums = opened.sums
-    this.#spooled = opened.spooled
+    this.#spooled = [...opened.spooled]
+    this.#journal = new AttemptJournal(context, this.state)
     this.#stragglers = new Stragglers(this.state)
   }
 
-  /**
-   * Opens an attempt's folder, durably: a new log for `opening`, or the state of the log that is there.
-   * @throws LogCorruptError when what the log promises is not there
-   */
-  static async open(folder: string, name: string, context: AttemptContext, key: LogKey, opening?: Opening) {
-    await makeFolder(folder)
-    let machine: ShardRound | undefined
-    let spooled: Spooled[] = []
-    const options = { key, name, onFailure: context.onDiskFailure, room: context.spoolRoom.account() }
-    const log = await AttemptLog.open(
-      folder,
-      options,
-      opening,
-      ({ descriptor, plan }) => {
-        machine = new ShardRound(descriptor, plan, context.limits.fold)
-      },
-      (number, record) => {
-        machine?.replay(number, record)
-        if (record.kind === 'accepted' && record.weight > 0) spooled.push({ number, ...record })
-        if (record.kind === 'folded') spooled = spooled.filter(update => update.number > record.through)
-      },
-    )
-    try {
-      if (machine === undefined) throw new LogCorruptError('the log has no beginning')
-      const { reservedBytes } = context.limits
-      const spool = await UpdateSpool.open(join(folder, 'spool'), { key, budget: context.spoolRoom, reservedBytes })
-      const sums = new SumKeeper(folder, key)
-      await verifyPromises(machine.state, spool, sums, spooled)
-      return new ShardAttempt(folder, context, key, { machine, log, spool, sums, spooled })
-    } catch (error) {
-      await log.close()
-      throw error
-    }
+  /** Opens it as `openAttempt` does; `start` begins its work. */
+  static async open(home: AttemptHome, context: AttemptContext, opening?: Opening): Promise<ShardAttempt> {
+    return new ShardAttempt(await openAttempt(home, context, opening), context)
+  }
+
+  get spool(): UpdateSpool {
+    return this.#opened.spool
   }
 
   get state(): ShardState {
-    return this.#machine.state
+    return this.#opened.machine.state
   }
 
   get ref(): AttemptRef {
-    return this.#machine.ref
+    return this.#opened.machine.ref
   }
 
   /** Most bytes of an update, known once the manifest is at hand. */
@@ -122,12 +78,12 @@ export class ShardAttempt {
   }
 
   get progress(): ShardProgress {
-    return this.#machine.progress(this.#context.clock.now())
+    return this.#opened.machine.progress(this.#context.clock.now())
   }
 
   /** Whether updates can be accepted now. */
   get isCollecting(): boolean {
-    return this.#machine.isCollecting(this.#moment())
+    return this.#opened.machine.isCollecting(this.#moment())
   }
 
   /** Begins the work, once the lease is there, or looks at the lease again. */
@@ -152,7 +108,7 @@ export class ShardAttempt {
 
   /** How the part of a device ended, from the log. */
   async reportOf(device: string): Promise<Report | undefined> {
-    return (await this.#log.find(device))?.report
+    return (await this.#opened.log.find(device))?.report
   }
 
   /**
@@ -164,12 +120,8 @@ export class ShardAttempt {
   }
 
   /** Takes an update that passed every check; `counted` once it is durable and part of the sum. */
-  async accept(update: AcceptedUpdate): Promise<Answer> {
-    const answer = await this.#ask(request => ({ kind: 'passed', request, update }))
-    if (answer === 'counted') {
-      this.#context.metrics.updates.add({ verdict: update.weight > 0 ? 'accepted' : 'empty' })
-    }
-    return answer
+  accept(update: AcceptedUpdate): Promise<Answer> {
+    return this.#ask(request => ({ kind: 'passed', request, update }))
   }
 
   /** Takes a refusal that ends the device's part; `reported` once it is durable. */
@@ -194,7 +146,7 @@ export class ShardAttempt {
   noteFault(device: string, fault: { code: string; detail: string }): void {
     if (!this.state.selected.has(device)) return
     this.#stragglers.noteFault(device, fault)
-    this.#tell('warn', `upload refused: ${fault.detail}`, { device, code: fault.code })
+    this.#journal.tell('warn', `upload refused: ${fault.detail}`, { device, code: fault.code })
   }
 
   /** Remembers a selected device that sent only after the shard had closed, for the participation list. */
@@ -213,8 +165,8 @@ export class ShardAttempt {
     this.#timer?.[Symbol.dispose]()
     this.#requests.end({ answer: 'wait' })
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
-    await this.#log.close()
-    this.#sums[Symbol.dispose]()
+    await this.#opened.log.close()
+    this.#opened.sums[Symbol.dispose]()
     this.#prepared?.[Symbol.dispose]()
     this.spool.forget()
   }
@@ -222,7 +174,7 @@ export class ShardAttempt {
   /** The attempt is settled, or void: nothing of it is kept. */
   async drop(): Promise<void> {
     await this.close()
-    await removeFolder(this.#folder)
+    await removeFolder(this.#opened.folder)
   }
 
   #moment(): Moment {
@@ -233,7 +185,7 @@ export class ShardAttempt {
 
   #step(event: RoundEvent): void {
     if (this.#stop.signal.aborted) return
-    for (const effect of this.#machine.step(event, this.#moment())) this.#perform(effect)
+    for (const effect of this.#opened.machine.step(event, this.#moment())) this.#perform(effect)
   }
 
   #ask(event: (request: number) => RoundEvent): Promise<Answer> {
@@ -299,7 +251,7 @@ export class ShardAttempt {
 
   async #append(number: number, record: AttemptRecord): Promise<void> {
     try {
-      await this.#log.append(number, record)
+      await this.#opened.log.append(number, record)
     } catch (error) {
       if (!isNoRoom(error)) throw error
       this.#context.room.noteFull(error)
@@ -309,18 +261,18 @@ export class ShardAttempt {
     if (record.kind === 'accepted' && record.weight > 0) this.#spooled.push({ number, ...record })
     if (record.kind === 'folded') failpoint('fold.after-record')
     if (record.kind === 'summed') failpoint('result.after-record')
-    this.#tellOf(record)
+    this.#journal.recorded(record)
     this.#step({ kind: 'durable', through: number })
   }
 
   async #add(number: number, { device, sha256, bytes, weight }: AcceptedUpdate): Promise<void> {
-    await this.#sums.add(this.spool.body(device, sha256, bytes), weight)
+    await this.#opened.sums.add(this.spool.body(device, sha256, bytes), weight)
     this.#step({ kind: 'added', number })
   }
 
   async #fold(through: number): Promise<void> {
     try {
-      const sum = await this.#sums.fold(through)
+      const sum = await this.#opened.sums.fold(through)
       this.#step({ kind: 'folded', through, sum })
     } catch (error) {
       if (!isNoRoom(error)) throw error
@@ -333,19 +285,18 @@ export class ShardAttempt {
     const folded = this.#spooled.filter(({ number }) => number <= through)
     this.#spooled = this.#spooled.filter(({ number }) => number > through)
     for (const { device } of folded) await this.spool.remove(device)
-    await this.#sums.removeBefore(through)
-    this.#context.metrics.folds.add()
+    await this.#opened.sums.removeBefore(through)
     failpoint('fold.after-drop')
   }
 
   async #dropAll(): Promise<void> {
     await this.spool.removeAll()
-    await this.#sums.keepOnly(undefined)
+    await this.#opened.sums.keepOnly(undefined)
   }
 
   /** The attempt's objects, and the sum as it was before a restart. */
   async #prepare(): Promise<void> {
-    const { clock, cache, directory, presence, workers, limits } = this.#context
+    const { clock, cache, directory, presence, workers, sumMemory } = this.#context
     const { descriptor, plan } = this.state
     const { signal } = this.#stop
     for (let tries = 0; ; tries += 1) {
@@ -356,14 +307,14 @@ export class ShardAttempt {
           body: this.spool.body(device, sha256, bytes),
           weight,
         }))
-        await this.#sums.open(prepared.round, limits.sumMemoryBytes, this.state.folded?.sum, bodies)
+        await this.#opened.sums.open(prepared.round, sumMemory, this.state.folded?.sum, bodies)
         break
       } catch (error) {
         this.#prepared?.[Symbol.dispose]()
         this.#prepared = undefined
         signal.throwIfAborted()
         if (tries + 1 === triesBeforeFailure) await this.#tellFailure(error)
-        this.#report('warn', 'the model of the attempt cannot be had', error)
+        this.#journal.failed('the model of the attempt cannot be had', error)
         const left = Date.parse(descriptor.deadline) - clock.now()
         if (left <= 0 && this.state.accepted === 0) return this.#step({ kind: 'unprepared' })
         const wait = backoffMillis(tries, 200, 5000)
@@ -378,43 +329,44 @@ export class ShardAttempt {
 
   /** Sum and participation list to object storage, until they are there. */
   async #store(): Promise<void> {
-    const { clock, store, identity, room } = this.#context
+    const { store, identity, room } = this.#context
     const { signal } = this.#stop
-    for (let tries = 0; ; tries += 1) {
-      try {
-        await this.#leaseHeld(signal)
-        const { folded } = this.state
-        const lines = participationLines(this.#log, this.#stragglers.withSpool(this.spool))
-        const place = { folder: this.#folder, key: this.#key, node: identity.id, store, signal }
-        const sum = folded === undefined ? null : this.#sums.range(folded.sum)
-        const event = await storeShardResult(this.state, sum, lines, place)
-        return this.#step({ kind: 'stored', event })
-      } catch (error) {
-        signal.throwIfAborted()
-        if (error instanceof LogCorruptError) throw error
+    const { folder, key, log, sums, spool } = this.#opened
+    const event = await this.#untilDone('the shard sum cannot be stored', async () => {
+      await this.#leaseHeld(signal)
+      const { folded } = this.state
+      const lines = participationLines(log, this.#stragglers.withSpool(spool))
+      const sum = folded === undefined ? null : sums.range(folded.sum)
+      const place = { folder, key, node: identity.id, store, signal }
+      return storeShardResult(this.state, sum, lines, place).catch((error: unknown) => {
         if (isNoRoom(error)) room.noteFull(error)
-        this.#report('warn', 'the shard sum cannot be stored', error)
-        await pause(clock, backoffMillis(tries, 200, 5000), signal)
-      }
-    }
+        throw error
+      })
+    })
+    this.#step({ kind: 'stored', event })
   }
 
   async #publish(event: NonNullable<ShardState['summed']>): Promise<void> {
-    const { clock, publish, statusChanged } = this.#context
-    const { signal } = this.#stop
-    for (let tries = 0; ; tries += 1) {
-      try {
-        await publish('shard.summed', event, signal)
-        break
-      } catch (error) {
-        signal.throwIfAborted()
-        this.#report('warn', 'central cannot be told of the sum', error)
-        await pause(clock, backoffMillis(tries, 200, 5000), signal)
-      }
-    }
+    const { publish, statusChanged } = this.#context
+    await this.#untilDone('central cannot be told of the sum', () => publish('shard.summed', event, this.#stop.signal))
     failpoint('result.after-event')
     statusChanged()
     this.#step({ kind: 'published' })
+  }
+
+  /** Does work again and again, with growing pauses, until it is done; what is damaged for good ends it. */
+  async #untilDone<Result>(complaint: string, work: () => Promise<Result>): Promise<Result> {
+    const { signal } = this.#stop
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await work()
+      } catch (error) {
+        signal.throwIfAborted()
+        if (error instanceof LogCorruptError) throw error
+        this.#journal.failed(complaint, error)
+        await pause(this.#context.clock, backoffMillis(tries, 200, 5000), signal)
+      }
+    }
   }
 
   async #leaseHeld(signal: AbortSignal): Promise<void> {
@@ -427,64 +379,5 @@ export class ShardAttempt {
     const detail = (error as Error).message.slice(0, 1000)
     const event = { ...this.ref, region, shard, epoch, node: this.#context.identity.id, code, detail }
     await this.#context.publish('shard.failed', event, this.#stop.signal).catch(() => {})
-  }
-
-  /** What an operator wants to know of a record that became durable. */
-  #tellOf(record: AttemptRecord): void {
-    if (record.kind === 'invalid') {
-      this.#context.metrics.updates.add({ verdict: 'invalid' })
-      const { device, code, tensor, detail } = record
-      const fields = tensor === '' ? {} : { fields: { tensor: tensor.slice(0, 500) } }
-      this.#tell('warn', `update refused: ${detail}`, { device, code, ...fields })
-    }
-    if (record.kind === 'failed') {
-      this.#context.metrics.updates.add({ verdict: 'failed' })
-      const { device, code, detail } = record
-      this.#tell('warn', `the device cannot do its part: ${detail}`, { device, code })
-    }
-    if (record.kind === 'summed') {
-      const { accepted, empty, invalid, failed, closing: reason = '' } = this.state
-      const { selected, weight } = record.event
-      const fields = { reason, accepted, selected, empty, invalid, failed, weight }
-      this.#tell('info', `shard closed (${reason}): ${accepted} of ${selected} accepted`, { fields })
-    }
-  }
-
-  #report(level: 'warn' | 'error', message: string, error: unknown): void {
-    const code = error instanceof TributaryError ? { code: error.code } : {}
-    this.#tell(level, `${message}: ${(error as Error).message}`, code)
-  }
-
-  #tell(
-    level: 'info' | 'warn' | 'error',
-    message: string,
-    about: Parameters<AttemptContext['journal']['report']>[2],
-  ): void {
-    this.#context.journal.report(level, message, { ...this.ref, shard: this.state.plan.shard, ...about })
-  }
-}
-
-/**
- * Proves that everything a receipt promised is on the disk: the newest sum file, and the bodies of the updates since.
- * @throws LogCorruptError
- */
-const verifyPromises = async (
-  state: ShardState,
-  spool: UpdateSpool,
-  sums: SumKeeper,
-  spooled: readonly Spooled[],
-): Promise<void> => {
-  const { folded, summed } = state
-  await sums.keepOnly(summed === undefined ? folded?.sum.file : undefined)
-  if (summed !== undefined) return spool.removeAll()
-  // A crash between the record of a fold and its drop leaves bodies behind that nobody needs.
-  const needed = new Set(spooled.map(({ device }) => device))
-  await spool.keepOnly(device => needed.has(device) || state.awaits(device))
-  if (folded !== undefined) await sums.verify(folded.sum)
-  for (const { device, sha256, bytes } of spooled) {
-    if ((await spool.received(device, sha256)) !== bytes) {
-      throw new LogCorruptError(`the body of the accepted update of ${device} is not there`)
-    }
-    await verifyFile(spool.body(device, sha256, bytes), sha256)
   }
 }

@@ -44,7 +44,7 @@ export class ShardAttempts {
       const folder = this.#folders.path(shard, epoch, 'attempts', name)
       let attempt: ShardAttempt
       try {
-        attempt = await ShardAttempt.open(folder, name, this.#context, key)
+        attempt = await ShardAttempt.open({ folder, name, key }, this.#context)
       } catch (error) {
         if (!(error instanceof LogEmptyError)) throw error
         // The node died before the opening was durable: nobody was told of it.
@@ -168,7 +168,8 @@ export class ShardAttempts {
     const name = folderName(ref)
     const folder = this.#folders.path(plan.shard, plan.epoch, 'attempts', name)
     const own = { ...descriptor, shards: [plan] }
-    const opening = ShardAttempt.open(folder, name, this.#context, this.#keyOf(plan.shard), { descriptor: own, plan })
+    const home = { folder, name, key: this.#keyOf(plan.shard) }
+    const opening = ShardAttempt.open(home, this.#context, { descriptor: own, plan })
     const slot: Slot = { ref, shard: plan.shard, epoch: plan.epoch, opening }
     this.#slots.set(key, slot)
     try {

@@ -284,7 +284,8 @@ export class TestShard {
       workers: this.#workers,
       spoolRoom: new Budget(spoolBytes),
       room,
-      limits: { fold: { updates: foldUpdates, bytes: 1e9 }, sumMemoryBytes, reservedBytes: 0 },
+      sumMemory: new Budget(sumMemoryBytes),
+      limits: { fold: { updates: foldUpdates, bytes: 1e9 }, reservedBytes: 0 },
       publish: async (type, data) => {
         if (type === 'shard.summed') {
           this.events.push(data as ShardSummed)

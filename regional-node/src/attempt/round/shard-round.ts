@@ -4,10 +4,11 @@ import type { RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
 import { selectDevices } from '@tributary/learning/seeded/selection'
 import type { AcceptedUpdate, AttemptRecord } from '../attempt-records.ts'
 import { closingReason, nextMoment, selectionIsOver } from './closing-rule.ts'
+import { devicesOf, RecordTrack, type TrackedRecord, type Waiter } from './record-track.ts'
 import type { Answer, RoundEffect } from './round-effect.ts'
 import type { Candidate, Moment, RequestId, RoundEvent } from './round-event.ts'
+import { type FoldLimits, RunningSum } from './running-sum.ts'
 import { ShardState } from './shard-state.ts'
-import { type FoldLimits, Unfolded } from './unfolded.ts'
 
 /** How long until a lease that is being renewed is looked at again. */
 const leasePollMillis = 250
@@ -18,8 +19,6 @@ const repeatEventMillis = 30_000
 /** Devices in one record, so that every record stays small. */
 const devicesPerRecord = 1000
 
-type Pending = { readonly number: number; readonly record: AttemptRecord }
-type Waiter = { readonly request: RequestId; readonly device: string; readonly wants: 'work' | 'receipt' | 'report' }
 type Event<Kind extends RoundEvent['kind']> = Extract<RoundEvent, { kind: Kind }>
 
 /**
@@ -35,16 +34,10 @@ type Event<Kind extends RoundEvent['kind']> = Extract<RoundEvent, { kind: Kind }
  */
 export class ShardRound {
   readonly state: ShardState
-  readonly #unfolded: Unfolded
+  readonly #sum: RunningSum
+  readonly #track = new RecordTrack()
   /** Number of the newest record. */
   #newest: number
-  /** Appended and not durable yet, oldest first. */
-  #pending: Pending[] = []
-  /** Devices with a record that is not settled: durable and, for an update, added. */
-  readonly #unsettled = new Map<string, number>()
-  readonly #waiters = new Map<number, Waiter[]>()
-  readonly #adding = new Map<number, AcceptedUpdate>()
-  #held: { readonly number: number; readonly update: AcceptedUpdate }[] = []
   #readiness: 'waiting' | 'preparing' | 'ready' | 'never' = 'waiting'
   #result: 'none' | 'storing' | 'logging' | 'logged' = 'none'
   #stored: Event<'stored'>['event'] | undefined
@@ -57,7 +50,7 @@ export class ShardRound {
   /** A machine for what is in the log: nothing yet but `opened`. */
   constructor(descriptor: RoundDescriptor, plan: ShardPlan, limits: FoldLimits) {
     this.state = new ShardState(descriptor, plan)
-    this.#unfolded = new Unfolded(limits)
+    this.#sum = new RunningSum(limits)
     this.#newest = 1
   }
 
@@ -71,8 +64,8 @@ export class ShardRound {
     this.#newest = number
     this.state.apply(record)
     this.state.settle(record)
-    if (record.kind === 'accepted' && record.weight > 0) this.#unfolded.count(number, record.bytes)
-    if (record.kind === 'folded') this.#unfolded.end(record.through)
+    if (record.kind === 'accepted' && record.weight > 0) this.#sum.count(number, record.bytes)
+    if (record.kind === 'folded') this.#sum.endFold(record.through)
   }
 
   /** Takes an event and says what is to be done for it, in order. */
@@ -134,29 +127,23 @@ export class ShardRound {
         this.#report(event.request, { kind: 'failed', ...event.failure }, 'report', moment)
         return
       case 'durable':
-        while ((this.#pending[0]?.number ?? Number.POSITIVE_INFINITY) <= event.through) {
-          this.#settle(this.#pending.shift() as Pending, moment)
-        }
+        for (const tracked of this.#track.take(event.through)) this.#settle(tracked, moment)
         return
       case 'unwritten':
         this.#takeBack(event.through, moment)
         return
-      case 'added': {
-        const update = this.#adding.get(event.number)
-        this.#adding.delete(event.number)
-        this.#finish(event.number, moment, update?.device)
+      case 'added':
+        this.#finish(event.number, this.#sum.added(event.number), moment)
         return
-      }
       case 'folded':
-        if (this.#unfolded.fold !== undefined) this.#unfolded.fold.step = 'logging'
+        this.#begin(this.#sum.fileWritten())
         this.#append({ kind: 'folded', through: event.through, sum: event.sum })
-        this.#releaseHeld()
         return
       case 'unfolded':
         this.#giveUpFold(moment)
         return
       case 'short':
-        this.#isShort = this.#unfolded.updates > 0
+        this.#isShort = this.#sum.unfolded > 0
         return
       case 'stored':
         this.#stored = event.event
@@ -182,17 +169,18 @@ export class ShardRound {
   #goOnFolding({ now }: Moment): number | undefined {
     const { closing } = this.state
     if (this.#readiness !== 'ready' || this.#result !== 'none') return undefined
-    if (this.#unfolded.fold === undefined) {
-      if (this.#unfolded.updates === 0) this.#isShort = false
-      const isLast = closing !== undefined && this.#isQuiet() && this.#unfolded.updates > 0
-      const isDue = this.#unfolded.isDue || this.#isShort
+    if (this.#sum.fold === undefined) {
+      if (this.#sum.unfolded === 0) this.#isShort = false
+      const isLast = closing !== undefined && this.#isQuiet() && this.#sum.unfolded > 0
+      const isDue = this.#sum.isFoldDue || this.#isShort
       if (!isLast && !isDue) return undefined
       if (now < this.#roomAt) return this.#roomAt
       this.#isShort = false
-      this.#unfolded.begin(this.#newest)
+      this.#sum.beginFold(this.#newest)
     }
-    const { fold } = this.#unfolded
-    if (fold?.step === 'settling' && this.#isSettledThrough(fold.through)) {
+    const { fold } = this.#sum
+    if (fold?.step !== 'settling') return undefined
+    if (!this.#track.isPendingThrough(fold.through) && !this.#sum.isAddingThrough(fold.through)) {
       fold.step = 'writing'
       this.#effects.push({ kind: 'fold', through: fold.through })
     }
@@ -210,7 +198,7 @@ export class ShardRound {
       this.#append({ kind: 'closing', reason })
       return undefined
     }
-    if (!this.#isQuiet() || this.#unfolded.fold !== undefined || this.#unfolded.updates > 0) return undefined
+    if (!this.#isQuiet() || this.#sum.fold !== undefined || this.#sum.unfolded > 0) return undefined
     if (this.#result === 'none') {
       this.#result = 'storing'
       this.#effects.push({ kind: 'store' })
@@ -241,15 +229,16 @@ export class ShardRound {
       this.#select(selectDevices(fresh, plan.select - selected.size, descriptor, ({ label }) => label))
     }
     // Who was selected before a restart may not have heard of it.
-    const known = [...selected.devices()].filter(device => this.state.awaits(device) && !this.#unsettled.has(device))
+    const known = [...selected.devices()].filter(
+      device => this.state.awaits(device) && this.#track.unsettledOf(device) === undefined,
+    )
     if (known.length > 0) this.#effects.push({ kind: 'notify', devices: known })
   }
 
   #select(devices: readonly Candidate[]): void {
     for (let start = 0; start < devices.length; start += devicesPerRecord) {
       const part = devices.slice(start, start + devicesPerRecord).map(({ device, label }) => ({ device, label }))
-      const number = this.#append({ kind: 'selected', devices: part })
-      for (const { device } of part) this.#unsettled.set(device, number)
+      this.#append({ kind: 'selected', devices: part })
     }
   }
 
@@ -265,17 +254,17 @@ export class ShardRound {
       }
       this.#select([{ device, label }])
     }
-    const number = this.#unsettled.get(device)
-    if (number !== undefined) this.#await(number, { request, device, wants: 'work' })
+    const number = this.#track.unsettledOf(device)
+    if (number !== undefined) this.#track.wait(number, { request, device, wants: 'work' })
     else this.#answer(request, this.state.awaits(device) ? 'work' : 'nothing')
   }
 
   /** Undefined where the answer has to wait for the disk. */
   #partOf(device: string, request: RequestId, moment: Moment): Answer | undefined {
     if (!this.state.selected.has(device)) return 'stranger'
-    const number = this.#unsettled.get(device)
+    const number = this.#track.unsettledOf(device)
     if (number !== undefined) {
-      this.#await(number, { request, device, wants: 'report' })
+      this.#track.wait(number, { request, device, wants: 'report' })
       return undefined
     }
     return this.#settledPartOf(device, moment)
@@ -300,8 +289,7 @@ export class ShardRound {
       return
     }
     const number = this.#append(record)
-    this.#unsettled.set(record.device, number)
-    this.#await(number, { request, device: record.device, wants })
+    this.#track.wait(number, { request, device: record.device, wants })
   }
 
   /** State changes at once, so that goal and plan are never overrun; nobody is told before it is durable. */
@@ -309,39 +297,36 @@ export class ShardRound {
     this.#newest += 1
     const number = this.#newest
     this.state.apply(record)
-    this.#pending.push({ number, record })
+    this.#track.append({ number, record })
     this.#effects.push({ kind: 'append', number, record })
     return number
   }
 
-  #settle({ number, record }: Pending, moment: Moment): void {
+  #settle({ number, record }: TrackedRecord, moment: Moment): void {
     this.state.settle(record)
     switch (record.kind) {
       case 'accepted':
-        if (record.weight === 0) {
-          this.#effects.push({ kind: 'discard', device: record.device })
-          this.#finish(number, moment, record.device)
+        if (record.weight > 0) {
+          this.#sum.count(number, record.bytes)
+          this.#begin(this.#sum.want({ number, update: record }))
           return
         }
-        this.#unfolded.count(number, record.bytes)
-        this.#add(number, record)
+        this.#effects.push({ kind: 'discard', device: record.device })
+        this.#finish(number, record, moment)
         return
       case 'invalid':
         this.#effects.push({ kind: 'discard', device: record.device })
-        this.#finish(number, moment, record.device)
+        this.#finish(number, record, moment)
         return
       case 'failed':
-        this.#finish(number, moment, record.device)
+        this.#finish(number, record, moment)
         return
-      case 'selected': {
-        const devices = record.devices.map(({ device }) => device)
-        for (const device of devices) this.#unsettled.delete(device)
-        this.#finish(number, moment)
-        if (this.isCollecting(moment)) this.#effects.push({ kind: 'notify', devices })
+      case 'selected':
+        this.#end(number, devicesOf(record), moment)
+        if (this.isCollecting(moment)) this.#effects.push({ kind: 'notify', devices: devicesOf(record) })
         return
-      }
       case 'folded':
-        this.#unfolded.end(record.through)
+        this.#sum.endFold(record.through)
         this.#effects.push({ kind: 'drop', through: record.through })
         return
       case 'summed':
@@ -356,47 +341,33 @@ export class ShardRound {
 
   /** The disk had no room for records: what they did is undone, newest first. */
   #takeBack(through: number, moment: Moment): void {
-    const group: Pending[] = []
-    while ((this.#pending[0]?.number ?? Number.POSITIVE_INFINITY) <= through)
-      group.push(this.#pending.shift() as Pending)
     this.#roomAt = moment.now + roomPollMillis
-    for (const { number, record } of group.reverse()) {
+    for (const { number, record } of this.#track.take(through).reverse()) {
       this.state.revert(record)
       if (record.kind === 'folded') this.#giveUpFold(moment)
       if (record.kind === 'summed') this.#result = 'storing'
-      if (record.kind === 'selected') for (const { device } of record.devices) this.#unsettled.delete(device)
-      if ('device' in record) this.#unsettled.delete(record.device)
-      for (const { request } of this.#waiters.get(number) ?? []) this.#answer(request, 'full')
-      this.#waiters.delete(number)
+      for (const { request } of this.#track.end(number, devicesOf(record))) this.#answer(request, 'full')
     }
   }
 
-  #add(number: number, update: AcceptedUpdate): void {
-    if (this.#unfolded.holds(number)) {
-      this.#held.push({ number, update })
-      return
-    }
-    this.#adding.set(number, update)
-    this.#effects.push({ kind: 'add', number, update })
-  }
-
-  #releaseHeld(): void {
-    const held = this.#held
-    this.#held = []
-    for (const { number, update } of held) this.#add(number, update)
+  /** Additions that may begin. */
+  #begin(additions: readonly { readonly number: number; readonly update: AcceptedUpdate }[]): void {
+    for (const addition of additions) this.#effects.push({ kind: 'add', ...addition })
   }
 
   #giveUpFold({ now }: Moment): void {
     this.#roomAt = now + roomPollMillis
-    this.#unfolded.giveUp()
-    this.#releaseHeld()
+    this.#begin(this.#sum.giveUpFold())
   }
 
-  /** The record of a device is settled: whoever waits for it is told. */
-  #finish(number: number, moment: Moment, device?: string): void {
-    if (device !== undefined) this.#unsettled.delete(device)
-    for (const waiter of this.#waiters.get(number) ?? []) this.#answer(waiter.request, this.#outcome(waiter, moment))
-    this.#waiters.delete(number)
+  /** The record of a device is settled. */
+  #finish(number: number, ended: { readonly device: string } | undefined, moment: Moment): void {
+    this.#end(number, ended === undefined ? [] : [ended.device], moment)
+  }
+
+  /** A record is settled: whoever waits for it is told. */
+  #end(number: number, devices: readonly string[], moment: Moment): void {
+    for (const waiter of this.#track.end(number, devices)) this.#answer(waiter.request, this.#outcome(waiter, moment))
   }
 
   #outcome({ device, wants }: Waiter, moment: Moment): Answer {
@@ -404,12 +375,6 @@ export class ShardRound {
     // Without the lease a receipt would promise what is no longer ours to keep.
     if (wants === 'receipt') return moment.leased ? 'counted' : 'wait'
     return this.isCollecting(moment) && this.state.awaits(device) ? 'work' : 'nothing'
-  }
-
-  #await(number: number, waiter: Waiter): void {
-    const waiters = this.#waiters.get(number)
-    if (waiters === undefined) this.#waiters.set(number, [waiter])
-    else waiters.push(waiter)
   }
 
   #answerWith(request: RequestId, answer: Answer | undefined): void {
@@ -420,14 +385,7 @@ export class ShardRound {
     this.#effects.push({ kind: 'answer', request, answer })
   }
 
-  /** Whether no record up to `through` is under way to the disk or into the sum. */
-  #isSettledThrough(through: number): boolean {
-    if ((this.#pending[0]?.number ?? Number.POSITIVE_INFINITY) <= through) return false
-    for (const number of this.#adding.keys()) if (number <= through) return false
-    return true
-  }
-
   #isQuiet(): boolean {
-    return this.#pending.length === 0 && this.#adding.size === 0 && this.#held.length === 0
+    return this.#track.isEmpty && this.#sum.isQuiet
   }
 }
