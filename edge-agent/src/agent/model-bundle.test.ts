@@ -8,7 +8,7 @@ import type { Tensor } from '@tributary/tensors/tensor'
 import fc from 'fast-check'
 import { sha256Of } from '../state/object-cache.ts'
 import { bundle } from '../testing/federation.ts'
-import { flatWeights, loadBundle, weightsFromFlat } from './model-bundle.ts'
+import { loadBundle, weightsFromFlat } from './model-bundle.ts'
 import { WorkError } from './work.ts'
 
 type Parts = { weights: Uint8Array; manifest: Uint8Array; graph: Uint8Array }
@@ -36,7 +36,7 @@ suite('a model bundle', () => {
       loaded.parameters,
       manifest.tensors.map(({ name }) => name),
     )
-    const flat = flatWeights(loaded)
+    const { flat } = loaded
     assert.equal(flat.length, 199_210)
     const back = weightsFromFlat(loaded, flat)
     for (const { name, bytes } of tensors)
@@ -49,7 +49,7 @@ suite('a model bundle', () => {
       weights: encodeSafetensors(reversed),
       manifest: manifestWith(copy => void copy.tensors.reverse()),
     })
-    assert.deepEqual(flatWeights(loaded), flatWeights(await load()))
+    assert.deepEqual(loaded.flat, (await load()).flat)
   })
 
   test('is refused when manifest, graph and weights speak of different tensors', async () => {
@@ -80,7 +80,7 @@ suite('a model bundle', () => {
         const bytes = Uint8Array.from(bundle[part])
         bytes[at % bytes.length] = to
         try {
-          assert.equal(flatWeights(await load({ [part]: bytes })).length, 199_210)
+          assert.equal((await load({ [part]: bytes })).flat.length, 199_210)
         } catch (error) {
           const typed = [WorkError, SafetensorsError, OnnxModelError].some(kind => error instanceof kind)
           assert.ok(typed, String(error))

@@ -13,7 +13,9 @@ export type ModelBundle = {
   readonly manifest: Manifest
   /** ONNX bytes. */
   readonly graph: Uint8Array
-  /** By name, in manifest order. */
+  /** The values of the graph's parameters, in its order: the only copy that a job holds. */
+  readonly flat: Float32Array
+  /** By name: views of `flat`. */
   readonly weights: ReadonlyMap<string, Tensor>
   /** Names of the graph's parameters, in its order. */
   readonly parameters: readonly string[]
@@ -41,12 +43,19 @@ export const loadBundle = async (
   }
   const graph = await pull(ref.graph)
   const { names, frozen } = graphParameters(graph, manifest)
-  const weights = readWeights(await pull(ref.weights), manifest)
-  return { manifest, graph, weights, parameters: names, frozen }
+  const pulled = readWeights(await pull(ref.weights), manifest)
+  const flat = flatOf(pulled, names)
+  return {
+    manifest,
+    graph,
+    flat,
+    weights: weightsFromFlat({ weights: pulled, parameters: names }, flat),
+    parameters: names,
+    frozen,
+  }
 }
 
-/** The values of the graph's parameters as one vector, in the graph's order. */
-export const flatWeights = ({ weights, parameters }: ModelBundle): Float32Array => {
+const flatOf = (weights: ReadonlyMap<string, Tensor>, parameters: readonly string[]): Float32Array => {
   const views = parameters.map(name => typedView((weights.get(name) as Tensor).bytes, 'F32'))
   const flat = new Float32Array(views.reduce((sum, view) => sum + view.length, 0))
   let offset = 0
@@ -57,8 +66,11 @@ export const flatWeights = ({ weights, parameters }: ModelBundle): Float32Array 
   return flat
 }
 
-/** The inverse of `flatWeights`: the bundle's tensors with other values; views into `flat`. */
-export const weightsFromFlat = ({ weights, parameters }: ModelBundle, flat: Float32Array): Map<string, Tensor> => {
+/** The bundle's tensors with the values of another vector, in the graph's order: views of it. */
+export const weightsFromFlat = (
+  { weights, parameters }: Pick<ModelBundle, 'weights' | 'parameters'>,
+  flat: Float32Array,
+): Map<string, Tensor> => {
   const tensors = new Map<string, Tensor>()
   let offset = 0
   for (const name of parameters) {

@@ -11,7 +11,7 @@ import type { AgentContext } from './context.ts'
 import { type Failure, failureOf } from './failure.ts'
 import type { JobControl, JobOutcome } from './job-slot.ts'
 import { logFailure } from './log-failure.ts'
-import { flatWeights, loadBundle } from './model-bundle.ts'
+import { loadBundle } from './model-bundle.ts'
 import { actionFor } from './verdict.ts'
 import type { EvaluationJob } from './work.ts'
 
@@ -61,10 +61,9 @@ const evaluate = async (
   { signal, latest }: JobControl<EvaluationJob>,
 ): Promise<EvaluationFindings> => {
   const data = await datasets.load(job.dataset, 'evaluation')
-  const bundle = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
-  const { graph } = bundle
+  const { graph, flat } = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
   const loss = lossOf(job.trainer)
-  const result = await trainer.evaluate({ graph, weights: flatWeights(bundle), data, loss }, { signal })
+  const result = await trainer.evaluate({ graph, weights: flat, data, loss }, { signal })
   const { examples, correct, lossQ20 } = evaluationSums(result.examples, result.correct ?? 0, result.lossSum)
   return {
     examples,

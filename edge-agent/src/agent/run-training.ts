@@ -1,5 +1,6 @@
 import { epochOrder } from '@tributary/learning/seeded/epoch-order'
 import type { IntegerMetrics, KeptUpdate } from '../state/kept-update.ts'
+import { collectAfterLarge } from '../training/collect-garbage.ts'
 import { trainingSettingsOf } from '../training/graph-options.ts'
 import { type DataSet, examplesOf } from '../training/trainer.ts'
 import type { NodeClient } from '../transport/node-client.ts'
@@ -9,7 +10,7 @@ import type { AgentContext } from './context.ts'
 import { type Failure, failureOf } from './failure.ts'
 import type { JobControl, JobOutcome } from './job-slot.ts'
 import { logFailure } from './log-failure.ts'
-import { flatWeights, loadBundle, type ModelBundle, weightsFromFlat } from './model-bundle.ts'
+import { loadBundle, type ModelBundle, weightsFromFlat } from './model-bundle.ts'
 import { sendUpdate } from './send-update.ts'
 import { type TrainingJob, WorkError } from './work.ts'
 
@@ -33,6 +34,8 @@ export const runTraining = async (
     const kept = updates.get(job.attempt)
     const resume = kept?.baseSha256 === job.weights.sha256
     const update = resume ? kept : await train(context, endpoints.client(), job, control)
+    // What was trained is on disk now and sent from there.
+    collectAfterLarge(update.bytes)
     if (update.bytes > job.maxUpdateBytes) {
       await updates.drop(job.attempt)
       throw new WorkError(`The update has ${update.bytes} bytes; the node takes ${job.maxUpdateBytes}.`)
@@ -75,10 +78,9 @@ const train = async (
   })
 
   async function trainFlat(
-    { graph }: ModelBundle,
+    { graph, flat: weights }: ModelBundle,
     dataset: DataSet,
   ): Promise<{ weights: Float32Array; seconds: number; meanLoss: number; steps: number }> {
-    const weights = flatWeights(bundle)
     // Nothing to learn from: a delta of zeros with no examples, which the node lists as empty.
     if (examples === 0) return { weights, seconds: 0, meanLoss: 0, steps: 0 }
     const { localEpochs } = settings
