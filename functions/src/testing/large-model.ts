@@ -10,7 +10,7 @@ import type { RoundFederation } from './round-federation.ts'
 const length = 2_200_000
 const cycle = 8
 
-export const largeManifest: Manifest = {
+const largeManifest: Manifest = {
   ...exampleManifest,
   tensors: [
     { name: 'w', dtype: 'F32', shape: [length], policy: 'average' },
@@ -63,7 +63,7 @@ export const enlarge = async ({ db, context, version }: RoundFederation): Promis
 }
 
 /** The descriptor of the attempt that opened last. */
-export const lastOpened = async (federation: RoundFederation): Promise<RoundDescriptor> => {
+const lastOpened = async (federation: RoundFederation): Promise<RoundDescriptor> => {
   const opened = (await federation.commands('round.opened')).at(-1)
   if (opened === undefined) throw new Error('no round was opened')
   return opened.data as unknown as RoundDescriptor
