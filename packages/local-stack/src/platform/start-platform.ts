@@ -93,7 +93,7 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
         await spawnBundle(
           {
             name: `agent ${device.label}`,
-            // Without source maps, as on a device: reading them takes 60 MB in every agent.
+            // Without source maps, as on a device: reading them takes 40 MB in every agent.
             file: join(root, 'edge-agent', 'dist', 'main.mjs'),
             env: agentEnvironment(services, identity, {
               apiUrl,
