@@ -1,6 +1,6 @@
 import { elementCount, type Tensor } from '@tributary/onnx-train/tensor'
 import type { ByteFeatures } from '../trainer.ts'
-import type { FittedData, Part } from './worker-data.ts'
+import type { FittedData, Part } from './fitted-data.ts'
 
 /** Byte features of which only the rows at hand are ever floats. */
 export class UnpackedRows implements FittedData {

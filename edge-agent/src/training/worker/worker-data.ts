@@ -1,26 +1,15 @@
 import type { CompiledTraining } from '@tributary/onnx-train/compile-training'
 import type { LossOptions } from '@tributary/onnx-train/losses/loss'
-import { type DType, elementCount, type Tensor, type TensorData } from '@tributary/onnx-train/tensor'
+import { type DType, elementCount, type TensorData } from '@tributary/onnx-train/tensor'
 import type { ByteFeatures } from '../trainer.ts'
 import { TrainingError } from '../training-error.ts'
+import type { FittedData } from './fitted-data.ts'
 import { rowsOf, UnpackedRows, unpack } from './unpacked-rows.ts'
 
 /** What a graph says about the data it takes. */
 export type Wanted = Pick<CompiledTraining, 'exampleShape' | 'featuresDtype' | 'label'> & {
   /** A label that does not count. */
   readonly ignoreIndex?: number | undefined
-}
-
-/** Features and labels as a graph takes them; both with the examples as first axis. */
-export type Part = { readonly features: Tensor; readonly labels: Tensor }
-
-/** A data set that fits a graph. What it hands out holds until it is asked again. */
-export type FittedData = {
-  readonly examples: number
-  /** Features and labels of which `order`, int32, chooses rows: the given ones of the data set. */
-  readonly choose: (rows: Int32Array) => Part & { readonly order: Int32Array }
-  /** Rows from `from` to before `to`. */
-  readonly slice: (from: number, to: number) => Part
 }
 
 /** A data set as the worker keeps it, in every dtype that a graph has asked for. */

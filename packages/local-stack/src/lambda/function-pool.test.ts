@@ -43,7 +43,7 @@ test('instances keep their own memory from one invocation to the next and share 
   const first = await count()
   await until(() => stateOf(first.pid) === 'T')
   assert.deepEqual(await count(), { count: 2, pid: first.pid })
-  const busy = fixture.call({ op: 'sleep', ms: 300 })
+  const busy = fixture.call({ op: 'sleep', ms: 2000 })
   const other = await count()
   await busy
   assert.equal(other.count, 1)
@@ -188,17 +188,17 @@ test('invocations beyond the bound of the queue, or that wait too long, are thro
   await using fixture = await testPool({
     spec: { ...fixtureSpec, concurrency: 1 },
     maxWaiting: 1,
-    waitSeconds: 0.2,
+    waitSeconds: 2,
   })
   const { pid } = await fixture.call<{ pid: number }>({ op: 'count' })
   await until(() => stateOf(pid) === 'T')
-  const running = fixture.call({ op: 'sleep', ms: 800 })
+  const running = fixture.call({ op: 'sleep', ms: 3500 })
   const waiting = fixture.call({ op: 'count' })
   await assert.rejects(
     fixture.call({ op: 'count' }),
     (error: Error) => error instanceof ThrottledError && /1 invocations wait already/.test(error.message),
   )
-  await assert.rejects(waiting, /no instance became free in 0.2 s/)
+  await assert.rejects(waiting, /no instance became free in 2 s/)
   await running
 })
 

@@ -19,7 +19,7 @@ for (const [method, path, name] of [
   ['DELETE', '/v1/tasks', 'tasks'],
   ['GET', '/v1/models/1/versions/2/nothing', 'models'],
   ['PUT', '/v1/regional-nodes/1/status', 'regional-nodes'],
-  ['GET', '/v1/regional-nodes/1', 'regional-nodes'],
+  ['GET', '/v1/regional-nodes/1/nothing', 'regional-nodes'],
   ['GET', '/v1/devices/../../etc', 'fleet'],
   ['GET', '/v1/', 'health'],
   ['GET', '/v2/tasks', 'health'],

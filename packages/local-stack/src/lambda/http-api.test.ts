@@ -18,7 +18,7 @@ export const handler = async event => {
   const { op } = event.queryStringParameters ?? {}
   if (op === 'throw') throw new Error('secret detail')
   if (op === 'nonsense') return { statusCode: 'x' }
-  if (op === 'sleep') await delay(500)
+  if (op === 'sleep') await delay(3000)
   if (op === 'bytes') {
     const headers = { 'content-type': 'application/octet-stream' }
     return { statusCode: 200, headers, cookies: ['a=1', 'b=2'], body: event.body, isBase64Encoded: event.isBase64Encoded }
@@ -145,7 +145,7 @@ test('a function that fails gives a problem document without the detail, which g
 })
 
 test('a request that finds no instance in time is answered with 503', async () => {
-  await using api = await testApi({ spec: { ...fixtureSpec, concurrency: 1 }, waitSeconds: 0.1 })
+  await using api = await testApi({ spec: { ...fixtureSpec, concurrency: 1 }, waitSeconds: 1.5 })
   await fetch(api.url)
   const [first, second] = await Promise.all([fetch(`${api.url}?op=sleep`), fetch(`${api.url}?op=sleep`)])
   assert.deepEqual([first.status, second.status].toSorted(), [200, 503])

@@ -11,6 +11,7 @@ const model = {
   description: '',
   createdAt: '2026-01-01T00:00:00.000Z',
   latestVersion: null,
+  retention: null,
 }
 
 /** An API that answers each request with the next of these; `cut` takes the request and gives no answer. */

@@ -23,15 +23,12 @@ const reduction =
     const { node, emitter, typeOf, outputGradient } = context
     const [x = ''] = node.inputs
     const rank = typeOf(x).shape.length
-    const given = constantInts(context, 1, 'axes') ?? []
+    const listed = constantInts(context, 1, 'axes') ?? []
+    // The runtime takes an axis that is named twice as named once.
+    const given = [...new Set(listed.map(axis => (axis < 0 ? axis + rank : axis)))].sort((a, b) => a - b)
     const isElementwise = given.length === 0 && intAttribute(node, 'noop_with_empty_axes', 0) === 1
     if (isElementwise && !bendsElements.has(node.op)) return [outputGradient]
-    const axes =
-      given.length === 0
-        ? isElementwise
-          ? []
-          : Array.from({ length: rank }, (_, axis) => axis)
-        : given.map(axis => (axis < 0 ? axis + rank : axis)).sort((a, b) => a - b)
+    const axes = given.length === 0 ? (isElementwise ? [] : Array.from({ length: rank }, (_, axis) => axis)) : given
     const keeps = intAttribute(node, 'keepdims', 1) === 1
     const kept = (value: string): string =>
       keeps || isElementwise ? value : emitter.call('Unsqueeze', value, emitter.int64s(axes))

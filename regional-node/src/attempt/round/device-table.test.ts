@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
@@ -40,12 +41,15 @@ test('a table holds offsets as large as a file, and refuses what is no id', () =
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-test('100 000 devices take less than 64 bytes each', () => {
+test('100 000 devices take less than 64 bytes each', { timeout: 30_000 }, async () => {
   collect()
   const before = process.memoryUsage().arrayBuffers
   const table = new DeviceTable()
   for (let number = 0; number < 100_000; number += 1) table.set(id(number), 1)
-  collect()
-  assert.ok((process.memoryUsage().arrayBuffers - before) / 100_000 < 64)
+  // What tables it outgrew leave behind is swept beside the program: it counts until that is done.
+  do {
+    collect()
+    await setImmediate()
+  } while ((process.memoryUsage().arrayBuffers - before) / 100_000 >= 64)
   assert.equal(table.size, 100_000)
 })
