@@ -142,6 +142,7 @@ suite('metrics of a task', { timeout: 120_000 }, () => {
     const run =
       paths.find(path => path.endsWith(`${task.replaceAll('-', '')}/meta.yaml`))?.replace('/meta.yaml', '') ?? ''
     assert.match(run, /^mlruns\/[1-9]\d{17}\/[0-9a-f]{32}$/)
+    for (const folder of ['params', 'tags', 'metrics', 'artifacts']) assert.ok(paths.includes(`${run}/${folder}/`))
     const read = (path: string) => tar('-xOf', '-', `${run}/${path}`)
     const settled = Date.parse('2026-03-01T10:00:02.5Z')
     assert.equal(read('metrics/accuracy'), `${settled} 0.75 1\n`)

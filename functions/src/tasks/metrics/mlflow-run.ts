@@ -64,14 +64,18 @@ export const mlflowFiles = (task: MlflowTask, rounds: readonly RoundMetrics[]): 
   const experiment = experimentId(task.model)
   const run = task.id.replaceAll('-', '')
   const home = `mlruns/${experiment}`
-  const folder = (name: string, entries: readonly (readonly [string, string])[]): TarFile[] =>
-    entries.map(([key, content]) => ({ path: `${home}/${run}/${name}/${key}`, content }))
+  // MLflow takes a folder for a run only where all of them are there, be they empty.
+  const folder = (name: string, entries: readonly (readonly [string, string])[]): TarFile[] => [
+    { path: `${home}/${run}/${name}/`, content: '' },
+    ...entries.map(([key, content]) => ({ path: `${home}/${run}/${name}/${key}`, content })),
+  ]
   return [
     { path: `${home}/meta.yaml`, content: experimentMeta(task, experiment) },
     { path: `${home}/${run}/meta.yaml`, content: runMeta(task, experiment, run) },
     ...folder('params', paramsOf(task.settings)),
     ...folder('tags', tagsOf(task)),
     ...folder('metrics', metricsOf(rounds)),
+    ...folder('artifacts', []),
   ]
 }
 

@@ -1,3 +1,4 @@
+/** A folder's path ends with a slash and its content is empty. */
 export type TarFile = { readonly path: string; readonly content: string }
 
 const blockBytes = 512
@@ -24,14 +25,15 @@ const headerOf = (path: string, size: number, time: Date): Uint8Array => {
   const octal = (value: number, digits: number) => value.toString(8).padStart(digits, '0')
   const [prefix, name] = splitPath(path)
   put(0, name)
-  put(100, `${octal(0o644, 7)}\0`)
+  const folder = path.endsWith('/')
+  put(100, `${octal(folder ? 0o755 : 0o644, 7)}\0`)
   put(108, `${octal(0, 7)}\0`)
   put(116, `${octal(0, 7)}\0`)
   put(124, `${octal(size, 11)}\0`)
   put(136, `${octal(Math.floor(time.getTime() / 1000), 11)}\0`)
   // The checksum is taken with spaces in its own place.
   put(148, '        ')
-  put(156, '0')
+  put(156, folder ? '5' : '0')
   put(257, 'ustar\x0000')
   put(345, prefix)
   const sum = header.reduce((total, byte) => total + byte, 0)
