@@ -26,6 +26,7 @@ const commands = (shard: TestShard, level: CentralLevel) => {
     round: (data: RoundDescriptor, time: string) => handle({ ...origin, type: 'round.opened', time, data }),
     evaluation: (data: EvaluationDescriptor, time: string) =>
       handle({ ...origin, type: 'evaluation.opened', time, data }),
+    paused: (task: string) => handle({ ...origin, type: 'task.paused', time: at(shard, 0), data: { task } }),
     asked: () => asked,
   }
 }
@@ -68,4 +69,16 @@ test('a round that the answer names is begun by its command, however late, and s
   )
   assert.deepEqual(shard.evaluations.holding, [namedEvaluation.evaluation, newerEvaluation.evaluation])
   assert.equal(edge.asked(), 0)
+})
+
+test('a pause that comes late ends no attempt by itself: central says which are over', async () => {
+  await using shard = await TestShard.open()
+  const descriptor = sampleDescriptor(shard.clock.now())
+  const level = new CentralLevel()
+  level.heard({ time: at(shard, -1000), attempts: [], evaluations: [] })
+  const edge = commands(shard, level)
+  await edge.round(descriptor, at(shard, 0))
+  await edge.paused(descriptor.task)
+  assert.equal(shard.attempts.holding.length, 1)
+  assert.equal(edge.asked(), 1)
 })

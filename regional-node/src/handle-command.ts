@@ -31,14 +31,13 @@ export const handleCommand =
         if (level.doubts(command.data.evaluation, command.time)) return askCentral()
         if (await evaluations.reconcile(command.data)) askCentral()
         return
-      case 'task.paused':
-        return attempts.settleTask(command.data.task, 'abandoned')
       case 'task.cancelled':
-        await attempts.settleTask(command.data.task, 'cancelled')
+        await attempts.cancelTask(command.data.task)
         return evaluations.settleTask(command.data.task)
+      case 'task.paused':
       case 'task.resumed':
       case 'task.finished':
-        // What is open or over afterwards comes with `round.opened`, `round.settled` and the status answer.
+        // None of them names an attempt: a pause that comes late must not end the attempt after it. What is open or over afterwards comes with `round.opened`, `round.settled` and the status answer.
         return askCentral()
       case 'device.revoked':
         return directory.revoke(command.data.device)

@@ -213,7 +213,7 @@ test('the same descriptor any number of times opens one attempt; a settled one s
   shard.online(1)
   await Promise.all([1, 2, 3].map(() => shard.attempts.reconcile(descriptor)))
   assert.equal(shard.attempts.holding.length, 1)
-  await shard.attempts.settleTask(descriptor.task, 'cancelled')
+  await shard.attempts.cancelTask(descriptor.task)
   const token = await shard.tokenOf(descriptor, 1)
   await shard.attempts.reconcile(descriptor)
   assert.deepEqual(shard.attempts.holding, [])

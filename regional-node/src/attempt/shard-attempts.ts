@@ -123,9 +123,10 @@ export class ShardAttempts {
     )
   }
 
-  async settleTask(task: string, outcome: AttemptOutcome): Promise<void> {
-    if (outcome === 'cancelled') this.#settled.cancelled(task)
-    await Promise.all(this.holding.filter(ref => ref.task === task).map(ref => this.settle(ref, outcome)))
+  /** Nothing of the task is wanted any more, nor will be. */
+  async cancelTask(task: string): Promise<void> {
+    this.#settled.cancelled(task)
+    await Promise.all(this.holding.filter(ref => ref.task === task).map(ref => this.settle(ref, 'cancelled')))
   }
 
   /** A shard's data is void: another epoch was leased. */
