@@ -7,6 +7,7 @@ import {
   canMoveAttempt,
   SETTLED_ATTEMPT_STATES,
 } from './attempt-state.ts'
+import { DEPLOYMENT_MOVES, type DeploymentEvent, LIVE_DEPLOYMENT_STATES } from './deployment-state.ts'
 import { canMoveTask, FINAL_TASK_STATES, TASK_MOVES, type TaskEvent, type TaskState } from './task-state.ts'
 
 const taskStates = ['draft', 'queued', 'running', 'paused', 'completed', 'failed', 'cancelled'] as const
@@ -49,4 +50,28 @@ test('an attempt moves forward, or is abandoned until it is settled', () => {
     attemptStates.filter(state => attemptArrows(state).length === 0),
     SETTLED_ATTEMPT_STATES,
   )
+})
+
+test('a deployment moves along these arrows and no others', () => {
+  const states = ['rolling-out', 'paused', 'released', 'rolled-back', 'superseded'] as const
+  const arrows = states.map(state => [
+    state,
+    (Object.keys(DEPLOYMENT_MOVES) as DeploymentEvent[])
+      .filter(event => DEPLOYMENT_MOVES[event].from.includes(state))
+      .map(event => `${event} ${DEPLOYMENT_MOVES[event].to}`),
+  ])
+  assert.deepEqual(Object.fromEntries(arrows), {
+    'rolling-out': [
+      'advance rolling-out',
+      'pause paused',
+      'release released',
+      'roll-back rolled-back',
+      'supersede superseded',
+    ],
+    paused: ['resume rolling-out', 'release released', 'roll-back rolled-back', 'supersede superseded'],
+    released: ['roll-back rolled-back', 'supersede superseded'],
+    'rolled-back': [],
+    superseded: ['restore released'],
+  })
+  assert.deepEqual(LIVE_DEPLOYMENT_STATES, DEPLOYMENT_MOVES.supersede.from)
 })
