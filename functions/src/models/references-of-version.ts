@@ -35,6 +35,14 @@ const references: readonly { readonly kind: string; readonly find: (sql: Sql) =>
     find: sql => sql`select e.id::text from evaluation e where e.version = v.id and e.state = 'open'`,
   },
   {
+    kind: 'deployment',
+    find: sql => sql`
+      select d.id::text from deployment d where d.version = v.id and d.state in ('rolling-out', 'paused', 'released')
+      union select d.id::text from deployment d join deployment n on n.id = d.superseded_by
+        where d.version = v.id and d.state = 'superseded' and d.released_at is not null
+          and n.state in ('rolling-out', 'paused', 'released')`,
+  },
+  {
     kind: 'job',
     find: sql => sql`
       select j.id::text from version_job j where j.version = v.id and j.state = 'waiting'

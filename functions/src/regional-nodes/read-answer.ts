@@ -6,6 +6,7 @@ import {
 } from '@tributary/contracts/node-status'
 import type { EvaluationDescriptor, RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
 import { asJson, type Transaction } from '../database/transaction.ts'
+import { readLiveDescriptors } from '../deployments/read-descriptors.ts'
 import type { CallingNode } from './renew-leases.ts'
 
 type WithShards<Descriptor, Shard> = { readonly descriptor: Descriptor; readonly shards: Shard[] }
@@ -23,6 +24,7 @@ export const readAnswer = async (
     evaluations,
     settled,
     settledEvaluations,
+    deployments,
     directory,
   ] = await Promise.all([
     readLeases(sql, caller),
@@ -31,6 +33,7 @@ export const readAnswer = async (
     readEvaluations(sql, caller),
     readSettled(sql, request),
     readSettledEvaluations(sql, request),
+    readLiveDescriptors(sql, caller.region),
     readDirectory(sql, caller, request),
   ])
   return {
@@ -43,6 +46,7 @@ export const readAnswer = async (
     evaluations: evaluations.map(({ descriptor, shards }) => ({ ...descriptor, shards })),
     settled: [...settled],
     settledEvaluations: settledEvaluations.map(({ id }) => id),
+    deployments,
     directory,
   }
 }

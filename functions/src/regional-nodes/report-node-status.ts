@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts'
+import { recordDeploymentReports } from '../deployments/record-reports.ts'
 import type { Handler } from '../http/handler.ts'
 import { runDueWork } from '../rounds/due-work.ts'
 import { raiseEpochs } from './raise-epochs.ts'
@@ -23,6 +24,7 @@ export const reportNodeStatus =
       await raiseEpochs(sql, caller)
       await recordProgress(context, sql, caller, body.progress)
       await recordPresence(sql, caller, body)
+      await recordDeploymentReports(sql, caller, body)
       return caller
     })
     // The leases are renewed; the node must hear of it even if other work fails here.

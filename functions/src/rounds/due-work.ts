@@ -2,6 +2,7 @@ import { TributaryError } from '@tributary/contracts/errors'
 import { type AttemptRef, attemptKey } from '@tributary/contracts/ids'
 import type { Context } from '../context.ts'
 import type { Sql, Transaction } from '../database/transaction.ts'
+import { reviewDeployment } from '../deployments/review-deployment.ts'
 import { closeEvaluation } from '../evaluation/close-evaluation.ts'
 import { lockEvaluation } from '../evaluation/lock-evaluation.ts'
 import { queuePlaces } from '../queue/queue-places.ts'
@@ -21,6 +22,7 @@ type DueItem =
   | { readonly kind: 'open' | 'stop'; readonly task: string }
   | ({ readonly kind: 'deadline' | 'merge' | 'participation' } & AttemptRef)
   | { readonly kind: 'evaluation'; readonly evaluation: string }
+  | { readonly kind: 'deployment'; readonly deployment: string }
   | { readonly kind: 'relay' }
 
 /**
@@ -47,29 +49,32 @@ export const runDueWork = async (context: Context, signal?: AbortSignal): Promis
 // Running tasks that wait are drawn: in a fixed order those at the front, which may wait for long, would keep others from their
 // turn. Of the queue those come that have their turn; it is read only where a task is queued.
 const findDueWork = (sql: Sql): Promise<DueItem[]> => sql<DueItem[]>`
-  (select 'open' as kind, t.id as task, null::integer as round, null::integer as attempt, null::uuid as evaluation
+  (select 'open' as kind, t.id as task, null::integer as round, null::integer as attempt, null::uuid as evaluation,
+      null::uuid as deployment
     from task t where t.state = 'running'
       and not exists (select from round_attempt a where a.task = t.id and a.state in ('open', 'collecting', 'closing'))
     order by random() limit ${mostItems})
   union all
-  (select 'open', q.id, null, null, null from (${queuePlaces(sql)}) q where q."full" = '{}' order by random() limit ${mostItems})
+  (select 'open', q.id, null, null, null, null from (${queuePlaces(sql)}) q where q."full" = '{}' order by random() limit ${mostItems})
   union all
-  (select 'stop', id, null, null, null from task where state = 'running' and stop_at <= now() limit ${mostItems})
+  (select 'stop', id, null, null, null, null from task where state = 'running' and stop_at <= now() limit ${mostItems})
   union all
-  (select 'deadline', task, round, attempt, null from round_attempt
+  (select 'deadline', task, round, attempt, null, null from round_attempt
     where state in ('open', 'collecting') and deadline < now() - make_interval(secs => ${shardGraceSeconds}) limit ${mostItems})
   union all
-  (select 'merge', task, round, attempt, null from round_attempt
+  (select 'merge', task, round, attempt, null, null from round_attempt
     where state = 'closing' and merge_started_at < now() - make_interval(secs => ${mergeSilenceSeconds}) limit ${mostItems})
   union all
-  (select 'participation', task, round, attempt, null from round_attempt
+  (select 'participation', task, round, attempt, null, null from round_attempt
     where participation_due and coalesce(merge_started_at, settled_at) < now() - make_interval(secs => ${mergeSilenceSeconds})
       and settled_at < now() - make_interval(secs => ${mergeSilenceSeconds}) limit ${mostItems})
   union all
-  (select 'evaluation', null, null, null, id from evaluation
+  (select 'evaluation', null, null, null, id, null from evaluation
     where state = 'open' and deadline < now() - make_interval(secs => ${evaluationGraceSeconds}) limit ${mostItems})
   union all
-  (select 'relay', null, null, null, null where exists (
+  (select 'deployment', null, null, null, null, id from deployment where look_at <= now() limit ${mostItems})
+  union all
+  (select 'relay', null, null, null, null, null where exists (
     select from outbox where sent_at is null and created_at < now() - make_interval(secs => ${relaySilenceSeconds})))`
 
 const runItem = async (
@@ -96,6 +101,8 @@ const runItem = async (
       const known = await lockEvaluation(sql, item.evaluation)
       return known && closeEvaluation(context, sql, known.task, item.evaluation, { atOnce: true })
     }
+    case 'deployment':
+      return reviewDeployment(context, sql, item.deployment)
   }
 }
 

@@ -214,6 +214,13 @@ export const errorCatalogue = {
     'The device is not online, so nothing was sent. Try again when it is.',
   ),
   NODE_MISMATCH: entry(403, 'PERMISSION_DENIED', false, 'The certificate belongs to another node.'),
+  // Deployments
+  DEPLOYMENTS_TOO_MANY: entry(
+    409,
+    'RESOURCE_EXHAUSTED',
+    false,
+    'Too many deployments are live. Roll back those that nobody needs any more.',
+  ),
   // Updates (verdict INVALID and friends)
   NOT_FINITE: entry(422, 'INVALID_ARGUMENT', false, 'The update holds NaN or infinity.'),
   OUT_OF_RANGE: entry(422, 'INVALID_ARGUMENT', false, 'A value of the update lies beyond the bound of the task.'),

@@ -38,6 +38,7 @@ export const functionSpecs: readonly FunctionSpec[] = [
   api('logs', 8),
   api('models', 2),
   api('fleet', 2),
+  api('deployments', 2),
   api('regional-nodes', 4),
   api('platform', 2),
   api('health', 1),

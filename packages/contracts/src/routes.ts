@@ -1,3 +1,4 @@
+import { deploymentRoutes } from './routes/deployment-routes.ts'
 import { fleetRoutes } from './routes/fleet-routes.ts'
 import { modelRoutes } from './routes/model-routes.ts'
 import { nodeRoutes } from './routes/node-routes.ts'
@@ -11,6 +12,7 @@ export const routes = {
   ...taskRoutes,
   ...modelRoutes,
   ...fleetRoutes,
+  ...deploymentRoutes,
   ...nodeRoutes,
 } as const satisfies Record<string, Route>
 

@@ -16,6 +16,8 @@ const common = {
 export const WorkToken = z.discriminatedUnion('work', [
   AttemptRef.extend({ work: z.literal('training'), base: Sha256, maxBytes: z.int().positive(), ...common }),
   z.object({ work: z.literal('evaluation'), evaluation: Uuid, ...common }),
+  /** To pull the files of a deployed version. */
+  z.object({ work: z.literal('deployment'), deployment: Uuid, ...common }),
 ])
 export type WorkToken = z.infer<typeof WorkToken>
 

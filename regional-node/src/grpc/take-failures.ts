@@ -23,7 +23,7 @@ export const takeFailures = async (
     if (leases.epochOf(shard) !== epoch) continue
     const failure = readFailure(declared)
     if (token.work === 'training') await attempts.find(token, shard)?.fail({ device, label, ...failure })
-    else await evaluations.find(token.evaluation, shard)?.fail(device, failure)
+    else if (token.work === 'evaluation') await evaluations.find(token.evaluation, shard)?.fail(device, failure)
   }
 }
 

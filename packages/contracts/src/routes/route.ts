@@ -17,6 +17,7 @@ export const apiFunctions = [
   'logs',
   'models',
   'fleet',
+  'deployments',
   'regional-nodes',
   'platform',
   'health',
