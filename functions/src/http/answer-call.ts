@@ -115,7 +115,17 @@ const answerOnce = async (
 const response = (status: number, answer: unknown): APIGatewayProxyStructuredResultV2 =>
   status === 204
     ? { statusCode: 204 }
-    : { statusCode: status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(answer) }
+    : { statusCode: status, headers: { 'content-type': 'application/json' }, body: jsonOf(answer) }
+
+/** Texts of answers that live longer than their request, since their handler gives them again. */
+const written = new WeakMap<object, string>()
+
+const jsonOf = (answer: unknown): string => {
+  if (typeof answer !== 'object' || answer === null) return JSON.stringify(answer)
+  const text = written.get(answer) ?? JSON.stringify(answer)
+  written.set(answer, text)
+  return text
+}
 
 const askedFormat = ({ formats }: Route, query: unknown): Route['media'] =>
   formats === undefined ? undefined : formats[(query as { format: string }).format]
