@@ -3,6 +3,7 @@ import type { ShardOpener } from './attempt/open-shard.ts'
 import type { ShardAttempts } from './attempt/shard-attempts.ts'
 import type { CentralLevel } from './central/central-level.ts'
 import type { LeaseTable } from './central/lease-table.ts'
+import type { RegionDeployments } from './deployments/region-deployments.ts'
 import type { DeviceDirectory } from './devices/device-directory.ts'
 import type { ShardEvaluations } from './evaluation/shard-evaluations.ts'
 
@@ -13,6 +14,7 @@ export type StatusTargets = {
   readonly leases: LeaseTable
   readonly directory: DeviceDirectory
   readonly level: CentralLevel
+  readonly deployments: RegionDeployments
 }
 
 /**
@@ -22,11 +24,12 @@ export type StatusTargets = {
  * its epoch is over.
  */
 export const applyStatus =
-  ({ shards, leases, attempts, evaluations, directory, level }: StatusTargets) =>
+  ({ shards, leases, attempts, evaluations, directory, level, deployments }: StatusTargets) =>
   async (answer: NodeStatusAnswer, sentAt: number): Promise<boolean> => {
     let hasNews = false
     level.heard(answer)
     directory.apply(answer)
+    deployments.heard(answer)
     const usable: NodeStatusAnswer['leases'] = []
     for (const lease of answer.leases) {
       const opened = await shards.open(lease)

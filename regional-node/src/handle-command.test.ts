@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
 import { CentralLevel } from './central/central-level.ts'
+import { RegionDeployments } from './deployments/region-deployments.ts'
 import { DeviceDirectory } from './devices/device-directory.ts'
 import { handleCommand } from './handle-command.ts'
 import { sampleDescriptor, sampleEvaluation } from './testing/sample-round.ts'
@@ -17,6 +18,7 @@ const commands = (shard: TestShard, level: CentralLevel) => {
     evaluations: shard.evaluations,
     directory: new DeviceDirectory(() => {}),
     level,
+    deployments: new RegionDeployments(),
     askCentral: () => {
       asked += 1
     },

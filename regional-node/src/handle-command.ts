@@ -2,6 +2,7 @@ import type { RegionCommands } from '@tributary/contracts/commands'
 import type { Message } from '@tributary/contracts/envelope'
 import type { ShardAttempts } from './attempt/shard-attempts.ts'
 import type { CentralLevel } from './central/central-level.ts'
+import type { RegionDeployments } from './deployments/region-deployments.ts'
 import type { DeviceDirectory } from './devices/device-directory.ts'
 import type { ShardEvaluations } from './evaluation/shard-evaluations.ts'
 
@@ -10,13 +11,14 @@ export type CommandTargets = {
   readonly evaluations: ShardEvaluations
   readonly directory: DeviceDirectory
   readonly level: CentralLevel
+  readonly deployments: RegionDeployments
   /** Central knows something newer than the node: ask now. */
   readonly askCentral: () => void
 }
 
 /** What each command of central does. All are edges: `status` tells the same as a level, so each may come twice or never. */
 export const handleCommand =
-  ({ attempts, evaluations, directory, level, askCentral }: CommandTargets) =>
+  ({ attempts, evaluations, directory, level, deployments, askCentral }: CommandTargets) =>
   async (command: Message<RegionCommands>): Promise<void> => {
     switch (command.type) {
       case 'round.opened':
@@ -41,5 +43,7 @@ export const handleCommand =
         return askCentral()
       case 'device.revoked':
         return directory.revoke(command.data.device)
+      case 'model.released':
+        if (deployments.released(command.data, command.time)) askCentral()
     }
   }

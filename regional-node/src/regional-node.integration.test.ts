@@ -13,6 +13,7 @@ import { VerdictCode } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { Participation } from '@tributary/contracts/participation'
 import type { EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
 import { deviceTopics } from '@tributary/contracts/topics'
+import { inDeploymentShare } from '@tributary/learning/seeded/deployment-share'
 import { encodeUpdate } from '@tributary/learning/update/update-body'
 import {
   type CertificateAuthority,
@@ -31,6 +32,7 @@ import { connectAsync } from 'mqtt'
 import { v7 as uuidv7 } from 'uuid'
 import { until } from './testing/manual-clock.ts'
 import { NodeProcess } from './testing/node-process.ts'
+import { sampleDeployment } from './testing/sample-deployment.ts'
 import { sampleDescriptor, sha256Of } from './testing/sample-round.ts'
 import { TestCentral } from './testing/test-central.ts'
 import { nodeCertificate } from './testing/test-certificates.ts'
@@ -162,6 +164,7 @@ const federation = async (trainers: number, more: Record<string, string> = {}, a
   Object.assign(central, {
     devices: [...devices, evaluator].map(({ entry }) => entry),
     attempts: [],
+    deployments: [],
     epoch: 0,
     settled: [],
     aheadMillis,
@@ -294,6 +297,89 @@ test('a node killed in the middle of a round keeps receipts and uploads, and the
   assert.equal(central.statuses.at(-1)?.draining, true)
   assert.deepEqual(central.faults, [])
   assert.equal((await stat(join(field.dataDir, 'token.key'))).mode & 0o777, 0o600)
+})
+
+test('a released version reaches the devices of its share with its files, and what they say of it reaches central, once', {
+  timeout: 60_000,
+}, async () => {
+  await using field = await federation(3)
+  const { devices } = field
+  await healthy(field.node)
+  const files = {
+    weights: {
+      ...(await put('models/m/deployed.safetensors', objects.get('base') as Buffer)),
+      version: uuidv7(),
+      number: 4,
+    },
+    manifest: await put('models/m/deployed.json', objects.get('manifest') as Buffer),
+    graph: await put('models/m/deployed.onnx', Buffer.from('a graph')),
+  }
+  const descriptor = sampleDeployment({ ...files, share: 0.5 })
+  const chosen = (share: number) =>
+    devices.filter(({ entry }) => inDeploymentShare(descriptor.deployment, entry.device, share))
+  const offered = async (device: TestDevice, fields: Parameters<TestDevice['checkIn']>[0] = {}) => {
+    const { result } = await device.checkIn(fields)
+    return result.case === 'assignment' ? result.value.deployments : []
+  }
+  const untilOffered = async (device: TestDevice, revision: number) => {
+    const end = performance.now() + 10_000
+    while (performance.now() < end) {
+      const [found] = await offered(device)
+      if (found?.revision === revision) return found
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+    throw new Error(`revision ${revision} was not offered`)
+  }
+  command('model.released', descriptor as never)
+  for (const device of chosen(0.5)) await untilOffered(device, 1)
+  for (const device of devices) {
+    if (!chosen(0.5).includes(device)) assert.deepEqual(await offered(device), [])
+  }
+  central.deployments = [{ ...descriptor, share: 1, revision: 2 }]
+  command('model.released', central.deployments[0] as never)
+  for (const device of devices) await untilOffered(device, 2)
+
+  const [one, two] = devices as [TestDevice, TestDevice]
+  const work = await untilOffered(one, 2)
+  assert.deepEqual([work.version, work.versionNumber, work.modelName], [files.weights.version, 4, 'digits'])
+  for (const object of [work.weights, work.manifest, work.graph]) {
+    const bytes = await one.pull(work.token, object?.sha256 ?? '')
+    assert.equal(sha256Of(bytes), object?.sha256)
+  }
+  const sha256 = work.weights?.sha256 ?? ''
+  const rest = await one.pull(work.token, sha256, 1_000_000)
+  assert.equal(rest.byteLength, files.weights.bytes - 1_000_000)
+  await assert.rejects(two.pull(work.token, sha256), error => refusalOf(error) === 'TOKEN_INVALID')
+  await assert.rejects(one.pull(work.token, 'f'.repeat(64)), error => refusalOf(error) === 'OBJECT_UNKNOWN')
+
+  const state = { deployment: descriptor.deployment, revision: 2, state: 'serving' }
+  const told = () =>
+    central.statuses.flatMap(({ deploymentReports = [] }) =>
+      deploymentReports.map(report => `${report.device} ${report.state}`),
+    )
+  await offered(one, { deployments: [state] })
+  await until(() => told().includes(`${one.entry.device} serving`))
+  await offered(one, { deployments: [state] })
+  // What is unhealthy is told at once.
+  await offered(two, { deployments: [{ ...state, state: 'unhealthy', detail: 'NaN' }] })
+  await until(() => told().includes(`${two.entry.device} unhealthy`))
+  assert.equal(told().length, 2)
+
+  // A restart knows the level from the first answer, and devices repeat their states.
+  await field.node.end('SIGKILL')
+  const again = await field.start()
+  await healthy(again)
+  await untilOffered(one, 2)
+  await offered(one, { deployments: [state] })
+  await until(() => told().length > 2)
+  assert.equal(told().at(-1), `${one.entry.device} serving`)
+  const many = Array.from({ length: 200 }, () => state)
+  await assert.rejects(one.checkIn({ deployments: many }), error => refusalOf(error) === 'BODY_INVALID')
+  central.deployments = []
+  command('model.released', { ...descriptor, share: 0, revision: 3 } as never)
+  const end = performance.now() + 10_000
+  while ((await offered(one)).length > 0) assert.ok(performance.now() < end)
+  assert.deepEqual(central.faults, [])
 })
 
 for (const [way, above] of [

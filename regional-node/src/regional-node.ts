@@ -21,6 +21,9 @@ import { StatusLoop } from './central/status-loop.ts'
 import { systemClock } from './clock.ts'
 import { closeWithin } from './close-within.ts'
 import type { Config } from './config.ts'
+import { DeploymentObjects } from './deployments/deployment-objects.ts'
+import { DeploymentReports } from './deployments/deployment-reports.ts'
+import { RegionDeployments } from './deployments/region-deployments.ts'
 import { DeviceDirectory } from './devices/device-directory.ts'
 import { noticesByVolume } from './devices/notices-by-volume.ts'
 import { Presence } from './devices/presence.ts'
@@ -91,6 +94,8 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     },
   )
   const presenceReport = new PresenceReport(presence, directory, leases, clock)
+  const deployments = new RegionDeployments()
+  const deploymentReports = new DeploymentReports(leases)
   const publisher = new EventPublisher(identity.id, metrics, logger)
   const spoolRoom = new Budget(config.spoolBytes)
   const sumMemory = new Budget(config.accumulatorMemoryBytes)
@@ -136,6 +141,9 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     tokens,
     attempts,
     evaluations,
+    deployments,
+    deploymentReports,
+    deploymentObjects: new DeploymentObjects({ cache, deployments, clock, journal, stop: ending }),
     settled,
     slots,
     uploads: new Budget(config.maxUploads),
@@ -148,7 +156,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   const server = new GrpcServer(services)
   const opening = { folders, attempts, evaluations, journal }
   const shards = new ShardOpener(opening, clock, () => status.soon())
-  const takeOver = applyStatus({ shards, leases, attempts, evaluations, directory, level })
+  const takeOver = applyStatus({ shards, leases, attempts, evaluations, directory, level, deployments })
   const status: StatusLoop = new StatusLoop(
     {
       request: statusRequest({
@@ -163,14 +171,16 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
         directory,
         presence,
         presenceReport,
+        deploymentReports,
       }),
       send: async (request, signal) => {
         const answer = await central.status(request, signal)
         presenceReport.confirmed()
+        deploymentReports.confirmed()
         return answer
       },
       apply: async (answer, sentAt) => {
-        if ((await takeOver(answer, sentAt)) || presenceReport.hasMore) status.soon()
+        if ((await takeOver(answer, sentAt)) || presenceReport.hasMore || deploymentReports.hasMore) status.soon()
         region.resolve(answer.region)
       },
     },
@@ -179,7 +189,14 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   )
   const region = Promise.withResolvers<string>()
   region.promise.catch(() => {})
-  const commands = handleCommand({ attempts, evaluations, directory, level, askCentral: () => status.soon() })
+  const commands = handleCommand({
+    attempts,
+    evaluations,
+    directory,
+    level,
+    deployments,
+    askCentral: () => status.soon(),
+  })
   const broker = closedAtEnd(
     'broker',
     new BrokerConnection(config.amqpUrl, `regional-node ${identity.id}`, logger, async connection => {

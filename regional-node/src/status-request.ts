@@ -2,6 +2,7 @@ import { memoryUsage } from 'node:process'
 import type { NodeStatusRequest } from '@tributary/contracts/node-status'
 import type { ShardAttempts } from './attempt/shard-attempts.ts'
 import type { ShardFolders } from './attempt/shard-folders.ts'
+import type { DeploymentReports } from './deployments/deployment-reports.ts'
 import type { DeviceDirectory } from './devices/device-directory.ts'
 import type { Presence } from './devices/presence.ts'
 import type { PresenceReport } from './devices/presence-report.ts'
@@ -21,6 +22,7 @@ export type StatusSources = {
   readonly directory: DeviceDirectory
   readonly presence: Presence
   readonly presenceReport: PresenceReport
+  readonly deploymentReports: DeploymentReports
 }
 
 /** What the node tells central: the shards whose log is on its disk, with their epoch, progress, presence and load. */
@@ -43,6 +45,7 @@ export const statusRequest = (node: StatusSources) => (): NodeStatusRequest => {
     holdingEvaluations: node.evaluations.holding.slice(0, most),
     directorySequence: node.directory.sequence,
     presence: node.presenceReport.next(),
+    deploymentReports: node.deploymentReports.next(),
     load: { rssBytes: memoryUsage.rss(), connections: node.connections() },
   }
 }

@@ -9,6 +9,7 @@ import {
 import { protocolRange } from '@tributary/contracts/grpc-service'
 import { AttemptRef, Slug } from '@tributary/contracts/ids'
 import { deviceConditions } from '@tributary/contracts/round'
+import { deploymentWork } from '../deployments/deployment-work.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import type { Capabilities, Dataset } from '../devices/presence.ts'
 import { evaluationWork, trainingWork } from './assignments.ts'
@@ -16,7 +17,7 @@ import type { NodeServices } from './node-services.ts'
 import { takeFailures } from './take-failures.ts'
 
 const pauses = { idleMillis: 5000, liveMillis: 2000, redirectMillis: 1000 } as const
-const most = { datasets: 256, attempts: 256, frameworks: 16, failed: 32, conditions: 16 } as const
+const most = { datasets: 256, attempts: 256, frameworks: 16, failed: 32, conditions: 16, deployments: 128 } as const
 /** First version of the agent that speaks this protocol. */
 const firstAgentVersion = '0.1.0'
 
@@ -31,12 +32,14 @@ export const checkIn =
     }
     const capabilities = readCapabilities(request, device)
     const { shard } = device
-    if (node.leases.epochOf(shard) === undefined || node.isDraining()) {
+    const epoch = node.leases.epochOf(shard)
+    if (epoch === undefined || node.isDraining()) {
       const value = { endpoint: node.leases.endpointOf(shard), pauseMillis: pauses.redirectMillis }
       return create(CheckInResponseSchema, { result: { case: 'redirect', value } })
     }
     node.presence.checkedIn(device.device, capabilities)
     await takeFailures(node, device, request.failed)
+    if (node.deploymentReports.heard(device, request.deployments)) node.statusChanged()
     const training = await firstTraining(node, device)
     const evaluation = node.evaluations.ofShard(shard).find(open => open.offers(device))
     const live = node.attempts.ofShard(shard).length > 0 || node.evaluations.ofShard(shard).length > 0
@@ -46,6 +49,7 @@ export const checkIn =
       ...(training === undefined ? {} : { training: await trainingWork(node.tokens, training, device) }),
       ...(evaluation === undefined ? {} : { evaluation: await evaluationWork(node.tokens, evaluation, device) }),
       settled: settlements(node, device, request),
+      deployments: await deploymentWork(node.tokens, node.deployments, device, { epoch, now: node.clock.now() }),
     }
     return create(CheckInResponseSchema, { result: { case: 'assignment', value } })
   }
@@ -73,7 +77,7 @@ const settlements = ({ attempts, settled, leases }: NodeServices, { shard }: Kno
 
 /** @throws TributaryError BODY_INVALID */
 const readCapabilities = (
-  { datasets, frameworks, holding, running, failed, conditions, agentVersion }: CheckInRequest,
+  { datasets, frameworks, holding, running, failed, conditions, deployments, agentVersion }: CheckInRequest,
   { certificateSha256 }: KnownDevice,
 ): Capabilities => {
   if (
@@ -81,6 +85,7 @@ const readCapabilities = (
     frameworks.length > most.frameworks ||
     failed.length > most.failed ||
     conditions.length > most.conditions ||
+    deployments.length > most.deployments ||
     holding.length + running.length > most.attempts
   ) {
     throw new TributaryError('BODY_INVALID', { detail: 'The check-in lists more than a device can have.' })

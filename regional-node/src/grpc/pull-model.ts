@@ -21,7 +21,10 @@ export const pullModel = (node: NodeServices) =>
       throw new TributaryError('TOKEN_INVALID')
     }
     if (!token.objects.includes(sha256)) throw new TributaryError('OBJECT_UNKNOWN')
-    using object = node.cache.peek(sha256)
+    using object =
+      token.work === 'deployment'
+        ? await node.deploymentObjects.acquire(token.deployment, sha256)
+        : node.cache.peek(sha256)
     if (object === null)
       throw new TributaryError('UNAVAILABLE', { detail: 'The object is not kept here now. Check in again.' })
     if (offset > BigInt(object.bytes)) {

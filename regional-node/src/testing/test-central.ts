@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { DeploymentDescriptor } from '@tributary/contracts/deployments'
 import type { AttemptRef } from '@tributary/contracts/ids'
 import {
   type DirectoryDevice,
@@ -24,6 +25,7 @@ export class TestCentral {
   devices: DirectoryDevice[] = []
   attempts: RoundDescriptor[] = []
   evaluations: EvaluationDescriptor[] = []
+  deployments: DeploymentDescriptor[] = []
   settled: (AttemptRef & { outcome: AttemptOutcome })[] = []
   epoch = 0
   /** Another number gives other log keys: those of before are lost. */
@@ -129,6 +131,7 @@ export class TestCentral {
       evaluations: this.evaluations,
       settled: this.settled.filter(ref => request.holding.some(({ task }) => task === ref.task) && isOver(ref)),
       settledEvaluations: [],
+      deployments: this.deployments,
       directory: {
         devices: this.devices.filter(({ sequence }) => sequence > request.directorySequence),
         sequence: this.devices.length,

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { DeploymentDescriptor } from '@tributary/contracts/deployments'
+import { sampleDeployment, sampleKnownDevice } from '../testing/sample-deployment.ts'
+import { RegionDeployments } from './region-deployments.ts'
+
+const at = (seconds: number) => new Date(1_800_000_000_000 + seconds * 1000).toISOString()
+const level = (seconds: number, ...deployments: DeploymentDescriptor[]) => ({
+  time: at(seconds),
+  region: 'north',
+  deployments,
+})
+const device = sampleKnownDevice()
+const served = (known: RegionDeployments, of = device) =>
+  known.of(of).map(({ deployment, revision }) => `${deployment} r${revision}`)
+
+test('a device serves the newest deployment of each model that is for it, and falls back when that goes', () => {
+  const known = new RegionDeployments()
+  const old = sampleDeployment({}, 1000)
+  const canary = sampleDeployment({ share: 0.5 }, 2000)
+  const other = sampleDeployment({ model: '01890a5d-ac96-774b-bcce-b302099a8058' }, 500)
+  known.heard(level(0, old, canary, other))
+  const devices = Array.from({ length: 200 }, () => sampleKnownDevice())
+  const newer = devices.filter(of => served(known, of).includes(`${canary.deployment} r1`))
+  assert.ok(newer.length > 60 && newer.length < 140, String(newer.length))
+  for (const of of devices) {
+    const wanted = newer.includes(of) ? canary : old
+    assert.deepEqual(served(known, of), [`${wanted.deployment} r1`, `${other.deployment} r1`])
+  }
+  known.released({ ...canary, share: 0, revision: 2 }, at(1))
+  for (const of of devices) assert.deepEqual(served(known, of), [`${old.deployment} r1`, `${other.deployment} r1`])
+})
+
+test('groups, labels and the region decide whom a deployment is for', () => {
+  const known = new RegionDeployments()
+  const target = { regions: ['north'], groups: ['a'], labels: { site: 'x' } }
+  known.heard(level(0, sampleDeployment({ target })))
+  assert.equal(served(known, sampleKnownDevice({ groups: ['a'], labels: { site: 'x' } })).length, 1)
+  assert.equal(served(known, sampleKnownDevice({ groups: ['a'] })).length, 0)
+  assert.equal(served(known, sampleKnownDevice({ groups: ['b'], labels: { site: 'x' } })).length, 0)
+  known.heard({ ...level(1, sampleDeployment({ target })), region: 'south' })
+  assert.equal(served(known, sampleKnownDevice({ groups: ['a'], labels: { site: 'x' } })).length, 0)
+})
+
+test('what an answer does not name any more is served no more, unless a command is newer than the answer', () => {
+  const known = new RegionDeployments()
+  const first = sampleDeployment()
+  known.heard(level(0, first))
+  assert.equal(known.released(sampleDeployment({ model: first.model }, 1), at(5)), false)
+  assert.equal(known.of(device).length, 1)
+  known.heard(level(4, first))
+  // The command at 5 s is newer than the answer of 4 s.
+  assert.equal(known.of(device).length, 1)
+  known.heard(level(6))
+  assert.deepEqual(known.of(device), [])
+})
+
+test('an answer that was read before a command does not take it back', () => {
+  const known = new RegionDeployments()
+  const first = sampleDeployment()
+  known.heard(level(0, first))
+  known.released({ ...first, share: 0, revision: 2 }, at(1))
+  assert.deepEqual(known.of(device), [])
+  known.heard(level(0.5, first))
+  assert.deepEqual(known.of(device), [])
+  known.heard(level(2))
+  assert.deepEqual(known.of(device), [])
+  assert.equal(known.find(first.deployment), undefined)
+})
+
+test('a command that comes late or twice changes nothing, and one of an unknown deployment is asked about', () => {
+  const known = new RegionDeployments()
+  const first = sampleDeployment({ revision: 3 })
+  known.heard(level(10, first))
+  assert.equal(known.released({ ...first, revision: 2, share: 0 }, at(11)), false)
+  assert.equal(known.released({ ...first, share: 0 }, at(11)), false)
+  assert.deepEqual(served(known), [`${first.deployment} r3`])
+  assert.equal(known.released(sampleDeployment(), at(9)), true)
+  assert.deepEqual(served(known), [`${first.deployment} r3`])
+})
