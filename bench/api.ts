@@ -137,6 +137,13 @@ const seedRounds = async (sql: Sql, task: string, version: string): Promise<void
   await sql`
     insert into round_attempt (task, round, attempt, state, base_version, goal, selected, descriptor, deadline, settled_at)
     select ${task}, round, 1, 'committed', ${version}, 1, 1, '{}', now(), now() from generate_series(1, ${rounds}::integer) as round`
+  await sql`insert into region_shard (region, shard) select 'alps', shard from generate_series(0, 3) as shard`
+  await sql`
+    insert into attempt_shard (task, round, attempt, region, shard, epoch, state, goal, to_select, selected, accepted, weight,
+      metrics)
+    select ${task}, round, 1, 'alps', shard, 1, 'summed', 10, 10, 10, 10, 600,
+      '{"examples": "600", "loss_q20": "31415926", "steps": "1234"}'
+    from generate_series(1, ${rounds}::integer) as round, generate_series(0, 3) as shard`
   await sql`analyze`
 }
 

@@ -11,15 +11,14 @@ export type LogFilters = Omit<
   readonly round?: number | undefined
 }
 
-/** Entries of numbers between, in one direction. */
-export type LogWalk = {
-  readonly order: 'newest' | 'oldest'
+export type LogSpan = {
   /** Exclusive. */
   readonly above: number
   /** Inclusive. */
   readonly upTo: number
-  readonly limit: number
 }
+/** Entries of numbers between, in one direction. */
+export type LogWalk = LogSpan & { readonly order: 'newest' | 'oldest'; readonly limit: number }
 
 /**
  * A request looks through so many entries at most: what is sought may be rare, and a search for a word has no index. Some 20 ms.
@@ -27,12 +26,35 @@ export type LogWalk = {
 const mostLooked = 20_000
 /** Entries that came to central further from the time written on them are not found by time. */
 const slackHours = 24
+/** Above every number. */
+const beyond = Number.MAX_SAFE_INTEGER
 const severity = { debug: [], info: ['info', 'warn', 'error'], warn: ['warn', 'error'], error: ['error'] } as const
 
-/** The newest number among those that the walk would go through; 0 where there is none. */
+/** The numbers between which entries of the wanted time lie, by when they came in. */
+export const spanOfTime = async (sql: Sql, { from, to }: Pick<LogFilters, 'from' | 'to'>): Promise<LogSpan> => {
+  const first =
+    from === undefined
+      ? null
+      : await sql<{ id: number }[]>`
+    select id from log_entry where received_at >= ${from}::timestamptz - make_interval(hours => ${slackHours})
+    order by received_at, id limit 1`
+  const last =
+    to === undefined
+      ? null
+      : await sql<{ id: number }[]>`
+    select id from log_entry where received_at <= ${to}::timestamptz + make_interval(hours => ${slackHours})
+    order by received_at desc, id desc limit 1`
+  return {
+    above: first === null ? 0 : (first[0]?.id ?? beyond) - 1,
+    upTo: last === null ? beyond : (last[0]?.id ?? 0),
+  }
+}
+
+/** The newest number among those that a walk would go through; 0 where there is none. */
 export const newestLog = async (sql: Sql, filters: LogFilters): Promise<number> => {
+  const span = { above: 0, upTo: beyond }
   const [row] = await sql<{ id: number }[]>`
-    select id from log_entry where ${indexed(sql, filters)} order by id desc limit 1`
+    select id from log_entry where ${within(sql, filters, span)} ${along(sql, filters, 'newest')} limit 1`
   return row?.id ?? 0
 }
 
@@ -45,12 +67,12 @@ export const walkLogs = async (
   filters: LogFilters,
   walk: LogWalk,
 ): Promise<{ readonly rows: LogRow[]; readonly next: number | null }> => {
-  const { limit } = walk
+  const { limit, order } = walk
   const found = await sql<LogRow[]>`${logRows(sql, filters, walk)}`
   const rows = found.slice(0, limit)
   if (found.length > limit) return { rows, next: rows.at(-1)?.id ?? null }
   const [end] = await sql<{ id: number }[]>`
-    select id from log_entry where ${indexed(sql, filters)} and ${within(sql, walk)} ${along(sql, walk)}
+    select id from log_entry where ${within(sql, filters, walk)} ${along(sql, filters, order)}
     limit 1 offset ${mostLooked - 1}`
   return { rows, next: end?.id ?? null }
 }
@@ -58,35 +80,29 @@ export const walkLogs = async (
 /** One row more than the walk wants, of the first `mostLooked` entries that its index leads through. */
 export const logRows = (sql: Sql, filters: LogFilters, walk: LogWalk) => sql`
   select * from (
-    select ${logColumns(sql)} from log_entry where ${indexed(sql, filters)} and ${within(sql, walk)} ${along(sql, walk)}
+    select ${logColumns(sql)} from log_entry where ${within(sql, filters, walk)} ${along(sql, filters, walk.order)}
     limit ${mostLooked}
   ) looked
-  where ${remaining(sql, filters)} ${along(sql, walk)} limit ${walk.limit + 1}`
+  where ${remaining(sql, filters)} ${along(sql, filters, walk.order)} limit ${walk.limit + 1}`
 
-const within = (sql: Sql, { above, upTo }: LogWalk) => sql`id > ${above} and id <= ${upTo}`
-const along = (sql: Sql, { order }: LogWalk) => (order === 'newest' ? sql`order by id desc` : sql`order by id`)
+/*
+ * An index leads to a device; else to a task, to trouble, or to both, in the order of numbers. Rows are compared as wholes, since
+ * with `task = …` Postgres may hope to meet the task's entries soon on its way through everybody's.
+ */
+const within = (sql: Sql, { device, task, level }: LogFilters, { above, upTo }: LogSpan) => {
+  if (device !== undefined) {
+    return sql`device is not null and (device, id) > (${device}::uuid, ${above}) and (device, id) <= (${device}::uuid, ${upTo})`
+  }
+  const trouble = level === 'warn' || level === 'error' ? sql`and level in ('warn', 'error')` : sql``
+  return task === undefined
+    ? sql`id > ${above} and id <= ${upTo} ${trouble}`
+    : sql`(task, id) > (${task}::uuid, ${above}) and (task, id) <= (${task}::uuid, ${upTo}) ${trouble}`
+}
 
-/** What an index leads to, in the order of numbers: a device; else a task, trouble, or both. And a time, by its arrival. */
-const indexed = (sql: Sql, { device, task, level, from, to }: LogFilters) => {
-  const trouble = level === 'warn' || level === 'error'
-  return sql`
-    ${device === undefined ? sql`true` : sql`device = ${device}`}
-    ${device !== undefined || task === undefined ? sql`` : sql`and task = ${task}`}
-    ${device !== undefined || !trouble ? sql`` : sql`and level in ('warn', 'error')`}
-    ${
-      from === undefined
-        ? sql``
-        : sql`and id >= (select id from log_entry
-            where received_at >= ${from}::timestamptz - make_interval(hours => ${slackHours})
-            order by received_at, id limit 1)`
-    }
-    ${
-      to === undefined
-        ? sql``
-        : sql`and id <= (select id from log_entry
-            where received_at <= ${to}::timestamptz + make_interval(hours => ${slackHours})
-            order by received_at desc, id desc limit 1)`
-    }`
+const along = (sql: Sql, { device, task }: LogFilters, order: LogWalk['order']) => {
+  const direction = order === 'newest' ? sql`desc` : sql`asc`
+  if (device !== undefined) return sql`order by device ${direction}, id ${direction}`
+  return task === undefined ? sql`order by id ${direction}` : sql`order by task ${direction}, id ${direction}`
 }
 
 const remaining = (sql: Sql, filters: LogFilters) => {

@@ -5,7 +5,7 @@ import { decodeCursor, encodeCursor } from '../http/cursor.ts'
 import type { RouteRequest } from '../http/handler.ts'
 import { followLogs } from './follow-logs.ts'
 import { logView } from './log-row.ts'
-import { checkLogQuery, type LogFilters, newestLog, walkLogs } from './log-walk.ts'
+import { checkLogQuery, type LogFilters, newestLog, spanOfTime, walkLogs } from './log-walk.ts'
 
 const entryNumber = z.int().nonnegative()
 /** Where a list goes on, and the newest entry when its first page was made. */
@@ -30,9 +30,11 @@ export const readLogs = async (database: Database, request: LogRequest): Promise
   }
   const position = decodeCursor(cursor, Position)
   return database.read(async sql => {
+    const time = await spanOfTime(sql, filters)
     const [at, newest] = position ?? [null, await newestLog(sql, filters)]
-    const span =
-      order === 'newest' ? { above: 0, upTo: at === null ? newest : at - 1 } : { above: at ?? 0, upTo: newest }
+    const above = order === 'oldest' && at !== null ? at : 0
+    const upTo = order === 'newest' && at !== null ? at - 1 : newest
+    const span = { above: Math.max(above, time.above), upTo: Math.min(upTo, time.upTo) }
     const { rows, next } = await walkLogs(sql, filters, { order, limit, ...span })
     return {
       items: rows.map(logView),

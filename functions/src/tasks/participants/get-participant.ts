@@ -2,11 +2,12 @@ import { TributaryError } from '@tributary/contracts/errors'
 import type { ParticipantView } from '@tributary/contracts/tasks'
 import type { Context } from '../../context.ts'
 import type { Handler } from '../../http/handler.ts'
-import { type LogRow, logColumns, logView } from '../../logs/log-row.ts'
+import { type LogRow, logView } from '../../logs/log-row.ts'
+import { logRows } from '../../logs/log-walk.ts'
 import { actionOf } from '../reason-view.ts'
 import { participantColumns } from './participants-page.ts'
 
-const mostLogs = 50
+const tail = { order: 'newest', above: 0, upTo: Number.MAX_SAFE_INTEGER, limit: 50 } as const
 const mostAttempts = 100
 
 /** One device's part in a round: how each attempt ended for it, and the tail of its log. @throws TributaryError NOT_FOUND */
@@ -19,9 +20,7 @@ export const getParticipant =
           select ${participantColumns(sql)} from participation p
           where p.device = ${device} and p.task = ${task} and p.round = ${round}
           order by p.attempt desc limit ${mostAttempts}`,
-        sql<LogRow[]>`
-          select ${logColumns(sql)} from log_entry
-          where device = ${device} and task = ${task} and round = ${round} order by id desc limit ${mostLogs}`,
+        sql<LogRow[]>`${logRows(sql, { device, task, round, level: 'debug' }, tail)}`,
       ]),
     )
     const [latest] = attempts
@@ -33,6 +32,6 @@ export const getParticipant =
       label: latest.label,
       region: latest.region,
       attempts: attempts.toReversed().map(row => ({ ...row, action: actionOf(row.code) })),
-      logs: logs.toReversed().map(logView),
+      logs: logs.slice(0, tail.limit).toReversed().map(logView),
     }
   }
