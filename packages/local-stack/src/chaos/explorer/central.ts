@@ -5,7 +5,7 @@ import { judgeAttempt } from '@tributary/functions/rounds/judge-attempt'
 import { planAttempt } from '@tributary/functions/rounds/plan-attempt'
 import { sampleDescriptor } from '@tributary/regional-node/testing/sample-round'
 import { sumOver, versionOf } from './exact-sum.ts'
-import type { History, Part } from './history.ts'
+import type { History } from './history.ts'
 import { devicesOf, regions, type Scenario, shardsPerRegion } from './scenario.ts'
 
 const leaseMillis = 20_000
@@ -123,18 +123,12 @@ export class SimulatedCentral {
   merge(key: string, now: number): void {
     const { live } = this
     if (live?.key !== key || live.state !== 'closing' || this.state !== 'running') return
-    const parts = live.shards.flatMap(({ event }) => event ?? [])
-    const devices = parts.flatMap(part => [...this.#history.object(key, part)])
+    const summed = live.shards.flatMap(({ plan, event }) => (event === undefined ? [] : { plan, event }))
+    const devices = summed.flatMap(({ event }) => [...this.#history.object(key, event)])
     const [base, { round, descriptor }] = [this.#version, live]
     this.#version = versionOf(base, sumOver(devices, round))
-    this.#history.commits.push({
-      attempt: key,
-      round,
-      descriptor,
-      base,
-      version: this.#version,
-      parts: parts as Part[],
-    })
+    const parts = summed.map(({ plan }) => plan)
+    this.#history.commits.push({ attempt: key, round, descriptor, base, version: this.#version, parts })
     this.#settle(live, 'committed')
     if (round === this.#scenario.rounds) this.state = 'completed'
     this.dueWork(now)

@@ -14,7 +14,7 @@ export type Commit = {
   readonly descriptor: RoundDescriptor
   readonly base: string
   readonly version: string
-  /** Shards that were in. */
+  /** Shards that were in, with the epochs that central had pinned. */
   readonly parts: readonly Part[]
 }
 
