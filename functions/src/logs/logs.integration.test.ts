@@ -63,6 +63,8 @@ suite('logs', { timeout: 120_000 }, () => {
       ['to=2026-03-01T11:00:00Z', ['begins']],
       ['from=2026-03-02T00:00:00Z', ['noise']],
       ['from=2027-01-01T00:00:00Z', []],
+      ['from=9999-12-31T23:59:59Z', []],
+      ['to=0001-01-01T00:00:00Z', []],
       ['q=OF', ['100 percent of them', '100 % of _them']],
       [`q=${encodeURIComponent('100 %')}`, ['100 % of _them']],
       ['q=_', ['100 % of _them']],
@@ -194,6 +196,7 @@ suite('logs', { timeout: 120_000 }, () => {
 
   test('queries that contradict themselves are refused', async () => {
     for (const query of [
+      'to=0000-01-01T00:00:00Z',
       'waitSeconds=1',
       'after=MA&cursor=WzEsMV0',
       'after=x',

@@ -23,7 +23,8 @@ export const ObjectKey = z
   .string()
   .max(512)
   .regex(/^[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9]+)*(?:\/[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9]+)*)*$/, 'not an object key')
-export const Timestamp = z.iso.datetime()
+/** No calendar has a year 0, and no database either. */
+export const Timestamp = z.iso.datetime().refine(text => !text.startsWith('0000'), 'the first year is 0001')
 
 /** A stored object by key, content hash and size. */
 export const ObjectRef = z.object({ objectKey: ObjectKey, sha256: Sha256, bytes: z.int().nonnegative() })
