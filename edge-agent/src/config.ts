@@ -32,6 +32,8 @@ const Environment = z.object({
   MAX_DATASET_BYTES: positive(4 * gibibyte, 2 ** 43),
   /** Pulled objects kept on disk for the next round, bytes. */
   OBJECT_CACHE_BYTES: positive(gibibyte, 2 ** 43),
+  /** Files of deployed versions that are kept on disk, bytes: those in service, and of each model the one before. */
+  DEPLOYED_BYTES: positive(8 * gibibyte, 2 ** 43),
   /** The runtime's memory is given back after so long without work. */
   TRAINER_IDLE_SECONDS: positive(60, 86_400),
 })
@@ -60,6 +62,7 @@ export type AgentConfig = {
   readonly maxModelBytes: number
   readonly maxDatasetBytes: number
   readonly objectCacheBytes: number
+  readonly deployedBytes: number
   readonly trainerIdleSeconds: number
 }
 
@@ -95,6 +98,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     maxModelBytes: env.MAX_MODEL_BYTES,
     maxDatasetBytes: env.MAX_DATASET_BYTES,
     objectCacheBytes: env.OBJECT_CACHE_BYTES,
+    deployedBytes: env.DEPLOYED_BYTES,
     trainerIdleSeconds: env.TRAINER_IDLE_SECONDS,
   }
 }

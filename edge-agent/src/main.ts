@@ -6,6 +6,7 @@ import { readConditions } from './agent/device-conditions.ts'
 import { ConfigError, readConfig } from './config.ts'
 import { DataError } from './data/data-error.ts'
 import { Datasets } from './data/datasets.ts'
+import { Deployments } from './deployments/deployments.ts'
 import { endSignal } from './end-signal.ts'
 import { keepHeapSmall } from './small-heap.ts'
 import { ObjectCache } from './state/object-cache.ts'
@@ -37,7 +38,26 @@ const run = async (): Promise<void> => {
   const trainer = new OnnxTrainer({ idleSeconds, ...bundledWorker() })
   const conditions = () => readConditions({ metered: config.networkMetered })
   const { maxModelBytes, centralUrl } = config
-  const context = { device, endpoints, objects, updates, datasets, trainer, conditions, log, maxModelBytes }
+  const deployments = await Deployments.open({
+    folder: join(config.stateDir, 'deployments'),
+    maxBytes: config.deployedBytes,
+    maxModelBytes,
+    endpoints,
+    trainer,
+    log,
+  })
+  const context = {
+    device,
+    endpoints,
+    objects,
+    updates,
+    deployments,
+    datasets,
+    trainer,
+    conditions,
+    log,
+    maxModelBytes,
+  }
   const agent = new Agent(context, status => notices.setStatus(status))
   const notices = new Notices({
     url: config.mqttUrl,

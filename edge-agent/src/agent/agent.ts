@@ -68,7 +68,8 @@ export class Agent {
 
   /** Checks in until the signal aborts; resolves when all work has ended. */
   async run(signal: AbortSignal): Promise<void> {
-    const { log, endpoints } = this.#context
+    const { log, endpoints, deployments } = this.#context
+    const following = deployments.run(signal, () => this.#wakeup.wake())
     const backoff = new Backoff()
     // Refusals do not pass by themselves as lost connections do.
     const refusals = new Backoff(1_000, 15_000)
@@ -91,12 +92,12 @@ export class Agent {
         await (retryable ? backoff : refusals).wait(signal).catch(() => {})
       }
     }
-    await Promise.all([this.#training.stop('the agent stops'), this.#evaluation.stop('the agent stops')])
+    await Promise.all([this.#training.stop('the agent stops'), this.#evaluation.stop('the agent stops'), following])
   }
 
   /** One check-in. @returns how long to pause, ms */
   async #checkIn(signal: AbortSignal): Promise<number> {
-    const { endpoints, updates, log, conditions } = this.#context
+    const { endpoints, updates, log, conditions, deployments } = this.#context
     const training = this.#training.current
     const failed = this.#failures.waiting
     const request = create(CheckInRequestSchema, {
@@ -109,6 +110,7 @@ export class Agent {
       running: training === undefined ? [] : [{ attempt: training.job.attempt, progress: training.progress }],
       failed,
       conditions: [...(await conditions())],
+      deployments: [...deployments.states],
     })
     const { result } = await endpoints.client().checkIn(request, signal)
     if (result.case === 'redirect') {
@@ -136,9 +138,10 @@ export class Agent {
     return upgradePauseMillis
   }
 
-  async #follow({ settled, training, evaluation }: Assignment): Promise<void> {
+  async #follow({ settled, training, evaluation, deployments }: Assignment): Promise<void> {
     const { maxModelBytes } = this.#context
     await this.#settle(settled)
+    this.#context.deployments.follow(deployments)
     if (training !== undefined) {
       await this.#take(training.token, () => this.#training.offer(readTrainingWork(training, maxModelBytes)))
     }

@@ -1,6 +1,7 @@
 import type { DeviceCondition } from '@tributary/contracts/round'
 import type { Logger } from 'pino'
 import type { Datasets } from '../data/datasets.ts'
+import type { Deployments } from '../deployments/deployments.ts'
 import type { ObjectCache } from '../state/object-cache.ts'
 import type { UpdateStore } from '../state/update-store.ts'
 import type { Trainer } from '../training/trainer.ts'
@@ -12,6 +13,7 @@ export type AgentContext = {
   readonly endpoints: Endpoints
   readonly objects: ObjectCache
   readonly updates: UpdateStore
+  readonly deployments: Deployments
   readonly datasets: Datasets
   readonly trainer: Trainer
   /** Those that hold now. */

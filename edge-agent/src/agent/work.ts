@@ -16,13 +16,15 @@ const objectOf = (maxBytes: number) =>
     bytes: z.bigint().positive().max(BigInt(maxBytes), `larger than the ${maxBytes} bytes accepted`).transform(Number),
   })
 
-const bundleOf = (maxModelBytes: number) => ({
+/** Token and files of a model. */
+export const modelFilesOf = (maxModelBytes: number) => ({
   token: Token,
-  dataset: Slug,
   weights: objectOf(maxModelBytes),
   manifest: objectOf(Math.min(maxModelBytes, maxManifestBytes)),
   graph: objectOf(Math.min(maxModelBytes, maxGraphBytes)).optional(),
 })
+
+const bundleOf = (maxModelBytes: number) => ({ dataset: Slug, ...modelFilesOf(maxModelBytes) })
 
 const trainingJobOf = (maxModelBytes: number) =>
   z.object({

@@ -19,6 +19,7 @@ import { encodeSafetensors } from '@tributary/tensors/safetensors/file'
 import { pino } from 'pino'
 import { Agent } from '../agent/agent.ts'
 import { Datasets } from '../data/datasets.ts'
+import { Deployments } from '../deployments/deployments.ts'
 import { ObjectCache } from '../state/object-cache.ts'
 import { UpdateStore } from '../state/update-store.ts'
 import { OnnxTrainer } from '../training/onnx-trainer.ts'
@@ -134,16 +135,23 @@ export const temporaryFolder = async (): Promise<AsyncDisposable & { path: strin
 export type RunningAgent = AsyncDisposable & {
   readonly agent: Agent
   readonly updates: UpdateStore
+  readonly deployments: Deployments
   readonly stateDir: string
 }
 
-export type AgentSettings = { folder: string; examples?: number; heldOut?: boolean; times?: CallTimes }
+export type AgentSettings = {
+  folder: string
+  examples?: number
+  heldOut?: boolean
+  times?: CallTimes
+  deployedBytes?: number
+}
 
 /** A whole agent in this process, without its line to the broker; stopped when disposed. */
 export const startAgent = async (
   identity: Identity,
   endpoints: readonly string[],
-  { folder, examples = 20, heldOut = false, times = defaultCallTimes }: AgentSettings,
+  { folder, examples = 20, heldOut = false, times = defaultCallTimes, deployedBytes = 2 ** 30 }: AgentSettings,
 ): Promise<RunningAgent> => {
   const dataDir = join(folder, 'data')
   const stateDir = join(folder, 'state')
@@ -152,22 +160,34 @@ export const startAgent = async (
   const updates = await UpdateStore.open(join(stateDir, 'updates'), { maxUpdates: 8, maxBytes: 2 ** 30 })
   const ends = new Endpoints(endpoints, identity, times)
   const onnx = new OnnxTrainer()
+  const log = pino({ level: 'silent' })
+  const maxModelBytes = 2 ** 26
+  const deployments = await Deployments.open({
+    folder: join(stateDir, 'deployments'),
+    maxBytes: deployedBytes,
+    maxModelBytes,
+    endpoints: ends,
+    trainer: onnx,
+    log,
+  })
   const agent = new Agent({
     device: identity.device,
     endpoints: ends,
     objects: await ObjectCache.open(join(stateDir, 'objects'), 2 ** 30),
     updates,
+    deployments,
     datasets: await Datasets.open(dataDir, { maxBytes: 2 ** 30 }),
     trainer: onnx,
     conditions: async () => ['unmetered'],
-    log: pino({ level: 'silent' }),
-    maxModelBytes: 2 ** 26,
+    log,
+    maxModelBytes,
   })
   const controller = new AbortController()
   const running = agent.run(controller.signal)
   return {
     agent,
     updates,
+    deployments,
     stateDir,
     [Symbol.asyncDispose]: async () => {
       controller.abort(new Error('the test is over'))

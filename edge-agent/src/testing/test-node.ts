@@ -16,6 +16,7 @@ import {
   type CheckInRequest,
   type CheckInResponse,
   CheckInResponseSchema,
+  type Deployment,
   type EvaluationWork,
   type PullModelRequest,
   type PullModelResponse,
@@ -59,6 +60,7 @@ export class TestNode implements AsyncDisposable {
   readonly uploads = new Map<string, Upload>()
   training: TrainingWork | undefined
   evaluation: EvaluationWork | undefined
+  deployments: Deployment[] = []
   settled: (Omit<Partial<Settlement>, '$typeName'> & { attempt: AttemptRef })[] = []
   pauseMillis = 100
   /** Answers check-ins in place of an assignment. */
@@ -125,8 +127,8 @@ export class TestNode implements AsyncDisposable {
 
   #checkIn(request: CheckInRequest, reply: sendUnaryData<CheckInResponse>): void {
     this.checkIns.push(request)
-    const { training, evaluation, settled, pauseMillis } = this
-    const value = { protocol: 1, pauseMillis, training, evaluation, settled }
+    const { training, evaluation, settled, pauseMillis, deployments } = this
+    const value = { protocol: 1, pauseMillis, training, evaluation, settled, deployments }
     const assignment = { result: { case: 'assignment' as const, value } }
     reply(null, this.answerCheckIn?.() ?? create(CheckInResponseSchema, assignment as never))
     this.#seen()

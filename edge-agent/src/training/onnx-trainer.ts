@@ -3,6 +3,7 @@ import { lossOptions } from '@tributary/onnx-train/losses/loss'
 import { checkTrainingJob, plainLabels } from './check-job.ts'
 import { collectAfterLarge } from './collect-garbage.ts'
 import {
+  type CheckJob,
   type DataSet,
   type EvaluationJob,
   type EvaluationResult,
@@ -14,7 +15,7 @@ import {
 } from './trainer.ts'
 import { TrainingError } from './training-error.ts'
 import { Turnstile } from './turnstile.ts'
-import type { EvaluateMessage, TrainMessage, WorkerReport } from './worker/protocol.ts'
+import type { CheckMessage, EvaluateMessage, TrainMessage, WorkerReport } from './worker/protocol.ts'
 import { WorkerLink } from './worker-link.ts'
 
 export type OnnxTrainerOptions = {
@@ -79,6 +80,28 @@ export class OnnxTrainer implements Trainer {
     throw unexpected(report)
   }
 
+  async check({ graph, weights }: CheckJob, { signal }: Pick<TrainOptions, 'signal'> = {}): Promise<boolean> {
+    using _turn = await this.#turnstile.enter(signal)
+    const link = this.#begin()
+    try {
+      collectAfterLarge(weights.byteLength)
+      const moved = weights.slice() as Movable<Float32Array>
+      const id = ++this.#lastId
+      const message: CheckMessage = {
+        kind: 'check',
+        id,
+        graph: compact(graph),
+        weights: moved,
+        cancel: new SharedArrayBuffer(4),
+      }
+      const report = await link.request(message, signal, () => {})
+      if (report.kind === 'checked') return report.finite
+      throw unexpected(report)
+    } finally {
+      this.#rest(link)
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true
     clearTimeout(this.#idleTimer)
@@ -93,9 +116,7 @@ export class OnnxTrainer implements Trainer {
     onReport: (report: WorkerReport) => void = () => {},
   ): Promise<WorkerReport> {
     using _turn = await this.#turnstile.enter(signal)
-    if (this.#disposed) throw new TrainingError('DISPOSED', 'The trainer was closed. Open another one.')
-    clearTimeout(this.#idleTimer)
-    const link = this.#openLink()
+    const link = this.#begin()
     try {
       const dataId = await this.#putData(link, data)
       collectAfterLarge(weights.byteLength)
@@ -113,6 +134,12 @@ export class OnnxTrainer implements Trainer {
     } finally {
       this.#rest(link)
     }
+  }
+
+  #begin(): WorkerLink {
+    if (this.#disposed) throw new TrainingError('DISPOSED', 'The trainer was closed. Open another one.')
+    clearTimeout(this.#idleTimer)
+    return this.#openLink()
   }
 
   #openLink(): WorkerLink {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { TrainingDivergedError, TrainingError } from './training-error.ts'
-import type { EvaluateMessage, TrainMessage, WorkerReport, WorkerRequest } from './worker/protocol.ts'
+import type { CheckMessage, EvaluateMessage, TrainMessage, WorkerReport, WorkerRequest } from './worker/protocol.ts'
 
 type Pending = {
   readonly id: number
@@ -45,7 +45,7 @@ export class WorkerLink {
    * once it has. Rejects with TrainingError: what the worker refused, STALLED, CRASHED.
    */
   async request(
-    message: TrainMessage | EvaluateMessage,
+    message: TrainMessage | EvaluateMessage | CheckMessage,
     signal: AbortSignal | undefined,
     onReport: (report: WorkerReport) => void,
   ): Promise<WorkerReport> {

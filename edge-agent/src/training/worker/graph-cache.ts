@@ -26,7 +26,7 @@ export type EvaluationProgram = AsyncDisposable & {
 }
 
 /** Larger graphs than ONNX itself can hold are nobody's. */
-const maxGraphBytes = 2 ** 31 - 1
+export const maxGraphBytes = 2 ** 31 - 1
 
 /** Compiled graphs and their sessions, kept from round to round; the one unused for longest makes room. */
 export class GraphCache {

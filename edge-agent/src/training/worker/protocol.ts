@@ -25,10 +25,14 @@ export type TrainMessage = JobMessage & {
 
 export type EvaluateMessage = JobMessage & { readonly kind: 'evaluate' }
 
+/** A model that is to be loaded and run once. */
+export type CheckMessage = Pick<JobMessage, 'id' | 'graph' | 'weights' | 'cancel'> & { readonly kind: 'check' }
+
 /** Messages to the worker. */
 export type WorkerRequest =
   | TrainMessage
   | EvaluateMessage
+  | CheckMessage
   | {
       readonly kind: 'put-data'
       readonly dataId: number
@@ -40,11 +44,12 @@ export type WorkerRequest =
   | { readonly kind: 'forget' }
   | { readonly kind: 'close' }
 
-/** Messages from the worker; every job ends with exactly one of trained, evaluated, cancelled, failed. */
+/** Messages from the worker; every job ends with exactly one of trained, evaluated, checked, cancelled, failed. */
 export type WorkerReport =
   | { readonly kind: 'progress'; readonly id: number; readonly progress: TrainProgress }
   | { readonly kind: 'trained'; readonly id: number; readonly result: TrainResult }
   | { readonly kind: 'evaluated'; readonly id: number; readonly result: EvaluationResult }
+  | { readonly kind: 'checked'; readonly id: number; readonly finite: boolean }
   | { readonly kind: 'cancelled'; readonly id: number }
   | {
       readonly kind: 'failed'

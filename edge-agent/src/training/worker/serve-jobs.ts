@@ -3,7 +3,8 @@ import { collectAfterLarge } from '../collect-garbage.ts'
 import { TrainingDivergedError, TrainingError } from '../training-error.ts'
 import { CancelledError } from './cancelled-error.ts'
 import { GraphCache } from './graph-cache.ts'
-import type { EvaluateMessage, TrainMessage, WorkerReport, WorkerRequest } from './protocol.ts'
+import type { CheckMessage, EvaluateMessage, TrainMessage, WorkerReport, WorkerRequest } from './protocol.ts'
+import { runCheck } from './run-check.ts'
 import { runEvaluation } from './run-evaluation.ts'
 import { runTraining } from './run-training.ts'
 import { WorkerData } from './worker-data.ts'
@@ -41,6 +42,21 @@ export const serveJobs = (post: Post, close: () => void): ((request: WorkerReque
     post({ kind: 'evaluated', id: message.id, result })
   }
 
+  const check = async (message: CheckMessage): Promise<void> => {
+    post({ kind: 'checked', id: message.id, finite: await runCheck(message) })
+  }
+
+  const run = (request: TrainMessage | EvaluateMessage | CheckMessage): Promise<void> => {
+    switch (request.kind) {
+      case 'train':
+        return train(request)
+      case 'evaluate':
+        return evaluate(request)
+      case 'check':
+        return check(request)
+    }
+  }
+
   const handle = async (request: WorkerRequest): Promise<void> => {
     switch (request.kind) {
       case 'put-data':
@@ -58,10 +74,11 @@ export const serveJobs = (post: Post, close: () => void): ((request: WorkerReque
         close()
         return
       case 'train':
-      case 'evaluate': {
+      case 'evaluate':
+      case 'check': {
         const { byteLength } = request.weights
         try {
-          await (request.kind === 'train' ? train(request) : evaluate(request))
+          await run(request)
         } catch (error) {
           post(failure(request.id, error))
         }

@@ -1,0 +1,24 @@
+import { Sha256, Uuid } from '@tributary/contracts/ids'
+import * as z from 'zod'
+
+const File = z.object({ sha256: Sha256, bytes: z.int().positive() })
+
+/** A version that passed its check on this device: its files are here, and it gave finite numbers for a sample input. */
+export const DeployedModel = z.object({
+  deployment: Uuid,
+  revision: z.int().positive(),
+  model: Uuid,
+  modelName: z.string(),
+  version: Uuid,
+  versionNumber: z.int().nonnegative(),
+  weights: File,
+  manifest: File,
+  graph: File,
+})
+export type DeployedModel = z.infer<typeof DeployedModel>
+
+export const filesOf = ({ weights, manifest, graph }: Pick<DeployedModel, 'weights' | 'manifest' | 'graph'>) => [
+  manifest,
+  graph,
+  weights,
+]

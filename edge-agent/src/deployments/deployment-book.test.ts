@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BookPage, DeploymentBook } from './deployment-book.ts'
+import type { DeploymentOffer } from './deployment-offer.ts'
+
+const id = (number: number) => `01890a5d-ac96-774b-bcce-${number.toString(16).padStart(12, '0')}`
+const file = (name: string, bytes = 10) => ({ sha256: Buffer.from(name).toString('hex').padEnd(64, '0'), bytes })
+/** Deployments are numbered by time; each has files of its own but the graph. */
+const offer = (number: number, fields: Partial<DeploymentOffer> = {}): DeploymentOffer => ({
+  deployment: id(number),
+  revision: 1,
+  model: id(1000),
+  modelName: 'digits',
+  version: id(2000 + number),
+  versionNumber: number,
+  token: `token ${number}`,
+  weights: file(`weights ${number}`),
+  manifest: file(`manifest ${number}`),
+  graph: file('graph'),
+  ...fields,
+})
+const states = (book: DeploymentBook) =>
+  book.states.map(
+    ({ deployment, revision, state }) => `${Number.parseInt(deployment.slice(-12), 16)} r${revision} ${state}`,
+  )
+const numberServed = (book: DeploymentBook) => [...book.serving.values()].map(({ versionNumber }) => versionNumber)
+const serve = (book: DeploymentBook, ...offers: DeploymentOffer[]) => {
+  book.follow(offers)
+  for (const next of book.outstanding) book.passed(next)
+}
+
+test('what is wanted is pulled, then served, and a new revision of the same is only said', () => {
+  const book = new DeploymentBook()
+  assert.deepEqual(states(book), [])
+  book.follow([offer(1)])
+  assert.deepEqual([states(book), numberServed(book)], [['1 r1 pulling'], []])
+  book.passed(offer(1))
+  assert.deepEqual([states(book), numberServed(book)], [['1 r1 serving'], [1]])
+  book.follow([offer(1, { revision: 2, token: 'fresh' })])
+  assert.deepEqual([states(book), book.outstanding], [['1 r2 serving'], []])
+  assert.ok(!JSON.stringify(book.page).includes('token'), 'tokens are not written down')
+})
+
+test('the version in service stays until the next has passed, and altogether where that fails', () => {
+  const book = new DeploymentBook()
+  serve(book, offer(1))
+  book.follow([offer(2)])
+  assert.deepEqual([states(book), numberServed(book)], [['2 r1 pulling'], [1]])
+  book.failed(offer(2), 'NaN')
+  assert.deepEqual([states(book), numberServed(book)], [['2 r1 unhealthy'], [1]])
+  assert.deepEqual(book.outstanding, [])
+  // Central takes it back: the first was in service all the time.
+  book.follow([offer(1, { revision: 3 })])
+  assert.deepEqual([states(book), numberServed(book)], [['1 r3 serving', '2 r1 rolled-back'], [1]])
+  assert.equal(book.states[1]?.detail, 'NaN')
+})
+
+test('what failed is tried again with the next revision', () => {
+  const book = new DeploymentBook()
+  book.follow([offer(1)])
+  book.failed(offer(1), 'full')
+  book.follow([offer(1, { revision: 2 })])
+  assert.deepEqual([states(book), book.outstanding.length], [['1 r2 pulling'], 1])
+  book.passed(offer(1, { revision: 2 }))
+  assert.deepEqual(states(book), ['1 r2 serving'])
+})
+
+test('a roll back finds the files of the version before, and those of the one that went back go', () => {
+  const book = new DeploymentBook()
+  serve(book, offer(1))
+  serve(book, offer(2))
+  assert.deepEqual(numberServed(book), [2])
+  for (const { sha256 } of [offer(1).weights, offer(2).weights, offer(1).graph]) assert.ok(book.files.has(sha256))
+  book.follow([offer(1, { revision: 4 })])
+  assert.deepEqual([states(book), numberServed(book)], [['1 r4 pulling', '2 r1 rolled-back'], [2]])
+  book.passed(offer(1, { revision: 4 }))
+  assert.deepEqual([states(book), numberServed(book)], [['1 r4 serving', '2 r1 rolled-back'], [1]])
+  assert.ok(!book.files.has(offer(2).weights.sha256))
+})
+
+test('a newer deployment takes the place of an older one without a word of the older', () => {
+  const book = new DeploymentBook()
+  serve(book, offer(1))
+  serve(book, offer(2))
+  assert.deepEqual(states(book), ['2 r1 serving'])
+  serve(book, offer(3))
+  assert.ok(!book.files.has(offer(1).weights.sha256), 'one former version a model')
+  assert.ok(book.files.has(offer(2).weights.sha256))
+})
+
+test('without a deployment of the model nothing of it stays, and the last ones that went back are told of', () => {
+  const book = new DeploymentBook()
+  const other = offer(50, { model: id(1001) })
+  serve(book, offer(1), other)
+  serve(book, offer(2), other)
+  book.follow([other])
+  assert.deepEqual([states(book), numberServed(book)], [['50 r1 serving', '2 r1 rolled-back'], [50]])
+  assert.deepEqual(book.files, new Set([other.weights, other.manifest, other.graph].map(({ sha256 }) => sha256)))
+  for (let number = 100; number < 120; number += 1) {
+    book.follow([offer(number), other])
+    book.follow([other])
+  }
+  assert.equal(states(book).filter(text => text.endsWith('rolled-back')).length, 16)
+  assert.ok(states(book).includes('119 r1 rolled-back'))
+  book.follow([offer(119, { revision: 2 }), other])
+  assert.ok(!states(book).includes('119 r1 rolled-back'), 'it is wanted again')
+})
+
+test('a restart says what was served and what failed before the node has said anything', () => {
+  const book = new DeploymentBook()
+  serve(book, offer(1))
+  book.follow([offer(2)])
+  book.failed(offer(2), 'no')
+  const again = new DeploymentBook(BookPage.parse(JSON.parse(JSON.stringify(book.page))))
+  assert.deepEqual(states(again), ['1 r1 serving', '2 r1 unhealthy'])
+  again.follow([offer(2)])
+  assert.deepEqual([states(again), again.outstanding], [['2 r1 unhealthy'], []])
+})
+
+test('bytes count once for a file that several versions share', () => {
+  const book = new DeploymentBook()
+  serve(book, offer(1))
+  serve(book, offer(2))
+  // Two files for each of three versions and one graph.
+  assert.equal(book.bytesWith(offer(3)), 70)
+  assert.equal(book.forgetFormer(), true)
+  assert.equal(book.bytesWith(offer(3)), 50)
+  assert.equal(book.forgetFormer(), false)
+})

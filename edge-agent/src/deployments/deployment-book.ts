@@ -1,0 +1,179 @@
+import { Uuid } from '@tributary/contracts/ids'
+import * as z from 'zod'
+import { DeployedModel, filesOf } from './deployed-model.ts'
+import type { DeploymentOffer } from './deployment-offer.ts'
+
+/** Deployments that went back and are still told of: the newest. */
+const mostGone = 16
+
+const Failed = z.object({
+  deployment: Uuid,
+  revision: z.int().positive(),
+  model: Uuid,
+  detail: z.string(),
+})
+const Gone = z.object({ deployment: Uuid, revision: z.int().positive(), detail: z.string() })
+
+/** What survives a restart. */
+export const BookPage = z.object({
+  serving: z.array(DeployedModel),
+  /** By model the one that was served before, for a roll back without a pull. */
+  former: z.array(DeployedModel),
+  failed: z.array(Failed),
+  gone: z.array(Gone),
+})
+export type BookPage = z.infer<typeof BookPage>
+
+export type StateReport = {
+  readonly deployment: string
+  readonly revision: number
+  readonly state: 'pulling' | 'serving' | 'unhealthy' | 'rolled-back'
+  readonly detail: string
+}
+
+/**
+ * What this device serves, should serve, and could not serve. One model has one version in service; it stays until the next one has passed
+ * its check, and stays altogether where that does not. Pure: files and time are the owner's.
+ */
+export class DeploymentBook {
+  /** By deployment; undefined before the first check-in since the start. */
+  #wanted: ReadonlyMap<string, DeploymentOffer> | undefined
+  readonly #serving = new Map<string, DeployedModel>()
+  readonly #former = new Map<string, DeployedModel>()
+  readonly #failed = new Map<string, z.infer<typeof Failed>>()
+  readonly #gone = new Map<string, z.infer<typeof Gone>>()
+
+  constructor(page?: BookPage) {
+    for (const model of page?.serving ?? []) this.#serving.set(model.model, model)
+    for (const model of page?.former ?? []) this.#former.set(model.model, model)
+    for (const failed of page?.failed ?? []) this.#failed.set(failed.deployment, failed)
+    for (const gone of page?.gone ?? []) this.#gone.set(gone.deployment, gone)
+  }
+
+  get page(): BookPage {
+    return {
+      serving: [...this.#serving.values()],
+      former: [...this.#former.values()],
+      failed: [...this.#failed.values()],
+      gone: [...this.#gone.values()],
+    }
+  }
+
+  /** By model. */
+  get serving(): ReadonlyMap<string, DeployedModel> {
+    return this.#serving
+  }
+
+  /** Whether the node has said since the start what is wanted. Before, nobody knows which files are needed. */
+  get isTold(): boolean {
+    return this.#wanted !== undefined
+  }
+
+  wanted(deployment: string): DeploymentOffer | undefined {
+    return this.#wanted?.get(deployment)
+  }
+
+  /** Deployments that are neither served nor known to fail at their revision. */
+  get outstanding(): DeploymentOffer[] {
+    return [...(this.#wanted?.values() ?? [])].filter(
+      ({ deployment, revision, model }) =>
+        this.#serving.get(model)?.deployment !== deployment && this.#failed.get(deployment)?.revision !== revision,
+    )
+  }
+
+  /** Takes over everything that the device should serve now; what is missing is served no more. */
+  follow(offers: readonly DeploymentOffer[]): void {
+    const before = [...this.#known()]
+    const wanted = new Map(offers.map(offer => [offer.deployment, offer]))
+    const byModel = new Map(offers.map(offer => [offer.model, offer]))
+    this.#wanted = wanted
+    for (const known of before) {
+      const { deployment, model } = known
+      if (wanted.has(deployment)) continue
+      const next = byModel.get(model)
+      // Ids are by time: a newer deployment takes the place of an older one; otherwise the device goes back.
+      if (next === undefined || next.deployment < deployment) this.#wentBack(known)
+      this.#failed.delete(deployment)
+      if (next === undefined) {
+        this.#serving.delete(model)
+        this.#former.delete(model)
+      }
+    }
+    for (const { deployment, revision, model } of offers) {
+      this.#gone.delete(deployment)
+      const served = this.#serving.get(model)
+      if (served?.deployment === deployment) this.#serving.set(model, { ...served, revision })
+    }
+    for (const [model, { deployment }] of this.#former) if (this.#gone.has(deployment)) this.#former.delete(model)
+  }
+
+  /** A wanted deployment passed its check: it takes the place of the one before. */
+  passed({ token: _, ...deployed }: DeploymentOffer): void {
+    const before = this.#serving.get(deployed.model)
+    this.#former.delete(deployed.model)
+    if (before !== undefined && !this.#gone.has(before.deployment)) this.#former.set(deployed.model, before)
+    this.#serving.set(deployed.model, deployed)
+    this.#failed.delete(deployed.deployment)
+  }
+
+  /** A wanted deployment cannot be served; the one before stays. */
+  failed({ deployment, revision, model }: DeploymentOffer, detail: string): void {
+    this.#failed.set(deployment, { deployment, revision, model, detail })
+  }
+
+  /** Gives up what was served before. @returns whether there was anything */
+  forgetFormer(): boolean {
+    const some = this.#former.size > 0
+    this.#former.clear()
+    return some
+  }
+
+  /** A served version whose files are not here any more: it is prepared again. */
+  lost({ model }: DeployedModel): void {
+    this.#serving.delete(model)
+  }
+
+  /** What the device says at a check-in. */
+  get states(): StateReport[] {
+    const now = [...this.#known()].filter(({ deployment }) => this.#wanted?.has(deployment) ?? true)
+    const gone = [...this.#gone.values()].map(known => ({ ...known, state: 'rolled-back' as const }))
+    return [...now.map(({ model: _, ...report }) => report), ...gone]
+  }
+
+  /** sha256 of every file that is still needed. */
+  get files(): ReadonlySet<string> {
+    const all = [...this.#serving.values(), ...this.#former.values(), ...this.outstanding]
+    return new Set(all.flatMap(filesOf).map(({ sha256 }) => sha256))
+  }
+
+  /** Bytes of the files of what is served, was served before, and of one more. */
+  bytesWith(offer: DeploymentOffer): number {
+    const all = [...this.#serving.values(), ...this.#former.values(), offer]
+    const sizes = new Map(all.flatMap(filesOf).map(({ sha256, bytes }) => [sha256, bytes]))
+    return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0)
+  }
+
+  *#known(): Generator<StateReport & { readonly model: string }> {
+    const seen = new Set<string>()
+    for (const { deployment, revision, model } of this.#serving.values()) {
+      seen.add(deployment)
+      yield { deployment, revision, model, state: 'serving', detail: '' }
+    }
+    for (const { deployment, revision, model, detail } of this.#failed.values()) {
+      // Of another revision it is tried again.
+      if (seen.has(deployment) || (this.#wanted?.get(deployment)?.revision ?? revision) !== revision) continue
+      seen.add(deployment)
+      yield { deployment, revision, model, state: 'unhealthy', detail }
+    }
+    for (const { deployment, revision, model } of this.#wanted?.values() ?? []) {
+      if (!seen.has(deployment)) yield { deployment, revision, model, state: 'pulling', detail: '' }
+    }
+  }
+
+  #wentBack({ deployment, revision, detail }: StateReport): void {
+    this.#gone.delete(deployment)
+    this.#gone.set(deployment, { deployment, revision, detail })
+    const [oldest] = this.#gone.keys()
+    if (this.#gone.size > mostGone && oldest !== undefined) this.#gone.delete(oldest)
+  }
+}

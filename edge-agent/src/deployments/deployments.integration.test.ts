@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import { type Deployment, DeploymentSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { mcmahan2nn } from '@tributary/onnx-train/models/mcmahan'
+import { decodeSafetensors, encodeSafetensors } from '@tributary/tensors/safetensors/file'
+import { TestAuthority } from '../testing/certificates.ts'
+import {
+  type AgentSettings,
+  type Bundle,
+  bundle,
+  bundleOf,
+  device,
+  identityOf,
+  infoOf,
+  publish,
+  startAgent,
+  temporaryFolder,
+} from '../testing/federation.ts'
+import { TestNode } from '../testing/test-node.ts'
+
+const id = (number: number) => `0190b5a0-0000-7000-8000-${number.toString(16).padStart(12, '0')}`
+const model = id(0xabc)
+const second = bundleOf(mcmahan2nn(2))
+/** The same model with one weight that is no number. */
+const broken: Bundle = (() => {
+  const tensors = [...decodeSafetensors(bundle.weights)].map(([name, tensor], index) => {
+    const bytes = tensor.bytes.slice()
+    if (index === 0) new Float32Array(bytes.buffer, bytes.byteOffset, 1)[0] = Number.NaN
+    return { ...tensor, name, bytes }
+  })
+  return { ...bundle, weights: encodeSafetensors(tensors) }
+})()
+
+const deployment = (number: number, files: Bundle, fields: { revision?: number } = {}): Deployment =>
+  create(DeploymentSchema, {
+    deployment: id(number),
+    revision: 1,
+    model,
+    modelName: 'digits',
+    version: id(1000 + number),
+    versionNumber: number,
+    token: `token|${device}`,
+    weights: infoOf(files.weights),
+    manifest: infoOf(files.manifest),
+    graph: infoOf(files.graph),
+    ...fields,
+  })
+
+let authority: TestAuthority
+before(async () => {
+  authority = await TestAuthority.create()
+})
+
+const resources = new AsyncDisposableStack()
+after(() => resources.disposeAsync())
+
+const begin = async (settings: Partial<AgentSettings> = {}) => {
+  const folder = resources.use(await temporaryFolder())
+  const node = resources.use(await TestNode.start(authority))
+  for (const files of [bundle, second, broken]) publish(node, files)
+  const start = async () =>
+    startAgent(await identityOf(authority), [node.endpoint], { folder: folder.path, ...settings })
+  /** Waits until the last check-in says exactly this. */
+  const says = (...wanted: string[]) =>
+    node.until(wanted.join(), () => {
+      const said = node.checkIns
+        .at(-1)
+        ?.deployments.map(
+          ({ deployment, revision, state }) => `${Number.parseInt(deployment.slice(-12), 16)} r${revision} ${state}`,
+        )
+      return JSON.stringify(said) === JSON.stringify(wanted)
+    })
+  const files = async () => (await readdir(join(folder.path, 'state', 'deployments', 'objects'))).sort()
+  return { node, start, says, files, folder: folder.path }
+}
+const shaOf = (...files: Uint8Array[]) => [...new Set(files.map(bytes => infoOf(bytes).sha256))].sort()
+
+test('a released version is pulled, checked and in service; the next takes its place, and a broken one never does', {
+  timeout: 60_000,
+}, async () => {
+  const { node, start, says, files } = await begin()
+  await using agent = await start()
+  let changes = 0
+  agent.deployments.onChange(() => {
+    changes += 1
+  })
+  const versions = () => [...agent.deployments.serving.values()].map(({ versionNumber }) => versionNumber)
+  node.deployments = [deployment(1, bundle)]
+  await says('1 r1 serving')
+  assert.ok(node.checkIns.some(({ deployments }) => deployments[0]?.state === 'pulling'))
+  assert.deepEqual([versions(), changes], [[1], 1])
+  const [served] = [...agent.deployments.serving.values()]
+  assert.ok(served)
+  assert.deepEqual(new Uint8Array(await readFile(agent.deployments.fileOf(served.weights))), bundle.weights)
+
+  node.deployments = [deployment(2, broken)]
+  await says('2 r1 unhealthy')
+  const detail = node.checkIns.at(-1)?.deployments[0]?.detail
+  assert.equal(detail, 'MODEL_UNSUPPORTED: The model gives numbers that are not finite for a sample input.')
+  assert.deepEqual([versions(), changes], [[1], 1])
+  node.deployments = [deployment(1, bundle, { revision: 3 })]
+  await says('1 r3 serving', '2 r1 rolled-back')
+
+  node.deployments = [deployment(3, second)]
+  await says('3 r1 serving', '2 r1 rolled-back')
+  assert.deepEqual(versions(), [3])
+  assert.deepEqual(
+    await files(),
+    shaOf(...Object.values(bundle), ...Object.values(second)),
+    'the version before stays for a roll back',
+  )
+  const pulls = node.pulls.length
+  node.deployments = [deployment(1, bundle, { revision: 5 })]
+  await says('1 r5 serving', '2 r1 rolled-back', '3 r1 rolled-back')
+  assert.equal(node.pulls.length, pulls, 'the roll back pulled nothing')
+  node.deployments = []
+  await says('2 r1 rolled-back', '3 r1 rolled-back', '1 r5 rolled-back')
+  assert.deepEqual(versions(), [])
+  await node.until('two more check-ins', () => node.checkIns.length > 2)
+  while ((await files()).length > 0) await new Promise(resolve => setTimeout(resolve, 20))
+})
+
+test('a restart goes on with what is in service without a pull, and pulls what the disk lost', {
+  timeout: 60_000,
+}, async () => {
+  const { node, start, says, folder } = await begin()
+  node.deployments = [deployment(1, bundle)]
+  {
+    await using _agent = await start()
+    await says('1 r1 serving')
+  }
+  node.checkIns.length = 0
+  const pulls = node.pulls.length
+  {
+    await using agent = await start()
+    await says('1 r1 serving')
+    assert.ok(node.checkIns.every(({ deployments }) => deployments[0]?.state === 'serving'))
+    assert.deepEqual([node.pulls.length, agent.deployments.serving.size], [pulls, 1])
+  }
+  await rm(join(folder, 'state', 'deployments', 'objects', infoOf(bundle.weights).sha256))
+  node.checkIns.length = 0
+  await using _again = await start()
+  await says('1 r1 serving')
+  assert.ok(node.checkIns.some(({ deployments }) => deployments[0]?.state === 'pulling'))
+  assert.equal(node.pulls.length, pulls + 1)
+})
+
+test('what comes from elsewhere is pulled again until it is whole, and is no fault of the version', {
+  timeout: 60_000,
+}, async () => {
+  const { node, start, says } = await begin()
+  let refusals = 0
+  node.answerPull = () => {
+    refusals += 1
+    if (refusals > 6) node.answerPull = undefined
+    return 'UNAVAILABLE'
+  }
+  node.deployments = [deployment(1, bundle)]
+  await using _agent = await start()
+  await says('1 r1 serving')
+  assert.ok(refusals > 6)
+  assert.ok(node.checkIns.every(({ deployments }) => deployments.every(({ state }) => state !== 'unhealthy')))
+})
+
+test('a version beyond the room of the device is named so, and what is malformed is left alone', {
+  timeout: 60_000,
+}, async () => {
+  const { node, start, says } = await begin({ deployedBytes: 900_000 })
+  await using agent = await start()
+  node.deployments = [
+    create(DeploymentSchema, { ...deployment(7, bundle), deployment: '../../etc' }),
+    deployment(1, bundle),
+  ]
+  await says('1 r1 serving')
+  node.deployments = [deployment(2, second)]
+  await says('2 r1 unhealthy')
+  assert.match(node.checkIns.at(-1)?.deployments[0]?.detail ?? '', /room for 900000 bytes/)
+  assert.equal(agent.deployments.serving.get(model)?.versionNumber, 1)
+})

@@ -1,0 +1,222 @@
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Deployment } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import type { Logger } from 'pino'
+import { Wakeup } from '../agent/wakeup.ts'
+import { writeAtomically } from '../state/atomic-file.ts'
+import { ObjectCache } from '../state/object-cache.ts'
+import type { Trainer } from '../training/trainer.ts'
+import { Backoff } from '../transport/backoff.ts'
+import type { Endpoints } from '../transport/endpoints.ts'
+import { type DeployedModel, filesOf } from './deployed-model.ts'
+import type { DeployedModels } from './deployed-models.ts'
+import { BookPage, DeploymentBook, type StateReport } from './deployment-book.ts'
+import { type DeploymentOffer, readOffer } from './deployment-offer.ts'
+import { prepareDeployment } from './prepare-deployment.ts'
+import { unhealthyReason } from './unhealthy-reason.ts'
+
+/** Models that one device serves; a node that offers more is not believed. */
+const mostModels = 32
+const mostPageBytes = 1024 * 1024
+/** Without news the loop looks again after so long: whatever was lost comes back. */
+const restMillis = 60_000
+
+export type DeploymentsOptions = {
+  readonly folder: string
+  /** Files of all versions that are kept. */
+  readonly maxBytes: number
+  readonly maxModelBytes: number
+  readonly endpoints: Endpoints
+  readonly trainer: Pick<Trainer, 'check'>
+  readonly log: Logger
+}
+
+/**
+ * Versions that this device serves: pulled, checked and kept in `<state>/deployments`, one after the other, beside training.
+ * `serving` means that the files are here and that the version passed its check in the runtime; predictions are another part's.
+ */
+export class Deployments implements DeployedModels {
+  readonly #options: DeploymentsOptions
+  readonly #objects: ObjectCache
+  readonly #book: DeploymentBook
+  readonly #wakeup = new Wakeup()
+  readonly #listeners = new Set<() => void>()
+  #preparing: { readonly deployment: string; readonly controller: AbortController } | undefined
+  #saved = ''
+  #heard = ''
+
+  private constructor(options: DeploymentsOptions, objects: ObjectCache, book: DeploymentBook) {
+    this.#options = options
+    this.#objects = objects
+    this.#book = book
+  }
+
+  /** Opens the folder. A record that is damaged is forgotten; a version whose files are not whole is pulled again. */
+  static async open(options: DeploymentsOptions): Promise<Deployments> {
+    const files = join(options.folder, 'objects')
+    await mkdir(options.folder, { recursive: true, mode: 0o700 })
+    // What may stay is decided here, not by last use.
+    const objects = await ObjectCache.open(files, Number.MAX_SAFE_INTEGER)
+    const book = new DeploymentBook(await readPage(join(options.folder, 'deployments.json')))
+    for (const model of [...book.serving.values()]) if (!(await isWhole(files, model))) book.lost(model)
+    return new Deployments(options, objects, book)
+  }
+
+  get serving(): ReadonlyMap<string, DeployedModel> {
+    return this.#book.serving
+  }
+
+  fileOf({ sha256 }: DeployedModel['weights']): string {
+    return join(this.#options.folder, 'objects', sha256)
+  }
+
+  onChange(listener: () => void): Disposable {
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
+  }
+
+  /** What the device says at its check-in. */
+  get states(): readonly StateReport[] {
+    return this.#book.states
+  }
+
+  /** Takes over what a check-in said; the work is done beside it, by `run`. */
+  follow(deployments: readonly Deployment[]): void {
+    const before = [...this.#book.serving.keys()].join()
+    this.#book.follow(this.#read(deployments))
+    const preparing = this.#preparing
+    if (preparing !== undefined && this.#book.wanted(preparing.deployment) === undefined) {
+      preparing.controller.abort(new Error('the version is deployed here no more'))
+    }
+    if ([...this.#book.serving.keys()].join() !== before) this.#tell()
+    // The same again is no reason to try what has just failed.
+    const news = JSON.stringify([
+      this.#book.page,
+      this.#book.outstanding.map(({ deployment, revision }) => [deployment, revision]),
+    ])
+    if (news !== this.#heard) this.#wakeup.wake()
+    this.#heard = news
+  }
+
+  /**
+   * Brings into service what is wanted until the signal aborts.
+   * @param onNews called whenever `states` changed by that: the node should hear of it
+   */
+  async run(signal: AbortSignal, onNews: () => void): Promise<void> {
+    const backoff = new Backoff(1000, 60_000)
+    while (!signal.aborted) {
+      let pause = restMillis
+      try {
+        await this.#save()
+        const next = this.#book.outstanding[0]
+        if (next === undefined) await this.#tidy()
+        else {
+          const settled = await this.#prepare(next, signal)
+          if (settled) {
+            backoff.reset()
+            await this.#save()
+            onNews()
+            continue
+          }
+          pause = backoff.next()
+        }
+      } catch (error) {
+        if (signal.aborted) break
+        // A full disk, say: the next look tries again.
+        this.#options.log.error({ err: error }, 'deployments cannot be kept up')
+        pause = backoff.next()
+      }
+      await this.#wakeup.pause(pause, signal)
+    }
+  }
+
+  /** @returns false where another try may do */
+  async #prepare(offer: DeploymentOffer, stop: AbortSignal): Promise<boolean> {
+    const { deployment, modelName, versionNumber } = offer
+    const log = this.#options.log.child({ deployment, model: modelName, version: versionNumber })
+    const { maxBytes } = this.#options
+    if (this.#book.bytesWith(offer) > maxBytes && this.#book.forgetFormer()) await this.#tidy()
+    const bytes = this.#book.bytesWith(offer)
+    if (bytes > maxBytes) {
+      log.error({ bytes, maxBytes }, 'no room for a deployed version')
+      this.#book.failed(offer, `The device has room for ${maxBytes} bytes of deployed versions; ${bytes} are needed.`)
+      return true
+    }
+    const controller = new AbortController()
+    this.#preparing = { deployment, controller }
+    const signal = AbortSignal.any([stop, controller.signal])
+    try {
+      const latest = () => this.#book.wanted(deployment) ?? offer
+      await prepareDeployment({ ...this.#options, objects: this.#objects }, offer, latest, signal)
+      const wanted = this.#book.wanted(deployment)
+      if (wanted === undefined) return true
+      this.#book.passed(wanted)
+      log.info('a deployed version is in service')
+      this.#tell()
+      return true
+    } catch (error) {
+      if (signal.aborted) return controller.signal.aborted
+      const reason = unhealthyReason(error)
+      log.warn({ err: error, again: reason === undefined }, 'a deployed version is not in service')
+      if (reason === undefined) return false
+      this.#book.failed(this.#book.wanted(deployment) ?? offer, reason.slice(0, 500))
+      return true
+    } finally {
+      this.#preparing = undefined
+    }
+  }
+
+  #read(deployments: readonly Deployment[]): DeploymentOffer[] {
+    const { maxModelBytes, log } = this.#options
+    return deployments.slice(0, mostModels).flatMap(message => {
+      try {
+        return readOffer(message, maxModelBytes)
+      } catch (error) {
+        log.error({ err: error }, 'a deployment was refused')
+        return []
+      }
+    })
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  async #save(): Promise<void> {
+    const page = JSON.stringify(this.#book.page)
+    if (page === this.#saved) return
+    await writeAtomically(join(this.#options.folder, 'deployments.json'), page)
+    this.#saved = page
+  }
+
+  /** Removes the files of what is gone. */
+  async #tidy(): Promise<void> {
+    if (!this.#book.isTold) return
+    const folder = join(this.#options.folder, 'objects')
+    const needed = this.#book.files
+    for (const name of await readdir(folder)) {
+      if (!needed.has(name.slice(0, 64))) await rm(join(folder, name), { force: true, recursive: true })
+    }
+  }
+}
+
+const isWhole = async (folder: string, model: DeployedModel): Promise<boolean> => {
+  for (const { sha256, bytes } of filesOf(model)) {
+    const size = await stat(join(folder, sha256)).then(
+      found => found.size,
+      () => undefined,
+    )
+    if (size !== bytes) return false
+  }
+  return true
+}
+
+const readPage = async (file: string): Promise<BookPage | undefined> => {
+  try {
+    if ((await stat(file)).size > mostPageBytes) return undefined
+    const parsed = BookPage.safeParse(JSON.parse(await readFile(file, 'utf8')))
+    return parsed.success ? parsed.data : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,19 @@
+import { TributaryError } from '@tributary/contracts/errors'
+import { failureOf } from '../agent/failure.ts'
+import { CallError } from '../transport/call-error.ts'
+
+/** What the owner of the version reads where the trouble is the device's own: no paths, nothing of the owner's data. */
+const ofTheDevice = 'The device could not store or load the version. Its log has the cause.'
+
+/**
+ * Why a device cannot serve a version, as it leaves the device; undefined where another try may do: the node was not reached, or bytes got lost
+ * on the way.
+ */
+export const unhealthyReason = (error: unknown): string | undefined => {
+  if (error instanceof CallError || error instanceof TributaryError) return undefined
+  const failure = failureOf(error)
+  if (failure === undefined) return undefined
+  const { code, detail } = failure
+  if (code === 'TRAINING_FAILED') return ofTheDevice
+  return detail === '' ? code : `${code}: ${detail}`
+}
