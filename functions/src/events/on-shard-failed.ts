@@ -16,7 +16,8 @@ export const onShardFailed = async (
   const known = await lockShardOfAttempt(sql, event)
   if (known === undefined) return
   await sql`
-    update attempt_shard set state = 'failed', reported_at = now(), reason = ${sql.json(asJson(storable({ code, detail })))}
+    update attempt_shard set state = 'failed', reported_at = greatest(now(), first_accepted_at),
+      reason = ${sql.json(asJson(storable({ code, detail })))}
     where task = ${task} and round = ${round} and attempt = ${attempt} and region = ${region} and shard = ${shard}`
   context.log.warn({ task, round, attempt, region, shard, code, detail }, 'a shard failed')
   await decideAttempt(context, sql, known.task, { task, round, attempt })

@@ -25,7 +25,7 @@ export const onShardSummed = async (context: Context, sql: Transaction, event: S
       bytes = ${sum?.bytes ?? null}, participation_key = ${participation.objectKey},
       participation_sha256 = ${participation.sha256}, participation_bytes = ${participation.bytes},
       weight = ${event.weight}, accepted = ${event.accepted}, selected = ${event.selected}, empty = ${event.empty},
-      metrics = ${sql.json(asJson(event.metrics))}, reported_at = now(),
+      metrics = ${sql.json(asJson(event.metrics))}, reported_at = greatest(now(), first_accepted_at),
       first_accepted_at = coalesce(first_accepted_at, case when ${event.accepted > 0} then now() end)
     where task = ${task} and round = ${round} and attempt = ${attempt} and region = ${region} and shard = ${shard}`
   await decideAttempt(context, sql, known.task, { task, round, attempt })

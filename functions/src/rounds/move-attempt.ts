@@ -30,7 +30,11 @@ export const moveAttempt = async (
         where s.task = round_attempt.task and s.round = round_attempt.round and s.attempt = round_attempt.attempt
           and s.participation_bytes > 0),
       merge_started_at = case when ${to === 'closing'} then now() else merge_started_at end,
-      closed_at = case when ${to === 'closing'} then now() else closed_at end,
+      -- What waited for a lock began before what it waited for.
+      closed_at = case when ${to === 'closing'} then greatest(now(), (
+        select max(s.reported_at) from attempt_shard s
+        where s.task = round_attempt.task and s.round = round_attempt.round and s.attempt = round_attempt.attempt))
+        else closed_at end,
       settled_at = case when ${settled} then now() end
     where task = ${ref.task} and round = ${ref.round} and attempt = ${ref.attempt} and state = any(${[...from]}::text[])`
   if (moved.count !== 1) return false
