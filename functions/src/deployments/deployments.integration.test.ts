@@ -6,6 +6,7 @@ import { buryVersion } from '../models/bury-version.ts'
 import { DeploymentWorld } from '../testing/deployment-world.ts'
 import { tokens } from '../testing/test-api.ts'
 import { testServices } from '../testing/test-services.ts'
+import { removeOldReports } from './remove-old-reports.ts'
 
 const services = testServices()
 
@@ -268,6 +269,34 @@ suite('deployments', { timeout: 120_000 }, () => {
       where region = 'north'`
     await world.report(id, { revision: 1, state: 'serving' })
     assert.deepEqual((await world.get(id)).regions, [])
+  })
+
+  test('what devices said goes three months after the deployment is over, and never before', async () => {
+    const world = await DeploymentWorld.begin(services)
+    const { database, sql } = services.db
+    const old = await world.deploy()
+    await world.report(old, { revision: 1, state: 'serving' })
+    await world.move(old, 'roll-back')
+    const live = await world.deploy()
+    await world.report(live, { revision: 1, state: 'serving' })
+    await world.move(live, 'complete')
+    await sql`update deployment set changed_at = now() - interval '89 days'`
+    assert.equal(await removeOldReports(database), 0)
+    await sql`update deployment set changed_at = now() - interval '91 days'`
+    assert.equal(await removeOldReports(database), 1)
+    assert.deepEqual([(await world.get(old)).regions.length, (await world.get(live)).regions.length], [0, 1])
+  })
+
+  test('a look that a pause came between is made good', async () => {
+    const world = await DeploymentWorld.begin(services)
+    const id = await world.deploy()
+    const { sql } = services.db
+    await world.report(id, { revision: 1, state: 'serving' })
+    // As if the report had come while the pause was written: nobody has looked at it.
+    await sql`update deployment_device set state = 'unhealthy'`
+    assert.equal((await world.move(id, 'pause')).body.state, 'paused')
+    await world.status()
+    assert.deepEqual(await world.states(id), ['rolled-back'])
   })
 
   test('the same reports ten times at once have one effect', async () => {

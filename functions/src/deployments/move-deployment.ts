@@ -63,10 +63,12 @@ export const moveDeployment = async (
       : event === 'resume'
         ? sql`now() + make_interval(secs => coalesce(stage_left, 0))`
         : sql`null::timestamptz`
+  // Whoever looked or reported at this moment may have missed the other: one more look does no harm.
+  const look = event === 'pause' || event === 'resume' ? sql`now()` : due
   const left = event === 'pause' ? sql`greatest(0, extract(epoch from stage_due_at - now()))` : sql`null`
   const moved = await sql`
     update deployment set state = ${to}, stage = ${stage}, share = ${share},
-      revision = revision + ${Number(share !== row.share)}, stage_due_at = ${due}, look_at = ${due}, stage_left = ${left},
+      revision = revision + ${Number(share !== row.share)}, stage_due_at = ${due}, look_at = ${look}, stage_left = ${left},
       reason = ${reason === undefined ? null : sql.json(asJson(reason))}, superseded_by = ${by ?? null},
       released_at = case when ${to === 'released'} then coalesce(released_at, now()) else released_at end, changed_at = now()
     where id = ${row.id} and revision = ${row.revision} and state = any(${[...from]}::text[])`

@@ -39,6 +39,6 @@ export const recordDeploymentReports = async (
   await sql`
     update deployment set look_at = now() where id in (
       select id from deployment
-      where id = any(${[...failing]}::text[]::uuid[]) and state in ('rolling-out', 'paused') and (look_at is null or look_at > now())
+      where id = any(${[...failing]}::text[]::uuid[]) and state in ('rolling-out', 'paused')
       order by id for no key update)`
 }

@@ -21,7 +21,8 @@ export const reviewDeployment = async (
 ): Promise<void> => {
   const row = await lockDeployment(sql, id)
   if (row === undefined || (row.state !== 'rolling-out' && row.state !== 'paused')) return
-  const [due] = await sql`select 1 from deployment where id = ${id} and look_at <= now()`
+  // Held, so that a report that is not counted here asks for another look afterwards.
+  const [due] = await sql`select 1 from deployment where id = ${id} and look_at <= now() for no key update`
   // Another instance looked meanwhile.
   if (due === undefined) return
   const counts = await countReports(sql, row)

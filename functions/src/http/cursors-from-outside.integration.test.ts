@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { deploymentsHandlers } from '../deployments/deployments-handlers.ts'
 import { fleetHandlers } from '../fleet/fleet-handlers.ts'
 import { tasksHandlers } from '../tasks/tasks-handlers.ts'
 import { testApi, testParts, tokens } from '../testing/test-api.ts'
@@ -19,6 +20,7 @@ test('a cursor or a filter that somebody made up is refused or leads to an empty
   const apis = {
     tasks: testApi('tasks', tasksHandlers(federation.context), { database }),
     fleet: testApi('fleet', fleetHandlers({ ...testParts(database), authority }), { database }),
+    deployments: testApi('deployments', deploymentsHandlers(federation.context), { database }),
   }
   const cursors = [
     [2 ** 31, 1, id],
@@ -41,6 +43,8 @@ test('a cursor or a filter that somebody made up is refused or leads to an empty
     ['fleet', '/v1/regions'],
     ['fleet', '/v1/regional-nodes'],
     ['fleet', `/v1/devices/${id}/participations`],
+    ['deployments', '/v1/deployments'],
+    ['deployments', `/v1/deployments/${id}/devices`],
   ] as const
   for (const [name, path] of paths) {
     for (const query of [...queries, 'round=217061231528', 'label=a=x%00y', 'prefix=%00', 'framework=%00']) {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Context } from '../context.ts'
 import { removeExpired } from '../database/remove-expired.ts'
+import { removeOldReports } from '../deployments/remove-old-reports.ts'
 import { beat } from '../metrics/heartbeat.ts'
 import { tidyRegistry } from '../models/tidy/tidy-registry.ts'
 import { outboxLag } from '../outbox/outbox-lag.ts'
@@ -27,7 +28,7 @@ export const sweep = async (
   const end = performance.now() + watchMillis
   context.metrics.add({ OutboxLag: await outboxLag(context.database) })
   let due = await runDueWork(context, signal)
-  const removed = await removeExpired(context.database)
+  const removed = (await removeExpired(context.database)) + (await removeOldReports(context.database))
   const registry = await tidyRegistry(context, AbortSignal.any([signal, AbortSignal.timeout(registryMillis)]))
   let failure: unknown
   while (performance.now() + pauseMillis <= end && (failure !== undefined || (await hasLiveTask(context)))) {
