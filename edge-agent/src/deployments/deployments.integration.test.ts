@@ -49,6 +49,13 @@ const deployment = (number: number, files: Bundle, fields: { revision?: number }
     ...fields,
   })
 
+/** The file of the good version with this hash. */
+const bundleFile = (sha256: string | undefined): Uint8Array => {
+  const found = Object.values(bundle).find(bytes => infoOf(bytes).sha256 === sha256)
+  assert.ok(found)
+  return found
+}
+
 let authority: TestAuthority
 before(async () => {
   authority = await TestAuthority.create()
@@ -163,6 +170,30 @@ test('what comes from elsewhere is pulled again until it is whole, and is no fau
   await says('1 r1 serving')
   assert.ok(refusals > 6)
   assert.ok(node.checkIns.every(({ deployments }) => deployments.every(({ state }) => state !== 'unhealthy')))
+})
+
+test('a pull that was cut goes on where it stopped, also in the next process', {
+  timeout: 60_000,
+}, async () => {
+  const { node, start, says } = await begin()
+  const { sha256 } = infoOf(bundle.weights)
+  const sentOnce = bundle.weights.slice(0, 300_000)
+  node.deployments = [deployment(1, bundle)]
+  // Of the weights a part comes, then the node stands still.
+  node.answerPull = () => {
+    const last = node.pulls.at(-1)
+    if (last?.sha256 !== sha256) return [bundleFile(last?.sha256)]
+    return last.offset === 0 ? [sentOnce] : undefined
+  }
+  {
+    await using _agent = await start()
+    await node.until('the weights resume', () => node.pulls.some(pull => pull.offset > 0))
+  }
+  node.answerPull = undefined
+  const before = node.pulls.length
+  await using _again = await start()
+  await says('1 r1 serving')
+  assert.deepEqual(node.pulls.slice(before), [{ sha256, offset: sentOnce.length }])
 })
 
 test('a version beyond the room of the device is named so, and what is malformed is left alone', {

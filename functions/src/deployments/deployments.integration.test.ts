@@ -4,8 +4,9 @@ import { DEPLOYMENT_MOVES, type DeploymentEvent, type DeploymentState } from '@t
 import { v7 } from 'uuid'
 import { buryVersion } from '../models/bury-version.ts'
 import { DeploymentWorld } from '../testing/deployment-world.ts'
-import { tokens } from '../testing/test-api.ts'
+import { testApi, tokens } from '../testing/test-api.ts'
 import { testServices } from '../testing/test-services.ts'
+import { deploymentsHandlers } from './deployments-handlers.ts'
 import { removeOldReports } from './remove-old-reports.ts'
 
 const services = testServices()
@@ -336,6 +337,38 @@ suite('deployments', { timeout: 120_000 }, () => {
     await Promise.all(Array.from({ length: 10 }, () => world.deploy()))
     const live = await services.db.sql`select from deployment where state = 'rolling-out'`
     assert.equal(live.length, 1)
+  })
+
+  test('operators who advance and take back at the same time move it along one line', async () => {
+    const world = await DeploymentWorld.begin(services)
+    const stages = [0.2, 0.4, 1].map(share => ({ share, holdSeconds: 60 }))
+    const id = await world.deploy({ stages })
+    await using own = world.federation.ownConnections(8)
+    const apis = own.contexts.map(context =>
+      testApi('deployments', deploymentsHandlers(context), { database: context.database }),
+    )
+    const ask = (action: string) =>
+      Promise.all(
+        apis.map(api => api('POST', `/v1/deployments/${id}/${action}`, { token: tokens.operator, key: v7() })),
+      )
+    const advanced = await ask('advance')
+    // Two further stages and the release; whoever comes later is told so.
+    assert.deepEqual(advanced.map(({ status }) => status).sort(), [200, 200, 200, 409, 409, 409, 409, 409])
+    const back = await ask('roll-back')
+    assert.equal(back.filter(({ status }) => status === 200).length, 1)
+    const { history } = await world.get(id)
+    assert.deepEqual(
+      history.map(({ action, revision }: Record<string, unknown>) => `${action} r${revision}`),
+      ['rolled-back r4', 'released r3', 'advanced r3', 'advanced r2', 'created r1'],
+    )
+    assert.deepEqual(await world.commands(id), [
+      'region.north 0.2 r1',
+      'region.north 0.4 r2',
+      'region.north 1 r3',
+      'region.north 0 r4',
+    ])
+    const audited = await services.db.sql`select from audit_entry where subject = ${`deployment/${id}`}`
+    assert.equal(audited.length, 5)
   })
 
   test('a connection that dies in the middle of a roll back leaves nothing, and the next call does it', async () => {

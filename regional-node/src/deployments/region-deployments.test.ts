@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DeploymentDescriptor } from '@tributary/contracts/deployments'
+import * as fc from 'fast-check'
 import { sampleDeployment, sampleKnownDevice } from '../testing/sample-deployment.ts'
 import { RegionDeployments } from './region-deployments.ts'
 
@@ -11,6 +12,7 @@ const level = (seconds: number, ...deployments: DeploymentDescriptor[]) => ({
   deployments,
 })
 const device = sampleKnownDevice()
+const modelId = (number: number) => `01890a5d-ac96-774b-bcce-00000000000${number}`
 const served = (known: RegionDeployments, of = device) =>
   known.of(of).map(({ deployment, revision }) => `${deployment} r${revision}`)
 
@@ -77,4 +79,48 @@ test('a command that comes late or twice changes nothing, and one of an unknown 
   assert.deepEqual(served(known), [`${first.deployment} r3`])
   assert.equal(known.released(sampleDeployment(), at(9)), true)
   assert.deepEqual(served(known), [`${first.deployment} r3`])
+})
+
+/** One change of central at each second: a deployment begins, or its share changes, to 0 for good. */
+const Change = fc.record({ which: fc.nat(3), share: fc.constantFrom(0, 0.5, 1) })
+/** What reaches the node: an answer that was read at some second, or the command of some change; late, twice or never. */
+const News = fc.record({ kind: fc.constantFrom('answer', 'command'), second: fc.nat(11) })
+
+test('whatever comes late, twice or never, the next answer makes the node know what central knows', () => {
+  const bodies = [0, 1, 2, 3].map(number => sampleDeployment({ model: modelId(number) }, 1000 + number))
+  fc.assert(
+    fc.property(
+      fc.array(Change, { minLength: 1, maxLength: 12 }),
+      fc.array(News, { maxLength: 30 }),
+      (changes, news) => {
+        // Central after each change.
+        const states: ReadonlyMap<string, DeploymentDescriptor>[] = [new Map()]
+        for (const { which, share } of changes) {
+          const body = bodies[which] as DeploymentDescriptor
+          const now = new Map(states.at(-1))
+          const known = now.get(body.deployment)
+          const over = known?.share === 0
+          if (!over) now.set(body.deployment, { ...body, share, revision: (known?.revision ?? 0) + 1 })
+          states.push(now)
+        }
+        const liveAt = (second: number) => [...(states[second]?.values() ?? [])].filter(({ share }) => share > 0)
+        const node = new RegionDeployments()
+        // Answers come in their order, since a node asks again only after one has come.
+        let heard = 0
+        for (const { kind, second } of news) {
+          if (kind === 'answer') {
+            heard = Math.min(Math.max(heard, second), changes.length)
+            node.heard(level(heard + 0.5, ...liveAt(heard)))
+          } else {
+            const told = states[second + 1]?.get(bodies[changes[second]?.which ?? 0]?.deployment ?? '')
+            if (told !== undefined) node.released(told, at(second + 1))
+          }
+        }
+        node.heard(level(changes.length + 1, ...liveAt(changes.length)))
+        const known = bodies.flatMap(({ deployment }) => node.find(deployment) ?? [])
+        const byId = (a: DeploymentDescriptor, b: DeploymentDescriptor) => (a.deployment < b.deployment ? -1 : 1)
+        assert.deepEqual(known.sort(byId), liveAt(changes.length).sort(byId))
+      },
+    ),
+  )
 })
