@@ -141,9 +141,10 @@ suite('an agent and a node', () => {
     await node.until('training is on its way', () => (node.checkIns.at(-1)?.running[0]?.progress ?? 0) > 0)
     node.settled = [{ attempt: attemptMessage(), outcome: 'cancelled' }]
     node.training = undefined
-    const cancelledAt = performance.now()
+    const told = node.checkIns.length
     await node.until('nothing runs', () => node.checkIns.at(-1)?.running.length === 0)
-    assert.ok(performance.now() - cancelledAt < 2_000)
+    // One may be on its way already, one is told, and the one after it has nothing to report.
+    assert.ok(node.checkIns.length - told <= 3, `${node.checkIns.length - told} check-ins`)
     assert.deepEqual(agent.updates.list(), [])
     assert.equal(node.pushes.length, 0)
   })

@@ -18,8 +18,11 @@ const tries = 7
 /** Imports the bundle as Lambda's runtime does, in a process of its own. Configured, since an entry reads its configuration at once. */
 const program = `
 const started = performance.now()
+const before = process.cpuUsage()
 const { handler } = await import(process.argv[1])
-const millis = performance.now() - started
+const { user, system } = process.cpuUsage(before)
+// Waiting for a processor that others use is no property of the bundle.
+const millis = Math.min(performance.now() - started, (user + system) / 1000)
 if (typeof handler !== 'function') throw new Error('no handler')
 process.stdout.write(String(millis), () => process.exit())
 `
