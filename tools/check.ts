@@ -18,7 +18,13 @@ type Step = {
   readonly tests?: true
 }
 
-type Outcome = { readonly passed: number; readonly failed: number; readonly skipped: number }
+type Outcome = {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+  /** Name, file and message of each test that failed. */
+  readonly failures?: readonly string[]
+}
 
 const root = join(import.meta.dirname, '..')
 const countsFile = join(tmpdir(), `tributary-test-counts-${process.pid}.json`)
@@ -96,7 +102,9 @@ for (const step of await steps()) {
   if (values.fast && !step.fast) continue
   outcomes.push({ name: step.name, ...(await run(step)) })
 }
-const total = (key: keyof Outcome): number => outcomes.reduce((sum, outcome) => sum + outcome[key], 0)
+const total = (key: 'passed' | 'failed' | 'skipped'): number => outcomes.reduce((sum, outcome) => sum + outcome[key], 0)
+// Once more together: whoever reads the end of a long log should see what failed.
+for (const { failures = [] } of outcomes) for (const failure of failures) process.stdout.write(`\n✖ ${failure}`)
 const failedSteps = outcomes.filter(outcome => outcome.failed > 0).map(outcome => outcome.name)
 process.stdout.write(failedSteps.length > 0 ? `\nFailed: ${failedSteps.join(', ')}\n` : '\n')
 process.stdout.write(`${total('passed')} passed, ${total('failed')} failed, ${total('skipped')} skipped\n`)

@@ -20,6 +20,8 @@ type TestEvent = {
 }
 
 const slowMillis = 2000
+/** Of a failure's message, in the list of all failures. */
+const mostMessage = 300
 
 /** Suites and files count through their tests; a file that failed outside of any test counts itself. */
 const isTest = (event: TestEvent): boolean =>
@@ -31,6 +33,7 @@ const isTest = (event: TestEvent): boolean =>
  */
 export default async function* reportTests(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const counts = { passed: 0, failed: 0, skipped: 0 }
+  const failures: string[] = []
   for await (const event of source) {
     const { data } = event
     const where = data.file === undefined ? '' : relative(process.cwd(), data.file)
@@ -46,12 +49,17 @@ export default async function* reportTests(source: AsyncIterable<TestEvent>): As
     } else if (event.type === 'test:fail' && data.details?.type !== 'suite') {
       counts.failed += 1
       const error = data.details?.error
+      // A file fails with its tests.
+      if (isTest(event)) failures.push(`${data.name} (${where}): ${messageOf(error?.cause ?? error)}`)
       yield `  ✖ ${data.name} (${where})\n${inspect(error?.cause ?? error, { depth: 6 }).replace(/^/gm, '      ')}\n`
     } else if (event.type === 'test:stderr' && data.message !== undefined) {
       yield data.message
     }
   }
   const file = process.env.TEST_COUNTS_FILE
-  if (file !== undefined) await writeFile(file, JSON.stringify(counts))
+  if (file !== undefined) await writeFile(file, JSON.stringify({ ...counts, failures }))
   yield `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`
 }
+
+const messageOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(/\s+/g, ' ').slice(0, mostMessage)
