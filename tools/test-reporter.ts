@@ -49,8 +49,7 @@ export default async function* reportTests(source: AsyncIterable<TestEvent>): As
     } else if (event.type === 'test:fail' && data.details?.type !== 'suite') {
       counts.failed += 1
       const error = data.details?.error
-      // A file fails with its tests.
-      if (isTest(event)) failures.push(`${data.name} (${where}): ${messageOf(error?.cause ?? error)}`)
+      failures.push(`${data.name} (${where}): ${messageOf(error?.cause ?? error)}`)
       yield `  ✖ ${data.name} (${where})\n${inspect(error?.cause ?? error, { depth: 6 }).replace(/^/gm, '      ')}\n`
     } else if (event.type === 'test:stderr' && data.message !== undefined) {
       yield data.message
