@@ -20,10 +20,12 @@ export function addStep(bytes: Uint8Array, step: Float64Array, dtype: FloatDtype
     bytes.set(written)
     next = readFloats(written, dtype)
   }
-  if (!allFinite(next)) {
-    const message = `the next value is beyond ${dtype}: the base is not finite or the step too large`
-    throw new SumError('RESULT_NOT_FINITE', message)
-  }
+  if (!allFinite(next)) throw resultNotFinite(dtype)
+}
+
+export function resultNotFinite(dtype: FloatDtype): SumError {
+  const message = `the next value is beyond ${dtype}: the base is not finite or the step too large`
+  return new SumError('RESULT_NOT_FINITE', message)
 }
 
 function addTo(before: Float32Array | Float64Array, step: Float64Array, dtype: FloatDtype): Uint8Array {

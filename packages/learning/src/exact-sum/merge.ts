@@ -1,6 +1,7 @@
 import { DTYPE_BYTES, type FloatDtype } from '@tributary/tensors/dtype'
 import { type Manifest, weightsLayout } from '@tributary/tensors/manifest'
 import { bytesOf, typedView } from '@tributary/tensors/view'
+import { PartSums, SLICE_ELEMENTS } from '../kernels/part-sums.ts'
 import { initialMoments, optimise } from '../server-optimiser/optimise.ts'
 import {
   isOptimised,
@@ -8,15 +9,17 @@ import {
   noServerOptimiser,
   type ServerOptimiser,
 } from '../server-optimiser/server-optimiser.ts'
-import { Int64Sums } from './int64-sums.ts'
 import { keepMaximum } from './maximum.ts'
-import { addStep, allFinite } from './mean.ts'
+import { addStep, allFinite, resultNotFinite } from './mean.ts'
 import { type ByteRange, type MergePart, type MergePiece, planMerge } from './merge-plan.ts'
 import type { SumTotals } from './shard-sum.ts'
 import { checkShardSumHeader, shardSumLayout } from './shard-sum-layout.ts'
 import { SumError } from './sum-error.ts'
 import { exponentOf, type SumRule } from './sum-rule.ts'
 import { attemptTotals } from './totals.ts'
+
+/** Of the version file at a time, where a model is in memory as a whole. */
+const partBytes = 2 * 1024 * 1024
 
 /** A part of the new version. */
 export interface MergedPart {
@@ -33,7 +36,7 @@ export interface MergedPart {
 export class PartMerge {
   readonly #rule: SumRule
   readonly #optimiser: ServerOptimiser
-  readonly #sums = new Int64Sums()
+  readonly #sums = new PartSums()
   /** Largest values of the pieces of policy max, by piece. */
   readonly #maxima = new Map<MergePiece, Uint8Array>()
   #part: MergePart = emptyPart
@@ -68,7 +71,8 @@ export class PartMerge {
         if (into === undefined) this.#maxima.set(piece, new Uint8Array(from))
         else keepMaximum(into, from, piece.tensor.dtype)
       } else {
-        this.#sums.add(first, typedView(from, 'I64'))
+        if (this.#shards === 1) this.#sums.set(first, from)
+        else this.#sums.add(first, from)
         first += averagedElements(piece)
       }
     }
@@ -77,7 +81,7 @@ export class PartMerge {
   /**
    * @param base the part's range of the base version; taken over and written on
    * @param totalWeight Σw over all shards
-   * @param state the part's range of the state that belongs to the base; absent: the optimiser begins
+   * @param state the part's range of the state that belongs to the base; taken over and written on; absent: the optimiser begins
    * @throws SumError RESULT_NOT_FINITE naming the tensor, SUM_WOULD_OVERFLOW, ZERO_TOTAL_WEIGHT
    */
   finish(base: Uint8Array, totalWeight: bigint, state?: Uint8Array): MergedPart {
@@ -87,50 +91,68 @@ export class PartMerge {
     if (this.#shards === 0 || totalWeight === 0n) {
       throw new SumError('ZERO_TOTAL_WEIGHT', 'no shard with updates was merged')
     }
-    const weights = base
-    const nextState = momentCount(this.#optimiser) === 0 ? null : new Uint8Array(part.state.end - part.state.begin)
+    const nextState = this.#nextState(state)
     let first = 0
     for (const piece of part.pieces) {
       if (piece.sum === null) continue
-      const into = cut(weights, piece.weights, part.weights)
+      const into = cut(base, piece.weights, part.weights)
       const maximum = this.#maxima.get(piece)
       if (maximum !== undefined) {
         into.set(maximum)
         continue
       }
-      const { tensor } = piece
-      const count = averagedElements(piece)
-      const step = this.#sums.means(first, count, totalWeight, exponentOf(tensor, this.#rule))
-      first += count
       try {
-        if (isOptimised(tensor)) this.#optimise(piece, step, state, nextState)
-        addStep(into, step, tensor.dtype as FloatDtype)
+        this.#step(piece, first, into, totalWeight, nextState)
       } catch (error) {
         if (!(error instanceof SumError)) throw error
-        throw new SumError(error.code, `tensor ${tensor.name}: ${error.message}`, tensor.name)
+        throw new SumError(error.code, `tensor ${piece.tensor.name}: ${error.message}`, piece.tensor.name)
       }
+      first += averagedElements(piece)
     }
-    return { weights, state: nextState }
+    return { weights: base, state: nextState }
   }
 
-  /** Replaces the mean by the step, and puts the moments behind the round where they belong. */
-  #optimise(
-    { state: range }: MergePiece,
-    step: Float64Array,
-    before: Uint8Array | undefined,
-    after: Uint8Array | null,
-  ): void {
-    if (this.#optimiser.name === 'none' && this.#optimiser.learningRate === 1) return
-    let moments = initialMoments(this.#optimiser, step.length)
-    if (range !== null && before !== undefined) {
-      moments = new Float64Array(typedView(cut(before, range, this.#part.state), 'F64'))
+  /** The state of the part, to be written on: that of the base, or the beginning. */
+  #nextState(before: Uint8Array | undefined): Uint8Array | null {
+    if (momentCount(this.#optimiser) === 0) return null
+    if (before !== undefined) return before
+    const { begin, end } = this.#part.state
+    return bytesOf(initialMoments(this.#optimiser, (end - begin) / DTYPE_BYTES.F64 / momentCount(this.#optimiser)))
+  }
+
+  /** Slice by slice, so that mean, step and result of an element are made while it lies in the cache. */
+  #step(piece: MergePiece, first: number, into: Uint8Array, totalWeight: bigint, state: Uint8Array | null): void {
+    const { tensor, state: range } = piece
+    const dtype = tensor.dtype as FloatDtype
+    const size = DTYPE_BYTES[dtype]
+    const exponent = exponentOf(tensor, this.#rule)
+    const moments = range === null || state === null ? null : cut(state, range, this.#part.state)
+    const momentBytes = DTYPE_BYTES.F64 * momentCount(this.#optimiser)
+    const elements = averagedElements(piece)
+    for (let done = 0; done < elements; done += SLICE_ELEMENTS) {
+      const count = Math.min(SLICE_ELEMENTS, elements - done)
+      const step = this.#sums.means(first + done, count, totalWeight, exponent)
+      if (isOptimised(tensor)) {
+        this.#optimise(step, moments?.subarray(done * momentBytes, (done + count) * momentBytes) ?? noMoments)
+      }
+      const values = into.subarray(done * size, (done + count) * size)
+      if (dtype !== 'F32') addStep(values, step, dtype)
+      else if (!this.#sums.addStepTo(values, first + done)) throw resultNotFinite(dtype)
     }
+  }
+
+  /** Replaces the mean by the step, and the moments by those behind the round. */
+  #optimise(step: Float64Array, bytes: Uint8Array): void {
+    if (this.#optimiser.name === 'none' && this.#optimiser.learningRate === 1) return
+    const moments = typedView(bytes, 'F64')
     optimise(this.#optimiser, step, moments)
-    if (range === null || after === null) return
     if (!allFinite(moments)) throw new SumError('RESULT_NOT_FINITE', 'the state of the server optimiser is not finite')
-    cut(after, range, this.#part.state).set(bytesOf(moments))
+    // What is not aligned was copied.
+    if (moments.buffer !== bytes.buffer) bytes.set(bytesOf(moments))
   }
 }
+
+const noMoments = new Uint8Array(0)
 
 const emptyPart: MergePart = {
   number: 0,
@@ -145,7 +167,7 @@ function averagedElements({ tensor, sum }: MergePiece): number {
 }
 
 /**
- * Merges a model that fits into memory, in one part.
+ * Merges a model that fits into memory.
  * @param base the weights file of the base version
  * @param shards shard-sum files with their totals; those without updates are skipped and may be empty files
  * @returns the weights file of the new version
@@ -162,16 +184,17 @@ export function mergeModel(
     throw new RangeError('the base is not the weights file of this manifest: header or size differ')
   }
   const { weight } = attemptTotals(shards, rule)
-  const [part] = planMerge(manifest, Infinity) as [MergePart]
-  const merge = new PartMerge(rule)
-  merge.begin(part)
   const layout = shardSumLayout(manifest)
-  for (const { file, updates } of shards) {
-    if (updates === 0) continue
-    checkShardSumHeader(file, file.byteLength, layout)
-    merge.addShard(file.subarray(part.sum.begin, part.sum.end))
+  const sums = shards.filter(({ updates }) => updates > 0)
+  for (const { file } of sums) checkShardSumHeader(file, file.byteLength, layout)
+  const next = new Uint8Array(base)
+  const merge = new PartMerge(rule)
+  for (const part of planMerge(manifest, partBytes)) {
+    merge.begin(part)
+    for (const { file } of sums) merge.addShard(file.subarray(part.sum.begin, part.sum.end))
+    merge.finish(next.subarray(part.weights.begin, part.weights.end), weight)
   }
-  return merge.finish(new Uint8Array(base), weight).weights
+  return next
 }
 
 function cut(bytes: Uint8Array, range: ByteRange, from: ByteRange): Uint8Array {

@@ -1,7 +1,7 @@
 import { DTYPE_BYTES, type Dtype, type FloatDtype } from '@tributary/tensors/dtype'
-import { kernelsWasm } from './gen/kernels-wasm.ts'
+import { instantiateKernels } from './instantiate-kernels.ts'
 import { SQUARE_LANES, totalOfLanes } from './square-lanes.ts'
-import { Instance, type KernelMemory, Module } from './web-assembly.ts'
+import type { KernelMemory } from './web-assembly.ts'
 
 type MaximumKind = 'f64' | 'f32' | 'half' | 'i64' | 'i32' | 'i16' | 'i8' | 'u8'
 type KeepMaximum = (from: number, into: number, bytes: number) => void
@@ -36,14 +36,6 @@ const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127
 /** Vectors may reach so far behind a range, to read and to write what is there again. */
 export const KERNEL_SLACK_BYTES = 16
 
-const compile = (() => {
-  let module: object | undefined
-  return () => {
-    module ??= new Module(Uint8Array.from(atob(kernelsWasm), character => character.charCodeAt(0)))
-    return module
-  }
-})()
-
 /** Bytes that `Kernels` needs to widen slices of `sliceBytes`. */
 export function scratchBytes(sliceBytes: number): number {
   return SQUARE_LANES * 8 + 2 * sliceBytes + KERNEL_SLACK_BYTES
@@ -64,7 +56,7 @@ export class Kernels {
   /** @param scratch a multiple of 8: where `scratchBytes` of the memory are its own */
   constructor(memory: KernelMemory, scratch: number) {
     this.bytes = new Uint8Array(memory.buffer)
-    this.#kernels = new Instance(compile(), { kernels: { memory } }).exports as KernelExports
+    this.#kernels = instantiateKernels(memory) as KernelExports
     this.#lanesAt = scratch
     this.#lanes = new Float64Array(memory.buffer, scratch, SQUARE_LANES)
     this.#widened = scratch + SQUARE_LANES * 8
