@@ -34,6 +34,7 @@ import type { NodeServices } from './grpc/node-services.ts'
 import { handleCommand } from './handle-command.ts'
 import { HealthServer } from './health/health-server.ts'
 import { createNodeMetrics } from './health/node-metrics.ts'
+import { watchProcess } from './health/process-metrics.ts'
 import { Gauge } from './health/prometheus.ts'
 import { readIdentity } from './identity/node-identity.ts'
 import { loadTokenKey, WorkTokens } from './identity/work-tokens.ts'
@@ -153,7 +154,9 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     isDraining: () => draining,
     refreshDirectory: (millis: number): Promise<void> => directoryRefresh.refreshed(millis),
   }
-  const server = new GrpcServer(services)
+  const holdsLease = () => leases.shards.some(({ shard, epoch }) => leases.holds(shard, epoch))
+  const isServing = () => !draining && !disk.signal.aborted && !room.isFull && holdsLease()
+  const server = new GrpcServer(services, isServing)
   const opening = { folders, attempts, evaluations, journal }
   const shards = new ShardOpener(opening, clock, () => status.soon())
   const takeOver = applyStatus({ shards, leases, attempts, evaluations, directory, level, deployments })
@@ -227,6 +230,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   )
   const dataPlane = closedAtEnd('IoT data plane', new IotNoticeChannel(clock.monotonic, { metrics, logger }))
   const notices = noticesByVolume({ few: channel, many: dataPlane }, config.noticesByDataPlaneAbove, clock.monotonic)
+  const watched = opened.use(watchProcess())
   const health = closedAtEnd(
     'health server',
     await HealthServer.listen(
@@ -258,7 +262,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
         new Gauge('tributary_cache_bytes', 'Bytes of cached models.', () => cache.usedBytes),
         new Gauge('tributary_grpc_calls_running', 'Calls of devices that run now.', () => server.runningCalls),
         new Gauge('tributary_journal_waiting', 'Log entries that wait for central.', () => journal.waiting),
-        new Gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss()),
+        ...watched.metrics,
       ],
     ),
   )

@@ -1,4 +1,5 @@
 import { type DescMessage, type DescService, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf'
+import { Health } from './gen/grpc/health/v1/health_pb.ts'
 import { FederatedLearning } from './gen/tributary/fl/v1/fl_pb.ts'
 
 /** One method in the form that grpc-js takes, for servers and clients alike. */
@@ -50,6 +51,12 @@ const grpcMethodsOf = <Service extends DescService>(service: Service): GrpcMetho
 
 /** `tributary.fl.v1.FederatedLearning` for grpc-js, methods by their camelCase names. */
 export const federatedLearningMethods = grpcMethodsOf(FederatedLearning)
+
+/** Its full name. */
+export const federatedLearningName = FederatedLearning.typeName
+
+/** `grpc.health.v1.Health`. */
+export const healthMethods = grpcMethodsOf(Health)
 
 /** The range of protocol versions that this build speaks; the handshake is in CheckIn. */
 export const protocolRange = { min: 1, max: 1 } as const

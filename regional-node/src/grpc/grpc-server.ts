@@ -10,11 +10,12 @@ import {
 } from '@grpc/grpc-js'
 import { asTributaryError, TributaryError } from '@tributary/contracts/errors'
 import type * as fl from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
-import { chunkBytes, federatedLearningMethods } from '@tributary/contracts/grpc-service'
+import { chunkBytes, federatedLearningMethods, healthMethods } from '@tributary/contracts/grpc-service'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import { authenticate } from './authenticate.ts'
 import { statusOf } from './call-status.ts'
 import { checkIn } from './check-in.ts'
+import { HealthService } from './health-service.ts'
 import type { NodeServices } from './node-services.ts'
 import { pullModel } from './pull-model.ts'
 import { pushUpdate } from './push-update.ts'
@@ -49,11 +50,15 @@ type Call = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'> & {
 export class GrpcServer {
   readonly #server = new Server(limits)
   readonly #node: NodeServices
+  readonly #health: HealthService
   #calls = 0
   #port = 0
 
-  constructor(node: NodeServices) {
+  /** @param isServing whether devices can be served now, as the health service tells it */
+  constructor(node: NodeServices, isServing: () => boolean) {
     this.#node = node
+    this.#health = new HealthService(isServing)
+    this.#server.addService(healthMethods, { check: this.#health.check, watch: this.#health.watch })
     this.#server.addService(federatedLearningMethods, {
       checkIn: this.#unary('CheckIn', checkIn(node)),
       pullModel: this.#serverStream('PullModel', pullModel(node)),
@@ -88,6 +93,7 @@ export class GrpcServer {
   /** Refuses new calls, lets running ones end until the signal aborts, then cuts them. */
   async close(deadline: AbortSignal): Promise<void> {
     // `tryShutdown` waits for open streams for ever.
+    this.#health[Symbol.dispose]()
     const finished = new Promise<void>(resolve => this.#server.tryShutdown(() => resolve()))
     const force = () => this.#server.forceShutdown()
     if (deadline.aborted) force()

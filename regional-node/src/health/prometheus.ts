@@ -40,15 +40,18 @@ export class Gauge implements Metric {
   readonly #name: string
   readonly #help: string
   readonly #read: () => number
+  readonly #type: 'gauge' | 'counter'
 
-  constructor(name: string, help: string, read: () => number) {
+  /** @param type `counter` for what only grows and is counted elsewhere */
+  constructor(name: string, help: string, read: () => number, type: 'gauge' | 'counter' = 'gauge') {
     this.#name = name
     this.#help = help
     this.#read = read
+    this.#type = type
   }
 
   lines(): string[] {
-    return [...head(this.#name, this.#help, 'gauge'), `${this.#name} ${this.#read()}`]
+    return [...head(this.#name, this.#help, this.#type), `${this.#name} ${this.#read()}`]
   }
 }
 
