@@ -37,6 +37,7 @@ import { createNodeMetrics } from './health/node-metrics.ts'
 import { watchProcess } from './health/process-metrics.ts'
 import { Gauge } from './health/prometheus.ts'
 import { readIdentity } from './identity/node-identity.ts'
+import { Receipts } from './identity/receipts.ts'
 import { loadTokenKey, WorkTokens } from './identity/work-tokens.ts'
 import { IotNoticeChannel } from './iot/iot-notice-channel.ts'
 import { Journal } from './journal/journal.ts'
@@ -60,6 +61,7 @@ export const nodeVersion = '0.1.0'
 export const runRegionalNode = async (config: Config, stop: AbortSignal): Promise<void> => {
   const clock = new CentralClock(systemClock)
   const identity = readIdentity(config.tls)
+  const receipts = new Receipts(identity)
   const logger = createLogger(config.logLevel, identity.id)
   const journal = new Journal(logger, clock.now)
   const metrics = createNodeMetrics()
@@ -106,6 +108,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   const context: AttemptContext = {
     clock,
     identity,
+    receipts,
     leases,
     directory,
     presence,

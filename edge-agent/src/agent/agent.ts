@@ -107,6 +107,8 @@ export class Agent {
       datasets: [...(await this.#datasets.read())],
       frameworks: ['onnx'],
       holding: updates.list().map(({ attempt }) => attempt),
+      // Whoever took the shard over since learns from them that this device was selected.
+      receipts: updates.list().flatMap(({ receipt }) => receipt ?? []),
       running: training === undefined ? [] : [{ attempt: training.job.attempt, progress: training.progress }],
       failed,
       conditions: [...(await conditions())],

@@ -14,7 +14,7 @@ import type { KnownDevice } from '../devices/device-directory.ts'
 import { readMetrics } from '../grpc/metrics-from-wire.ts'
 import { verdicts } from '../grpc/verdicts.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
-import { signReceipt } from '../identity/receipts.ts'
+import type { Receipts } from '../identity/receipts.ts'
 import type { WorkTokens } from '../identity/work-tokens.ts'
 import type { UpdateVerdict } from '../kernels/spooled-body.ts'
 import type { Budget } from '../log/budget.ts'
@@ -30,6 +30,7 @@ import type { UploadSlots } from './upload-slots.ts'
 
 export type AdmissionContext = {
   readonly identity: NodeIdentity
+  readonly receipts: Receipts
   readonly tokens: WorkTokens
   readonly leases: LeaseTable
   readonly attempts: ShardAttempts
@@ -285,7 +286,7 @@ const check = async (
 }
 
 const commit = async (
-  { identity, now }: AdmissionContext,
+  { identity, receipts, now }: AdmissionContext,
   attempt: ShardAttempt,
   { label }: KnownDevice,
   token: TrainingToken,
@@ -302,7 +303,7 @@ const commit = async (
   const node = identity.id
   const iat = Math.floor(now() / 1000)
   const ref = { task, round, attempt: number }
-  const receipt = await signReceipt(identity, { ...ref, region, shard, epoch, node, device, sha256, weight, iat })
+  const receipt = await receipts.sign({ ...ref, region, shard, epoch, node, device, sha256, weight, iat })
   const contribution = { sha256, bytes, examples, weight, seconds, metrics: metrics.ok ? metrics.sums : {}, receipt }
   const answer = await attempt.accept({ device, label, ...contribution })
   return answer === 'counted' ? verdicts.accepted(receipt) : verdictOf(answer, attempt, device, sha256)

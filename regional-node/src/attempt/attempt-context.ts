@@ -7,6 +7,7 @@ import type { DeviceDirectory } from '../devices/device-directory.ts'
 import type { Presence } from '../devices/presence.ts'
 import type { NodeMetrics } from '../health/node-metrics.ts'
 import type { NodeIdentity } from '../identity/node-identity.ts'
+import type { Receipts } from '../identity/receipts.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { UpdateWorkers } from '../kernels/update-workers.ts'
 import type { Budget } from '../log/budget.ts'
@@ -33,6 +34,7 @@ export type AttemptLimits = {
 export type AttemptContext = {
   readonly clock: Clock
   readonly identity: NodeIdentity
+  readonly receipts: Receipts
   readonly leases: LeaseTable
   readonly directory: DeviceDirectory
   readonly presence: Presence

@@ -64,6 +64,8 @@ const kinds = {
   failed: { type: 7, data: FailedDevice },
   /** The file holds the sum of every update that was accepted up to record `through`: their bodies are not needed any more. */
   folded: { type: 8, data: z.object({ through: z.int().nonnegative(), sum: FoldedSum }) },
+  /** Devices may come until then, Unix ms. Behind what was selected when the shard could serve devices for the first time. */
+  selecting: { type: 9, data: z.object({ until: z.int().nonnegative() }) },
 } as const
 
 type Kinds = typeof kinds

@@ -93,12 +93,26 @@ export class ShardAttempt {
     this.#step({ kind })
   }
 
-  /** Whether the device has work here. A newcomer is selected while selection lasts. */
-  async offers(device: KnownDevice): Promise<boolean> {
-    const eligible = isEligible(this.state.descriptor, device, this.#context.presence.capabilities(device.device))
-    const { label } = device
-    const answer = await this.#ask(request => ({ kind: 'arrived', request, device: device.device, label, eligible }))
+  /**
+   * Whether the device has work here. A newcomer is selected while selection lasts; one that was selected by an earlier epoch,
+   * until the shard closes.
+   * @param receipts what the device shows of updates that it keeps
+   */
+  async offers(known: KnownDevice, receipts: readonly string[] = []): Promise<boolean> {
+    const { device, label } = known
+    const { presence } = this.#context
+    const eligible = isEligible(this.state.descriptor, known, presence.capabilities(device))
+    const proven = await this.#isProven(device, receipts)
+    const answer = await this.#ask(request => ({ kind: 'arrived', request, device, label, eligible, proven }))
     return answer === 'work'
+  }
+
+  async #isProven(device: string, shown: readonly string[]): Promise<boolean> {
+    const { selected, descriptor, plan } = this.state
+    if (shown.length === 0 || !this.isCollecting || selected.has(device)) return false
+    const { receipts, clock } = this.#context
+    const part = { ...this.ref, ...plan, device, openedAt: Date.parse(descriptor.openedAt) }
+    return receipts.prove(shown, part, clock.now())
   }
 
   /** What the part of a device is; `reported` once that is durable. */

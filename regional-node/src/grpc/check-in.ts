@@ -17,7 +17,15 @@ import type { NodeServices } from './node-services.ts'
 import { takeFailures } from './take-failures.ts'
 
 const pauses = { idleMillis: 5000, liveMillis: 2000, redirectMillis: 1000 } as const
-const most = { datasets: 256, attempts: 256, frameworks: 16, failed: 32, conditions: 16, deployments: 128 } as const
+const most = {
+  datasets: 256,
+  attempts: 256,
+  receipts: 256,
+  frameworks: 16,
+  failed: 32,
+  conditions: 16,
+  deployments: 128,
+} as const
 /** First version of the agent that speaks this protocol. */
 const firstAgentVersion = '0.1.0'
 
@@ -40,7 +48,7 @@ export const checkIn =
     node.presence.checkedIn(device.device, capabilities)
     await takeFailures(node, device, request.failed)
     if (node.deploymentReports.heard(device, request.deployments)) node.statusChanged()
-    const training = await firstTraining(node, device)
+    const training = await firstTraining(node, device, request.receipts)
     const evaluation = node.evaluations.ofShard(shard).find(open => open.offers(device))
     const live = node.attempts.ofShard(shard).length > 0 || node.evaluations.ofShard(shard).length > 0
     const value = {
@@ -55,8 +63,8 @@ export const checkIn =
   }
 
 // One attempt at a time, the one that opened first.
-const firstTraining = async ({ attempts }: NodeServices, device: KnownDevice) => {
-  for (const attempt of attempts.ofShard(device.shard)) if (await attempt.offers(device)) return attempt
+const firstTraining = async ({ attempts }: NodeServices, device: KnownDevice, receipts: readonly string[]) => {
+  for (const attempt of attempts.ofShard(device.shard)) if (await attempt.offers(device, receipts)) return attempt
   return undefined
 }
 
@@ -77,7 +85,7 @@ const settlements = ({ attempts, settled, leases }: NodeServices, { shard }: Kno
 
 /** @throws TributaryError BODY_INVALID */
 const readCapabilities = (
-  { datasets, frameworks, holding, running, failed, conditions, deployments, agentVersion }: CheckInRequest,
+  { datasets, frameworks, holding, running, failed, conditions, deployments, receipts, agentVersion }: CheckInRequest,
   { certificateSha256 }: KnownDevice,
 ): Capabilities => {
   if (
@@ -86,6 +94,7 @@ const readCapabilities = (
     failed.length > most.failed ||
     conditions.length > most.conditions ||
     deployments.length > most.deployments ||
+    receipts.length > most.receipts ||
     holding.length + running.length > most.attempts
   ) {
     throw new TributaryError('BODY_INVALID', { detail: 'The check-in lists more than a device can have.' })

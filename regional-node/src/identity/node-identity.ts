@@ -11,7 +11,7 @@ export type NodeIdentity = {
 }
 
 /** One attribute of a subject as `X509Certificate.subject` writes it, a line each. */
-const subjectField = (subject: string, name: string): string | undefined =>
+export const subjectField = (subject: string, name: string): string | undefined =>
   subject
     .split('\n')
     .find(line => line.startsWith(`${name}=`))

@@ -46,8 +46,14 @@ export class SimulatedShard {
   #buffered: Effect<'append'>[] = []
   #work: Work[] = []
   #sum = new Set<string>()
-  #calls = new Map<number, string>()
+  #calls = new Map<number, { device: string; proven: boolean }>()
   #calling = 0
+  /** When the disk last had no room. */
+  #fullAt = Number.NEGATIVE_INFINITY
+  /** Devices that had to be selected when the shard could serve them. */
+  #wanted = 0
+  /** From when on devices could come, as far as the disk knows. */
+  #servedAt = 0
   timerAt = Number.POSITIVE_INFINITY
 
   constructor(descriptor: RoundDescriptor, candidates: readonly string[]) {
@@ -95,8 +101,10 @@ export class SimulatedShard {
     this.#call(device, request => ({ kind: 'passed', request, update: updateOf(device, weight) }))
   }
 
-  arrive(device: string): void {
-    this.#call(device, request => ({ kind: 'arrived', request, device, label: device, eligible: true }))
+  /** @param proven the device shows a receipt of an earlier epoch of the attempt */
+  arrive(device: string, proven = false): void {
+    const event = { kind: 'arrived', device, label: device, eligible: !proven, proven } as const
+    this.#call(device, request => ({ ...event, request }), proven)
   }
 
   decline(device: string): void {
@@ -119,9 +127,9 @@ export class SimulatedShard {
     else this.#perform(work)
   }
 
-  #call(device: string, event: (request: number) => RoundEvent): void {
+  #call(device: string, event: (request: number) => RoundEvent, proven = false): void {
     this.#calling += 1
-    this.#calls.set(this.#calling, device)
+    this.#calls.set(this.#calling, { device, proven })
     this.step(event(this.#calling))
   }
 
@@ -129,10 +137,14 @@ export class SimulatedShard {
     switch (effect.kind) {
       case 'append':
         this.#buffered.push(effect)
+        if (effect.record.kind === 'closing') this.#expectSelection()
         return
-      case 'answer':
-        this.#hear(this.#calls.get(effect.request) as string, effect.answer)
+      case 'answer': {
+        const call = this.#calls.get(effect.request)
+        if (call?.proven) this.#expectWork(call.device, effect.answer)
+        this.#hear(call?.device as string, effect.answer)
         return
+      }
       case 'timer':
         this.timerAt = effect.at
         return
@@ -155,6 +167,26 @@ export class SimulatedShard {
     if (answer === 'counted') assert.ok(this.leased, 'a receipt without the lease')
   }
 
+  /** However late the shard was taken over: who is there is selected before it closes, and others are waited for; only the deadline ends that. */
+  #expectSelection(): void {
+    if (this.now >= Date.parse(this.#descriptor.deadline) || this.#fullAt > Number.NEGATIVE_INFINITY) return
+    const { selected, accepted } = this.machine.state
+    assert.ok(selected.size >= this.#wanted, `closed with ${selected.size} devices, though ${this.#wanted} were there`)
+    if (selected.size >= this.#plan.select || accepted >= this.#plan.goal) return
+    const { openedAt, selectionDeadline } = this.#descriptor
+    const waited = this.now - this.#servedAt
+    const wait = Date.parse(selectionDeadline) - Date.parse(openedAt)
+    assert.ok(waited >= wait, `closed after ${waited} ms, though others might have come for ${wait} ms`)
+  }
+
+  /** Who was selected by an earlier epoch has work until the shard closes. */
+  #expectWork(device: string, answer: Answer): void {
+    const { selected } = this.machine.state
+    const isOver = !this.machine.isCollecting({ leased: this.leased }) || this.now - this.#fullAt <= 1000
+    const hasReported = selected.has(device) && !this.machine.state.awaits(device)
+    assert.ok(answer === 'work' || isOver || hasReported, `${device} shows its receipt and is told ${answer}`)
+  }
+
   #expectRecord(device: string, kind: 'selected'): void {
     const found = this.log.some(
       ({ record }) => record.kind === kind && record.devices.some(selected => selected.device === device),
@@ -168,6 +200,7 @@ export class SimulatedShard {
     const last = group.at(-1)
     if (last === undefined) return
     if (this.isDiskFull) {
+      this.#fullAt = this.now
       this.step({ kind: 'unwritten', through: last.number })
       return
     }
@@ -192,6 +225,9 @@ export class SimulatedShard {
           if (record.kind !== 'accepted' || record.weight === 0 || number <= (folded?.through ?? 0)) continue
           this.#addBody(record.device)
         }
+        if (this.now < Date.parse(this.#descriptor.deadline))
+          this.#wanted = Math.min(this.#plan.select, this.#candidates.length)
+        if (this.log.every(({ record }) => record.kind !== 'selecting')) this.#servedAt = this.now
         this.step({ kind: 'prepared', candidates: this.#candidates.map(device => ({ device, label: device })) })
         return
       }
@@ -204,6 +240,7 @@ export class SimulatedShard {
         return
       case 'fold': {
         if (this.isDiskFull) {
+          this.#fullAt = this.now
           this.step({ kind: 'unfolded' })
           return
         }

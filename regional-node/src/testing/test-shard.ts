@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes, type X509Certificate } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +22,8 @@ import { Presence } from '../devices/presence.ts'
 import { ShardEvaluations } from '../evaluation/shard-evaluations.ts'
 import { trainingWork } from '../grpc/assignments.ts'
 import { createNodeMetrics } from '../health/node-metrics.ts'
+import type { NodeIdentity } from '../identity/node-identity.ts'
+import { Receipts } from '../identity/receipts.ts'
 import { loadTokenKey, WorkTokens } from '../identity/work-tokens.ts'
 import { Journal } from '../journal/journal.ts'
 import { createLogger } from '../journal/logger.ts'
@@ -34,6 +36,7 @@ import type { ObjectStore } from '../storage/object-store.ts'
 import { ManualClock, until } from './manual-clock.ts'
 import { MemoryObjectStore } from './memory-object-store.ts'
 import { sampleObjects, sha256Of } from './sample-round.ts'
+import { testIdentity } from './test-identity.ts'
 
 type EvaluationSummed = MessageData<CentralEvents, 'evaluation.summed'>
 
@@ -71,7 +74,7 @@ export class TestShard {
   readonly #isHome: boolean
   readonly #node = uuidv7()
   readonly #workers = UpdateWorkers.open({ threads: 1 })
-  readonly #keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  #identity: NodeIdentity | undefined
   attempts!: ShardAttempts
   evaluations!: ShardEvaluations
   admission!: AdmissionContext
@@ -248,12 +251,9 @@ export class TestShard {
     const { uploadBytes = 1e9, spoolBytes = 1e9, foldUpdates = 256, sumMemoryBytes = 1e9 } = options
     const { clock } = this
     const store = options.home?.store ?? this.store
-    const identity = {
-      id: this.#node,
-      key: this.#keys.privateKey,
-      certificate: undefined as unknown as X509Certificate,
-      pem: { certificate: '', key: '', authority: '' },
-    }
+    this.#identity ??= await testIdentity(this.#node)
+    const identity = this.#identity
+    const receipts = new Receipts(identity)
     this.leases = new LeaseTable(clock.monotonic)
     this.lease()
     const directory = new DeviceDirectory(() => {})
@@ -276,6 +276,7 @@ export class TestShard {
     const context: AttemptContext = {
       clock,
       identity,
+      receipts,
       leases: this.leases,
       directory,
       presence: this.presence,
@@ -314,6 +315,7 @@ export class TestShard {
     this.evaluations = new ShardEvaluations(context, folders)
     this.admission = {
       identity,
+      receipts,
       tokens: new WorkTokens(await loadTokenKey(this.#folder), clock.now),
       leases: this.leases,
       attempts: this.attempts,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sampleDescriptor } from '../../testing/sample-round.ts'
-import { closingReason, nextMoment, selectionIsOver } from './closing-rule.ts'
+import { closingReason, nextMoment, selectionEnd, selectionIsOver } from './closing-rule.ts'
 import { ShardState } from './shard-state.ts'
 
 const opened = Date.parse('2026-01-01T00:00:00Z')
@@ -19,6 +19,7 @@ const shard = (
   const state = new ShardState(descriptor, only as NonNullable<typeof only>)
   const devices = Array.from({ length: selected }, (_, i) => ({ device: id(i), label: `d${i}` }))
   state.apply({ kind: 'selected', devices })
+  state.apply({ kind: 'selecting', until: opened + 10_000 })
   let next = 0
   const device = () => id(next++)
   for (let i = 0; i < accepted; i += 1) state.apply({ kind: 'accepted', device: device(), weight: 1, ...update })
@@ -56,6 +57,18 @@ test('selection ends when enough are selected, or at its deadline', () => {
   assert.equal(selectionIsOver(shard(plan, 2), opened + selecting), false)
   assert.equal(selectionIsOver(shard(plan, 3), opened), true)
   assert.equal(selectionIsOver(shard(plan, 0), opened + collecting), true)
+})
+
+test('whoever takes a shard over waits for devices as long as the holder before did, until the deadline', () => {
+  const { descriptor, plan: ours } = shard(plan, 0)
+  const taken = (after: number) => selectionEnd({ descriptor }, opened + after) - opened
+  assert.deepEqual([0, 3000, 15_000, 65_000].map(taken), [10_000, 13_000, 25_000, 70_000])
+  const late = new ShardState(descriptor, ours)
+  assert.equal(selectionIsOver(late, opened + 69_999), false, 'it has not begun to wait')
+  assert.equal(closingReason(late, opened + 69_999), null)
+  assert.equal(nextMoment(late, opened + 15_000), 55_000)
+  late.apply({ kind: 'selecting', until: opened + 25_000 })
+  assert.deepEqual([nextMoment(late, opened + 15_000), closingReason(late, opened + 25_000)], [10_000, 'goal'])
 })
 
 test('the clock is looked at when selection ends and at the deadline', () => {

@@ -1,10 +1,20 @@
 import type { ClosingReason } from '../attempt-records.ts'
 import type { ShardState } from './shard-state.ts'
 
-/** Whether no device can be selected any more. */
-export const selectionIsOver = ({ selected, plan, descriptor }: ShardState, now: number): boolean =>
-  selected.size >= plan.select ||
-  now >= Math.min(Date.parse(descriptor.selectionDeadline), Date.parse(descriptor.deadline))
+/**
+ * Until when devices may come, Unix ms, where the shard can serve them from `now` on: whoever takes a shard over waits as long as the
+ * holder before did, within the deadline.
+ */
+export const selectionEnd = ({ descriptor }: Pick<ShardState, 'descriptor'>, now: number): number => {
+  const [opened, planned, deadline] = [descriptor.openedAt, descriptor.selectionDeadline, descriptor.deadline].map(at =>
+    Date.parse(at),
+  ) as [number, number, number]
+  return Math.min(deadline, Math.max(planned, now + planned - opened))
+}
+
+/** Whether no device can be selected any more. Before the shard waits for devices, only the deadline ends it. */
+export const selectionIsOver = ({ selected, plan, descriptor, selectingUntil }: ShardState, now: number): boolean =>
+  selected.size >= plan.select || now >= (selectingUntil ?? Date.parse(descriptor.deadline))
 
 /** Accepted updates that close the shard: its goal, or everybody where fewer came than planned. */
 export const effectiveGoal = (state: ShardState, now: number): number =>
@@ -21,7 +31,8 @@ export const closingReason = (state: ShardState, now: number): ClosingReason | n
 }
 
 /** Milliseconds from `now` until a clock alone may close the shard or end its selection. */
-export const nextMoment = ({ descriptor }: ShardState, now: number): number => {
-  const moments = [Date.parse(descriptor.selectionDeadline), Date.parse(descriptor.deadline)].filter(at => at > now)
+export const nextMoment = ({ descriptor, selectingUntil }: ShardState, now: number): number => {
+  const deadline = Date.parse(descriptor.deadline)
+  const moments = [selectingUntil ?? deadline, deadline].filter(at => at > now)
   return moments.length === 0 ? 0 : Math.min(...moments) - now
 }

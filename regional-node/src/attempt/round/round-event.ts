@@ -22,8 +22,16 @@ export type RoundEvent =
   | { readonly kind: 'prepared'; readonly candidates: readonly Candidate[] }
   /** The objects did not come before the deadline, and nothing was accepted. */
   | { readonly kind: 'unprepared' }
-  /** A device asks for work. `eligible` counts only where it is not selected yet. */
-  | ({ readonly kind: 'arrived'; readonly request: RequestId; readonly eligible: boolean } & Candidate)
+  /**
+   * A device asks for work. What follows counts only where it is not selected yet. `proven`: an earlier epoch of this attempt took its
+   * update, so it was selected, and is again, whatever has become of the selection.
+   */
+  | ({
+      readonly kind: 'arrived'
+      readonly request: RequestId
+      readonly eligible: boolean
+      readonly proven: boolean
+    } & Candidate)
   /** What is the part of a device: before an upload, and after it. */
   | { readonly kind: 'asked'; readonly request: RequestId; readonly device: string }
   /** An update passed every check, its body is durable and its receipt signed. */

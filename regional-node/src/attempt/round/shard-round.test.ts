@@ -102,6 +102,56 @@ test('without the lease no receipt goes out and the shard does not close', () =>
   assert.deepEqual([...(shard.stored ?? [])], [])
 })
 
+test('a shard that is taken over after its selection deadline selects who is there, waits for others, and counts them', () => {
+  const shard = new SimulatedShard(sampleDescriptor(opened, { goal: 3, select: 3, epoch: 2 }), [one])
+  shard.tick(30_000)
+  settle(shard)
+  assert.deepEqual([...shard.machine.state.selected.devices()], [one])
+  shard.push(one)
+  shard.tick(9999)
+  settle(shard)
+  assert.equal(shard.machine.state.closing, undefined, 'others may come')
+  shard.arrive(two)
+  settle(shard)
+  shard.push(two)
+  settle(shard)
+  shard.tick(1)
+  finish(shard)
+  assert.deepEqual([...(shard.stored ?? [])].sort(), [one, two])
+  assert.equal(shard.now, opened + 40_000, 'as long as the first holder waited')
+})
+
+test('who shows the receipt of an earlier epoch is selected, however many others are, until the shard closes', () => {
+  const shard = new SimulatedShard(sampleDescriptor(opened, { goal: 2, select: 2, epoch: 2 }), [one, two])
+  shard.tick(50_000)
+  settle(shard)
+  shard.arrive(three)
+  settle(shard)
+  assert.equal(shard.machine.state.selected.has(three), false, 'it was never selected')
+  shard.arrive(three, true)
+  settle(shard)
+  shard.push(three)
+  shard.push(one)
+  shard.push(two)
+  settle(shard)
+  assert.deepEqual(
+    [[...shard.receipts].sort(), shard.machine.state.accepted],
+    [[one, three], 2],
+    'no more than planned',
+  )
+  finish(shard)
+  assert.deepEqual([...(shard.stored ?? [])].sort(), [one, three])
+})
+
+test('a crash before the selection is durable makes it anew, however late', () => {
+  const shard = new SimulatedShard(sampleDescriptor(opened, { goal: 3, select: 3 }), [one])
+  shard.happen(0)
+  shard.crash(0)
+  shard.tick(30_000)
+  settle(shard)
+  assert.deepEqual([kinds(shard), [...shard.machine.state.selected.devices()]], [['selected', 'selecting'], [one]])
+})
+
 test('every receipt counts once, whatever happens in whatever order, with crashes, full disks and lost leases', () => {
   const action = fc.tuple(fc.integer({ min: 0, max: 11 }), fc.nat(5), fc.nat(3))
   const plan = fc.record({ goal: fc.integer({ min: 1, max: 5 }), select: fc.integer({ min: 1, max: 6 }) })
@@ -109,13 +159,16 @@ test('every receipt counts once, whatever happens in whatever order, with crashe
   fc.assert(
     fc.property(plan, fc.array(action, { minLength: 10, maxLength: 120 }), (plan, actions) => {
       const shard = new SimulatedShard(sampleDescriptor(opened, plan), devices.slice(0, 4))
+      const proven = new Set<string>()
       for (const [what, which, detail] of actions) {
         const device = devices[which] as string
         if (what <= 4) {
           if (shard.choices > 0) shard.happen(which % shard.choices)
         } else if (what <= 6) shard.push(device, detail === 0 ? 0 : 1)
-        else if (what === 7) shard.arrive(device)
-        else if (what === 8) shard.crash(detail)
+        else if (what === 7) {
+          shard.arrive(device, detail === 3)
+          if (detail === 3) proven.add(device)
+        } else if (what === 8) shard.crash(detail)
         else if (what === 9) shard.tick(detail * 700)
         else if (what === 10) {
           shard.isDiskFull = detail === 0
@@ -132,7 +185,8 @@ test('every receipt counts once, whatever happens in whatever order, with crashe
       )
       assert.deepEqual([...(shard.stored ?? [])].sort(), accepted.sort())
       for (const device of shard.receipts) assert.ok(accepted.includes(device) || empty.includes(device))
-      assert.ok(shard.machine.state.selected.size <= Math.max(plan.select, 0))
+      assert.ok(shard.machine.state.selected.size <= plan.select + proven.size)
+      assert.ok(accepted.length <= plan.select, 'the sum has room for the plan')
       assert.deepEqual([shard.published[0]?.accepted, shard.published[0]?.empty], [accepted.length, empty.length])
       assert.deepEqual(shard.published[0]?.metrics, accepted.length ? { examples: `${accepted.length}` } : {})
       const closingAt = shard.log.findIndex(({ record }) => record.kind === 'closing')

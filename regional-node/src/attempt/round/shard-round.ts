@@ -3,7 +3,7 @@ import type { ShardProgress } from '@tributary/contracts/node-status'
 import type { RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
 import { selectDevices } from '@tributary/learning/seeded/selection'
 import type { AcceptedUpdate, AttemptRecord } from '../attempt-records.ts'
-import { closingReason, nextMoment, selectionIsOver } from './closing-rule.ts'
+import { closingReason, nextMoment, selectionEnd, selectionIsOver } from './closing-rule.ts'
 import { devicesOf, RecordTrack, type TrackedRecord, type Waiter } from './record-track.ts'
 import type { Answer, RoundEffect } from './round-effect.ts'
 import type { Candidate, Moment, RequestId, RoundEvent } from './round-event.ts'
@@ -160,10 +160,25 @@ export class ShardRound {
   /** What follows by itself: folding, closing, storing, telling, and when to look again. */
   #goOn(moment: Moment): void {
     const wakes = [
+      this.#goOnSelecting(moment),
       this.#goOnFolding(moment),
       this.#result === 'logged' ? this.#goOnTelling(moment) : this.#goOnClosing(moment),
     ].filter(at => at !== undefined)
     if (wakes.length > 0) this.#effects.push({ kind: 'timer', at: Math.min(...wakes) })
+  }
+
+  /**
+   * Says once how long devices are waited for. It goes behind what was selected so far: a log that was cut before it selects anew,
+   * however late it is.
+   */
+  #goOnSelecting({ now }: Moment): number | undefined {
+    const { closing, selectingUntil, selected, plan } = this.state
+    if (this.#readiness !== 'ready' || closing !== undefined || selectingUntil !== undefined) return undefined
+    // Everybody is there who is wanted.
+    if (selected.size >= plan.select) return undefined
+    if (now < this.#roomAt) return this.#roomAt
+    this.#append({ kind: 'selecting', until: selectionEnd(this.state, now) })
+    return undefined
   }
 
   #goOnFolding({ now }: Moment): number | undefined {
@@ -242,13 +257,14 @@ export class ShardRound {
     }
   }
 
-  #arrive({ request, device, label, eligible }: Event<'arrived'>, moment: Moment): void {
+  #arrive({ request, device, label, eligible, proven }: Event<'arrived'>, moment: Moment): void {
     if (!this.isCollecting(moment)) {
       this.#answer(request, 'nothing')
       return
     }
     if (!this.state.selected.has(device)) {
-      if (!eligible || selectionIsOver(this.state, moment.now) || moment.now < this.#roomAt) {
+      const mayCome = proven || (eligible && !selectionIsOver(this.state, moment.now))
+      if (!mayCome || moment.now < this.#roomAt) {
         this.#answer(request, 'nothing')
         return
       }
@@ -272,7 +288,9 @@ export class ShardRound {
 
   #settledPartOf(device: string, moment: Moment): Answer {
     if (!this.state.awaits(device)) return 'reported'
-    if (this.state.closing !== undefined) return 'late'
+    const { closing, accepted, plan } = this.state
+    // With those who were selected by an earlier epoch there may be more than were planned; the sum has room for the plan.
+    if (closing !== undefined || accepted >= plan.select) return 'late'
     return this.isCollecting(moment) ? 'awaited' : 'wait'
   }
 
@@ -334,6 +352,7 @@ export class ShardRound {
         this.#effects.push({ kind: 'dropAll' })
         return
       case 'opened':
+      case 'selecting':
       case 'closing':
         return
     }

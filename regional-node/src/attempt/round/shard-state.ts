@@ -29,6 +29,8 @@ export class ShardState {
   readonly descriptor: RoundDescriptor
   readonly plan: ShardPlan
   readonly selected = new DeviceTable()
+  /** Devices may come until then, Unix ms; undefined before the shard waits for any. */
+  selectingUntil: number | undefined
   closing: ClosingReason | undefined
   summed: ShardSummed | undefined
   /** The newest sum file, and the last record whose update is in it. */
@@ -64,6 +66,9 @@ export class ShardState {
         this.selected.set(record.device, reported)
         this.#count(record, 1)
         return
+      case 'selecting':
+        this.selectingUntil = record.until
+        return
       case 'closing':
         this.closing = record.reason
         return
@@ -86,6 +91,9 @@ export class ShardState {
       case 'failed':
         this.selected.set(record.device, awaited)
         this.#count(record, -1)
+        return
+      case 'selecting':
+        this.selectingUntil = undefined
         return
       case 'closing':
         this.closing = undefined

@@ -10,6 +10,7 @@ test('in 600 histories of two regions every receipt counts once and every task c
   for (const fault of faults) assert.ok((explored.faults.get(fault) ?? 0) >= 20, `${fault} happens`)
   assert.ok(explored.commits > 1000, `${explored.commits} commits`)
   assert.ok(explored.receipts > 5000, `${explored.receipts} receipts`)
+  assert.ok(explored.sentAgain > 300, `${explored.sentAgain} updates were taken again in a later epoch`)
   assert.ok(explored.moved > 300, `shards moved in ${explored.moved} histories`)
 })
 

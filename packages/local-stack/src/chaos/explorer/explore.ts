@@ -8,6 +8,8 @@ export type Explored = {
   readonly states: ReadonlyMap<TaskState, number>
   readonly faults: ReadonlyMap<Fault, number>
   readonly receipts: number
+  /** Receipts of updates that an earlier epoch had taken. */
+  readonly sentAgain: number
   readonly commits: number
   readonly attempts: number
   /** Histories in which a shard changed its epoch. */
@@ -19,13 +21,14 @@ export const explore = (first: number, seeds: number): Explored => {
   const failures: { seed: number; error: Error }[] = []
   const states = new Map<TaskState, number>()
   const faults = new Map<Fault, number>()
-  let [receipts, commits, attempts, moved] = [0, 0, 0, 0]
+  let [receipts, sentAgain, commits, attempts, moved] = [0, 0, 0, 0, 0]
   for (let seed = first; seed < first + seeds; seed += 1) {
     try {
       const outcome = new World(seed).run()
       states.set(outcome.state, (states.get(outcome.state) ?? 0) + 1)
       for (const [fault, count] of outcome.faults) faults.set(fault, (faults.get(fault) ?? 0) + count)
       receipts += outcome.receipts
+      sentAgain += outcome.sentAgain
       commits += outcome.commits
       attempts += outcome.attempts
       if (outcome.epochs > 1) moved += 1
@@ -33,7 +36,7 @@ export const explore = (first: number, seeds: number): Explored => {
       failures.push({ seed, error: error as Error })
     }
   }
-  return { seeds, failures, states, faults, receipts, commits, attempts, moved }
+  return { seeds, failures, states, faults, receipts, sentAgain, commits, attempts, moved }
 }
 
 /** For people; a failure says how to repeat it. */
@@ -43,6 +46,7 @@ export const tellExplored = ({
   states,
   faults,
   receipts,
+  sentAgain,
   commits,
   attempts,
   moved,
@@ -56,7 +60,7 @@ export const tellExplored = ({
     `${seeds} histories, ${failures.length} violations\n`,
     `  ends      ${list(states)}\n`,
     `  faults    ${list(faults)}\n`,
-    `  ${attempts} attempts, ${commits} commits, ${receipts} receipts; shards moved in ${moved} histories\n`,
+    `  ${attempts} attempts, ${commits} commits, ${receipts} receipts, ${sentAgain} of them again in a later epoch; shards moved in ${moved} histories\n`,
   )
   return lines.join('')
 }

@@ -24,12 +24,24 @@ export class History {
   readonly #objects = new Map<string, ReadonlySet<string>>()
   readonly commits: Commit[] = []
   receipts = 0
+  /** Receipts of devices that had one of an earlier epoch. */
+  sentAgain = 0
 
   receipt(attempt: string, part: Part, device: string): void {
     const key = partKey(attempt, part)
     const known = this.#receipts.get(key) ?? new Set()
-    if (!known.has(device)) this.receipts += 1
+    if (!known.has(device)) {
+      this.receipts += 1
+      if (this.isProven(attempt, part, device)) this.sentAgain += 1
+    }
     this.#receipts.set(key, known.add(device))
+  }
+
+  /** Whether the device has a receipt of an epoch before this one: then it was selected. */
+  isProven(attempt: string, part: Part, device: string): boolean {
+    for (let epoch = part.epoch - 1; epoch > 0; epoch -= 1)
+      if (this.#receipts.get(partKey(attempt, { ...part, epoch }))?.has(device)) return true
+    return false
   }
 
   /** I3: what was stored once is never stored otherwise. */

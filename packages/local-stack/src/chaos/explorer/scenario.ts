@@ -22,6 +22,7 @@ export type Scenario = {
 export const faults = [
   'crash',
   'diskLost',
+  'movedLate',
   'stop',
   'diskFull',
   'short',
@@ -36,6 +37,8 @@ export type Fault = (typeof faults)[number]
 const highest: Readonly<Record<Fault, number>> = {
   crash: 0.02,
   diskLost: 0.005,
+  /** The holder is lost after the selection deadline, with receipts given. */
+  movedLate: 0.1,
   stop: 0.01,
   diskFull: 0.02,
   short: 0.02,

@@ -15,14 +15,22 @@ export class Host {
   readonly attempt: string
   readonly plan: ShardPlan
   readonly shard: SimulatedShard
+  readonly #selectionDeadline: number
   #published = 0
   #stored: ReadonlySet<string> | undefined
 
   constructor(descriptor: RoundDescriptor, plan: ShardPlan) {
     this.attempt = attemptKey(descriptor)
     this.plan = plan
+    this.#selectionDeadline = Date.parse(descriptor.selectionDeadline)
     const candidates = devicesOf(plan.region, plan.shard).map(({ id }) => id)
     this.shard = new SimulatedShard({ ...descriptor, shards: [plan] }, candidates.slice(0, 3))
+  }
+
+  /** Whether it is collecting, has given receipts, and no plan of the first holder would let anybody come any more. */
+  isPastSelection(now: number): boolean {
+    const { shard } = this
+    return now > this.#selectionDeadline && shard.receipts.size > 0 && shard.machine.state.closing === undefined
   }
 
   /** What went out since it was last asked. */

@@ -25,6 +25,7 @@ type Message =
 export type Outcome = {
   readonly state: TaskState
   readonly receipts: number
+  readonly sentAgain: number
   readonly commits: number
   readonly attempts: number
   readonly epochs: number
@@ -84,6 +85,7 @@ export class World {
     return {
       state: this.#central.state,
       receipts: this.#history.receipts,
+      sentAgain: this.#history.sentAgain,
       commits: this.#history.commits.length,
       attempts: this.#central.attempts.length,
       epochs: Math.max(0, ...this.#central.attempts.flatMap(({ shards }) => shards.map(({ plan }) => plan.epoch))),
@@ -134,7 +136,8 @@ export class World {
     const device = this.#draw.oneOf(devicesOf(region, shard))
     if (device === undefined || this.#isAway(device.id, host.attempt)) return
     this.#in(node, host, () => {
-      if (this.#draw.chance(0.3)) host.shard.arrive(device.id)
+      if (this.#draw.chance(0.3))
+        host.shard.arrive(device.id, this.#history.isProven(host.attempt, host.plan, device.id))
       else if (this.#meets('decline')) host.shard.decline(device.id)
       else host.shard.push(device.id, examplesOf.get(device.id))
     })
@@ -199,8 +202,12 @@ export class World {
         node.absentUntil = this.#now + this.#draw.between(0, isLost ? 30_000 : 8000)
       } else if (this.#meets('stop')) node.absentUntil = this.#now + this.#draw.between(5000, 40_000)
     }
-    const [, host] = this.#draw.oneOf(this.#hosts()) ?? []
-    if (host !== undefined) {
+    const [holder, host] = this.#draw.oneOf(this.#hosts()) ?? []
+    if (holder !== undefined && host?.isPastSelection(this.#now) && this.#meets('movedLate')) {
+      holder.crash(0)
+      holder.loseDisk()
+      holder.absentUntil = this.#now + this.#draw.between(10_000, 60_000)
+    } else if (host !== undefined) {
       host.shard.isDiskFull = host.shard.isDiskFull ? this.#draw.chance(0.9) : this.#meets('diskFull')
       if (this.#meets('short')) host.shard.step({ kind: 'short' })
     }

@@ -32,7 +32,7 @@ const regions = 2
 const freezeSeconds = 24
 const taskSeconds = 400
 /** Longer than any fault: a device that was cut off still belongs to the round, so that the bytes can be compared. */
-const deadlines = { selectionSeconds: 120, roundSeconds: 300 }
+const deadlines = { selectionSeconds: 20, roundSeconds: 300 }
 const finalStates: readonly string[] = ['completed', 'failed', 'cancelled']
 
 export type ChaosOptions = {
