@@ -286,6 +286,18 @@ export const errorCatalogue = {
     false,
     'The device has too little memory for this work. Lower the batch size, or take a smaller model.',
   ),
+  MEMORY_LIMIT: entry(
+    422,
+    'RESOURCE_EXHAUSTED',
+    false,
+    'Training passed the memory that the owner of the device allows it. Lower the batch size, or ask for more.',
+  ),
+  TIME_LIMIT: entry(
+    422,
+    'DEADLINE_EXCEEDED',
+    false,
+    'Training passed the time that the owner of the device allows it. Lower the local epochs, or ask for more.',
+  ),
   // Sums
   SHARD_SUM_MALFORMED: entry(422, 'DATA_LOSS', false, 'A shard sum does not fit the manifest of the model.'),
   RESULT_NOT_FINITE: entry(

@@ -27,7 +27,7 @@ export const trainingOptions = {
 
 /** How devices train. */
 export const TrainerSettings = z.object({
-  framework: z.enum(['onnx', 'pytorch', 'keras']),
+  framework: z.enum(['onnx', 'pytorch', 'keras', 'sklearn']),
   /** Name of training code installed on the device; absent for the built-in ONNX trainer. */
   trainer: Slug.optional(),
   localEpochs: z.int().min(1).max(1000),

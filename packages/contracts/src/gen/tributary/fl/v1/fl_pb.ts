@@ -120,7 +120,7 @@ export type CheckInRequest = Message<"tributary.fl.v1.CheckInRequest"> & {
   datasets: DatasetInfo[];
 
   /**
-   * "onnx", "pytorch", "keras"
+   * "onnx", "pytorch", "keras", "sklearn": those that work here
    *
    * @generated from field: repeated string frameworks = 5;
    */
