@@ -1,11 +1,8 @@
 import { join } from 'node:path'
-import type { MessageData } from '@tributary/contracts/envelope'
 import { TributaryError } from '@tributary/contracts/errors'
-import type { CentralEvents } from '@tributary/contracts/events'
 import type { EvaluationDescriptor, MetricSums } from '@tributary/contracts/round'
 import { inEvaluationShare } from '@tributary/learning/seeded/evaluation-share'
 import type { AttemptContext } from '../attempt/attempt-context.ts'
-import { sumMetrics } from '../attempt/round/metric-totals.ts'
 import { backoffMillis, pause } from '../clock.ts'
 import type { DeviceDirectory, KnownDevice } from '../devices/device-directory.ts'
 import { makeFolder, removeFolder } from '../log/durable-files.ts'
@@ -14,13 +11,13 @@ import type { LogKey } from '../log/log-key.ts'
 import { isNoRoom } from '../log/no-room-error.ts'
 import { openLog, type WriteAheadLog } from '../log/write-ahead-log.ts'
 import { decodeEvaluationRecord, type EvaluationRecord, encodeEvaluationRecord } from './evaluation-records.ts'
+import { EvaluationState } from './evaluation-state.ts'
 
 /** With no evaluator there, the shard waits for so long (two check-ins and some) before it says so. */
 const graceMillis = 12_000
 const leasePollMillis = 250
 const repeatEventMillis = 30_000
 
-type Summed = MessageData<CentralEvents, 'evaluation.summed'>
 type Opening = { readonly descriptor: EvaluationDescriptor; readonly shard: number; readonly epoch: number }
 
 /** One shard's part of the evaluation of one version: its evaluators' metrics, summed exactly, each evaluator once. */
@@ -31,14 +28,11 @@ export class ShardEvaluation {
   readonly #folder: string
   readonly #context: AttemptContext
   readonly #log: WriteAheadLog
-  readonly #reports = new Map<string, MetricSums>()
-  /** Evaluators that said that they cannot. */
-  readonly #failed = new Set<string>()
+  readonly #state: EvaluationState
   readonly #stop = new AbortController()
   readonly #pins = new DisposableStack()
   /** Appends of reports that are not durable yet, by device. */
   readonly #committing = new Map<string, Promise<void>>()
-  #summed: Summed | undefined
   #closing = false
   #prepared = false
   #graceEnds = 0
@@ -46,10 +40,17 @@ export class ShardEvaluation {
   #running: Promise<void> | undefined
   #telling: Promise<void> | undefined
 
-  private constructor(folder: string, context: AttemptContext, log: WriteAheadLog, opening: Opening) {
+  private constructor(
+    folder: string,
+    context: AttemptContext,
+    log: WriteAheadLog,
+    opening: Opening,
+    state: EvaluationState,
+  ) {
     this.#folder = folder
     this.#context = context
     this.#log = log
+    this.#state = state
     this.descriptor = opening.descriptor
     this.shard = opening.shard
     this.epoch = opening.epoch
@@ -64,18 +65,22 @@ export class ShardEvaluation {
     opening?: Opening,
   ): Promise<ShardEvaluation> {
     await makeFolder(folder)
-    const records: EvaluationRecord[] = []
+    const state = new EvaluationState()
+    let replayed: Opening | undefined
     const seal = key.records(`evaluation ${name}`)
     const options = { seal, onFailure: context.onDiskFailure, room: context.spoolRoom.account() }
-    const log = await openLog(join(folder, 'log'), options, record => records.push(decodeEvaluationRecord(record)))
+    const log = await openLog(join(folder, 'log'), options, raw => {
+      const record = decodeEvaluationRecord(raw)
+      if (record.kind === 'opened') replayed ??= record
+      state.apply(record)
+      state.settle(record)
+    })
     try {
-      const first = records[0]?.kind === 'opened' ? records[0] : opening
+      const first = replayed ?? opening
       if (first === undefined) throw new LogEmptyError('the log has no beginning')
       const { descriptor, shard, epoch } = first
-      const evaluation = new ShardEvaluation(folder, context, log, first)
-      for (const record of records) evaluation.#apply(record)
-      if (records.length === 0) await log.append(encodeEvaluationRecord({ kind: 'opened', descriptor, shard, epoch }))
-      return evaluation
+      if (replayed === undefined) await log.append(encodeEvaluationRecord({ kind: 'opened', descriptor, shard, epoch }))
+      return new ShardEvaluation(folder, context, log, first, state)
     } catch (error) {
       await log.close()
       throw error
@@ -95,12 +100,12 @@ export class ShardEvaluation {
   }
 
   get isOpen(): boolean {
-    return !this.#closing && this.#summed === undefined
+    return !this.#closing && this.#state.summed === undefined
   }
 
   /** Resolves once the report of a device is durable; undefined where there is none. */
   reportOf(device: string): Promise<void> | undefined {
-    return this.#reports.has(device) ? (this.#committing.get(device) ?? Promise.resolve()) : undefined
+    return this.#state.hasReported(device) ? (this.#committing.get(device) ?? Promise.resolve()) : undefined
   }
 
   /**
@@ -110,19 +115,19 @@ export class ShardEvaluation {
   async report(device: string, metrics: MetricSums): Promise<void> {
     const durable = this.#append({ kind: 'reported', device, metrics })
     this.#committing.set(device, durable)
-    // Of a log that failed the promise stays, so that nobody is told what is not durable.
-    await durable.catch((error: unknown) => {
-      this.#refuseWithoutRoom(error, () => {
-        this.#reports.delete(device)
-        this.#committing.delete(device)
-      })
-    })
+    try {
+      await durable
+    } catch (error) {
+      // Of a log that failed the promise stays, so that nobody is told what is not durable.
+      if (isNoRoom(error)) this.#committing.delete(device)
+      this.#refuseWithoutRoom(error)
+    }
     this.#committing.delete(device)
     this.evaluate()
   }
 
   hasFailed(device: string): boolean {
-    return this.#failed.has(device)
+    return this.#state.hasFailed(device)
   }
 
   /**
@@ -130,10 +135,10 @@ export class ShardEvaluation {
    * @throws TributaryError UNAVAILABLE while the lease is not held, NODE_FULL
    */
   async fail(device: string, { code, detail }: { code: string; detail: string }): Promise<void> {
-    if (!this.isOpen || this.#reports.has(device) || this.#failed.has(device)) return
+    if (!this.isOpen || this.#state.hasReported(device) || this.#state.hasFailed(device)) return
     if (!this.#holdsLease()) throw new TributaryError('UNAVAILABLE', { detail: 'The lease is being renewed.' })
     await this.#append({ kind: 'failed', device, code, detail }).catch((error: unknown) => {
-      this.#refuseWithoutRoom(error, () => this.#failed.delete(device))
+      this.#refuseWithoutRoom(error)
     })
     const { task, round } = this.descriptor
     const { shard } = this
@@ -155,8 +160,7 @@ export class ShardEvaluation {
     const late = Date.parse(this.descriptor.deadline) - clock.now()
     const grace = this.#graceEnds - clock.monotonic()
     const awaited = this.#mayEvaluate(directory).some(device => this.#awaits(device))
-    const heardOf = this.#reports.size + this.#failed.size > 0
-    const done = late <= 0 || (!awaited && (heardOf || grace <= 0))
+    const done = late <= 0 || (!awaited && (this.#state.isHeardOf || grace <= 0))
     if (!done || !this.#holdsLease()) {
       const wait = done ? leasePollMillis : grace > 0 ? Math.min(grace, late) : late
       this.#timer = clock.after(wait, () => this.evaluate())
@@ -191,7 +195,7 @@ export class ShardEvaluation {
   }
 
   #awaits({ device, kind, label, revoked }: KnownDevice): boolean {
-    if (revoked || this.#reports.has(device) || this.#failed.has(device)) return false
+    if (revoked || this.#state.hasReported(device) || this.#state.hasFailed(device)) return false
     const { dataset, weights, cohortShare = 0 } = this.descriptor
     const held = this.#context.presence.capabilities(device)?.datasets.get(dataset)
     if (held === undefined || kind === 'evaluator') return held !== undefined
@@ -201,7 +205,7 @@ export class ShardEvaluation {
 
   async #run(): Promise<void> {
     const { signal } = this.#stop
-    if (this.#summed !== undefined) return this.#tellCentral(signal)
+    if (this.#state.summed !== undefined) return this.#tellCentral(signal)
     const { clock, cache, directory, notify } = this.#context
     const { weights, manifest, graph } = this.descriptor
     for (let tries = 0; clock.now() < Date.parse(this.descriptor.deadline); tries += 1) {
@@ -230,10 +234,12 @@ export class ShardEvaluation {
     const { evaluation, shards } = this.descriptor
     const region = shards.find(({ shard }) => shard === this.shard)?.region
     if (region === undefined) throw new LogCorruptError('the descriptor does not name the shard')
-    const metrics = sumMetrics(this.#reports.values())
+    // What is on its way to the log counts once it is there.
+    await Promise.allSettled(this.#committing.values())
+    const { metrics, reports: evaluators } = this.#state
     const node = this.#context.identity.id
     const { shard, epoch } = this
-    const event = { evaluation, region, shard, epoch, node, evaluators: this.#reports.size, metrics }
+    const event = { evaluation, region, shard, epoch, node, evaluators, metrics }
     for (let tries = 0; ; tries += 1) {
       try {
         await this.#append({ kind: 'summed', event })
@@ -241,7 +247,6 @@ export class ShardEvaluation {
       } catch (error) {
         if (!isNoRoom(error)) throw error
         this.#context.room.noteFull(error)
-        this.#summed = undefined
         await pause(this.#context.clock, backoffMillis(tries, 1000, 5000), this.#stop.signal)
       }
     }
@@ -249,7 +254,7 @@ export class ShardEvaluation {
   }
 
   async #tellCentral(signal: AbortSignal): Promise<void> {
-    const event = this.#summed
+    const event = this.#state.summed
     if (event === undefined) return
     for (;;) {
       while (!this.#holdsLease()) await pause(this.#context.clock, leasePollMillis, signal)
@@ -260,22 +265,21 @@ export class ShardEvaluation {
   }
 
   async #append(record: EvaluationRecord): Promise<void> {
-    this.#apply(record)
-    await this.#log.append(encodeEvaluationRecord(record))
+    this.#state.apply(record)
+    try {
+      await this.#log.append(encodeEvaluationRecord(record))
+    } catch (error) {
+      // It was not written: what it did is undone.
+      if (isNoRoom(error)) this.#state.revert(record)
+      throw error
+    }
+    this.#state.settle(record)
   }
 
-  /** A record that found no room was not written: what it did is undone, and nobody is told otherwise. */
-  #refuseWithoutRoom(error: unknown, undo: () => void): never {
+  #refuseWithoutRoom(error: unknown): never {
     if (!isNoRoom(error)) throw error
     this.#context.room.noteFull(error)
-    undo()
     throw new TributaryError('NODE_FULL', { cause: error })
-  }
-
-  #apply(record: EvaluationRecord): void {
-    if (record.kind === 'reported') this.#reports.set(record.device, record.metrics)
-    if (record.kind === 'failed') this.#failed.add(record.device)
-    if (record.kind === 'summed') this.#summed = record.event
   }
 
   #warn(message: string, error: unknown): void {

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MetricTotals, mostMetricNames, sumMetrics } from './metric-totals.ts'
+import type { MetricSums } from '@tributary/contracts/round'
+import { MetricTotals, mostMetricNames } from './metric-totals.ts'
+
+const sumMetrics = (all: readonly MetricSums[]): MetricSums => {
+  const totals = new MetricTotals()
+  for (const metrics of all) totals.add(metrics)
+  return totals.sums
+}
 
 test('metrics are summed exactly beyond 2^53, by name', () => {
   const sums = sumMetrics([{ loss_q20: '9007199254740993', correct: '1' }, { loss_q20: '9007199254740993' }])

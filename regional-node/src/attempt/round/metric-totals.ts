@@ -30,10 +30,3 @@ export class MetricTotals {
     return last
   }
 }
-
-/** Sums additive integer metrics exactly. */
-export const sumMetrics = (all: Iterable<MetricSums>): MetricSums => {
-  const totals = new MetricTotals()
-  for (const metrics of all) totals.add(metrics)
-  return totals.sums
-}
