@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
+import { link, mkdir, open, readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TributaryError } from '@tributary/contracts/errors'
 import { renameDurably } from './atomic-file.ts'
@@ -42,6 +42,22 @@ export class ObjectCache {
     const now = new Date()
     await utimes(file, now, now)
     return bytes
+  }
+
+  /**
+   * Gives the whole object another name on the same file system, under which it stays when the cache lets it go; false
+   * where it is not here. Nothing of it is held in memory. What does not have its hash any more is removed.
+   */
+  async link(info: ObjectInfo, target: string): Promise<boolean> {
+    const file = this.#file(info)
+    if ((await sizeOf(file)) !== info.bytes || (await hashFile(file)) !== info.sha256) {
+      await rm(file, { force: true })
+      return false
+    }
+    const now = new Date()
+    await utimes(file, now, now)
+    await link(file, target)
+    return true
   }
 
   /** Bytes of the object that are already here: where a pull resumes. */

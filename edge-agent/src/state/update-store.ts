@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type AttemptRef, attemptKey } from '@tributary/contracts/ids'
-import { writeAtomically } from './atomic-file.ts'
+import { renameDurably, writeAtomically } from './atomic-file.ts'
 import { KeptUpdate } from './kept-update.ts'
 
 export type UpdateStoreLimits = {
@@ -74,6 +75,22 @@ export class UpdateStore {
       keptAt: new Date().toISOString(),
     }
     await writeAtomically(this.bodyFile(facts.attempt), body)
+    await this.#write(record)
+    return record
+  }
+
+  /** Keeps a body that is a file on the same file system, durable already; it moves. Nothing of it is held in memory. */
+  async keepFile(
+    body: string,
+    facts: Omit<KeptUpdate, 'sha256' | 'bytes' | 'keptAt' | 'receipt'>,
+  ): Promise<KeptUpdate> {
+    const { size: bytes } = await stat(body)
+    await this.drop(facts.attempt)
+    await this.#makeRoom(bytes)
+    const hash = createHash('sha256')
+    for await (const chunk of createReadStream(body, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer)
+    const record: KeptUpdate = { ...facts, sha256: hash.digest('hex'), bytes, keptAt: new Date().toISOString() }
+    await renameDurably(body, this.bodyFile(facts.attempt))
     await this.#write(record)
     return record
   }

@@ -13,14 +13,35 @@ const mostFailures = 4
  * The bytes of one object: from the cache, or pulled into it. A pull that is cut goes on where it stopped; the whole is
  * checked by its sha256. Throws CallError, TributaryError LENGTH_MISMATCH and CHECKSUM_MISMATCH.
  */
-export const pullObject = async (
+export const pullObject = (
   cache: ObjectCache,
   client: NodeClient,
   token: string,
   info: ObjectInfo,
   signal: AbortSignal,
-): Promise<Uint8Array> => {
-  const cached = await cache.read(info)
+): Promise<Uint8Array> => pull(cache, client, token, info, signal, () => cache.read(info))
+
+/** The same as a file under a name of one's own, which is never in memory as a whole: see `ObjectCache.link`. */
+export const pullFile = async (
+  cache: ObjectCache,
+  client: NodeClient,
+  token: string,
+  info: ObjectInfo,
+  signal: AbortSignal,
+  target: string,
+): Promise<void> => {
+  await pull(cache, client, token, info, signal, async () => (await cache.link(info, target)) || undefined)
+}
+
+const pull = async <Held>(
+  cache: ObjectCache,
+  client: NodeClient,
+  token: string,
+  info: ObjectInfo,
+  signal: AbortSignal,
+  held: () => Promise<Held | undefined>,
+): Promise<Held> => {
+  const cached = await held()
   if (cached !== undefined) return cached
   const backoff = new Backoff()
   for (let failures = 0; ; ) {
@@ -28,8 +49,8 @@ export const pullObject = async (
     let failure: unknown
     try {
       await cache.write(info, offset => chunksOf(client, token, info, offset, signal))
-      const bytes = await cache.read(info)
-      if (bytes !== undefined) return bytes
+      const whole = await held()
+      if (whole !== undefined) return whole
     } catch (error) {
       signal.throwIfAborted()
       // A wrong hash may be damage on this device's disk or on the way; the pull then starts from nothing.
