@@ -45,9 +45,13 @@ export class FileStore implements MergeStore, AsyncDisposable {
     return found && { bytes: found.size, sha256: null }
   }
 
-  async readRange(key: string, { start, end }: ByteRange): Promise<Uint8Array<ArrayBuffer>> {
+  async readRange(
+    key: string,
+    { start, end }: ByteRange,
+    _?: AbortSignal,
+    bytes = new Uint8Array(end - start),
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const handle = await this.#open(key)
-    const bytes = Buffer.allocUnsafeSlow(end - start)
     for (let filled = 0; filled < bytes.length; ) {
       const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, start + filled)
       if (bytesRead === 0) throw new Error(`${key} ends early`)

@@ -100,6 +100,7 @@ const merge = async ({ base, sum }: Files, folder: string): Promise<void> => {
     JSON.stringify({
       took,
       cpuSeconds: (user + system) / 1e6,
+      systemSeconds: system / 1e6,
       peakKilobytes: Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]),
     }),
   )
@@ -150,7 +151,7 @@ const measure = async (folder: string): Promise<void> => {
   run.stdout.on('data', (chunk: Buffer) => output.push(chunk))
   const [code] = (await once(run, 'close')) as [number]
   if (code !== 0) throw new Error(`the merge ended with ${code}`)
-  const result: { took: number; cpuSeconds: number; peakKilobytes: number } = JSON.parse(
+  const result: { took: number; cpuSeconds: number; systemSeconds: number; peakKilobytes: number } = JSON.parse(
     Buffer.concat(output).toString(),
   )
   const rate = (shardCount * sum.bytes) / result.took / megabyte
@@ -165,7 +166,7 @@ const measure = async (folder: string): Promise<void> => {
   row('merge, MB/s of sums (limit 300)', `${rate.toFixed(0)} (${result.took.toFixed(1)} s)${slow ? '  BELOW' : ''}`)
   row(
     'of it CPU of all its threads',
-    `${result.cpuSeconds.toFixed(1)} s, ${((shardCount * sum.bytes) / result.cpuSeconds / megabyte).toFixed(0)} MB/s`,
+    `${result.cpuSeconds.toFixed(1)} s (system ${result.systemSeconds.toFixed(1)} s), ${((shardCount * sum.bytes) / result.cpuSeconds / megabyte).toFixed(0)} MB/s`,
   )
   row('largest resident size, MB (limit 512)', `${peak.toFixed(0)}${large ? '  ABOVE' : ''}`)
   row('plain: MB/s read and hashed', (sum.bytes / reading / megabyte).toFixed(0))

@@ -29,8 +29,17 @@ export type ObjectStore = {
   head(key: string, signal?: AbortSignal): Promise<ObjectHead | null>
   /** Streams an object or a range of it. @throws TributaryError NOT_FOUND */
   read(key: string, options?: { range?: ByteRange; signal?: AbortSignal }): Promise<AsyncIterable<Uint8Array>>
-  /** Exactly the bytes of a range. @throws TributaryError NOT_FOUND, or UNAVAILABLE when the object ends early */
-  readRange(key: string, range: ByteRange, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>
+  /**
+   * Exactly the bytes of a range.
+   * @param into where they are put, as long as the range; absent: memory of their own
+   * @throws TributaryError NOT_FOUND, or UNAVAILABLE when the object ends early
+   */
+  readRange(
+    key: string,
+    range: ByteRange,
+    signal?: AbortSignal,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>>
   /** A whole object that must not exceed `maxBytes`. @throws TributaryError NOT_FOUND, BODY_TOO_LARGE */
   readAll(key: string, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>
   put(key: string, bytes: Uint8Array, options?: { contentType?: string; signal?: AbortSignal }): Promise<WrittenObject>

@@ -29,6 +29,10 @@ suite('the object store', { timeout: 60_000 }, () => {
     assert.deepEqual(Buffer.from(await store.readAll('a/whole.bin', 100_000)), bytes)
     const range = await store.readRange('a/whole.bin', { start: 10, end: 50_010 })
     assert.deepEqual(Buffer.from(range), bytes.subarray(10, 50_010))
+    const memory = new Uint8Array(50)
+    assert.equal(await store.readRange('a/whole.bin', { start: 7, end: 57 }, undefined, memory), memory)
+    assert.deepEqual(Buffer.from(memory), bytes.subarray(7, 57))
+    await assert.rejects(store.readRange('a/whole.bin', { start: 7, end: 56 }, undefined, memory), RangeError)
     const chunks: Uint8Array[] = []
     for await (const chunk of await store.read('a/whole.bin')) chunks.push(chunk)
     assert.deepEqual(Buffer.concat(chunks), bytes)

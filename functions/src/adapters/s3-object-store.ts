@@ -14,6 +14,7 @@ import type { Upload } from '@tributary/contracts/models'
 import type { ByteRange, ObjectHead, ObjectStore, ObjectWriter, WrittenObject } from './object-store.ts'
 import { S3ObjectWriter } from './s3-object-writer.ts'
 import { S3PartUploads } from './s3-part-uploads.ts'
+import { signByChecksum } from './sign-by-checksum.ts'
 
 const connectMillis = 3000
 /** How often a range is gone on with whose body was cut. */
@@ -32,6 +33,7 @@ export class S3ObjectStore implements ObjectStore {
     const requestHandler = { connectionTimeout: connectMillis, socketTimeout: stallMillis }
     const common = { forcePathStyle: pathStyle, maxAttempts: 4, requestHandler }
     this.#client = new S3Client(common)
+    signByChecksum(this.#client)
     // Otherwise the presigned URL demands a CRC that no plain uploader sends.
     this.#presigner = new S3Client({ ...common, requestChecksumCalculation: 'WHEN_REQUIRED' })
     this.#bucket = options.bucket
@@ -81,8 +83,13 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  async readRange(key: string, range: ByteRange, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = new Uint8Array(range.end - range.start)
+  async readRange(
+    key: string,
+    range: ByteRange,
+    signal?: AbortSignal,
+    bytes = new Uint8Array(range.end - range.start),
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    if (bytes.length !== range.end - range.start) throw new RangeError('the memory is not as long as the range')
     if (bytes.length === 0) return bytes
     let filled = 0
     for (let tries = 1; ; tries += 1) {

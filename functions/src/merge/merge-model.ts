@@ -14,6 +14,7 @@ import type { SummedShard } from './merge-input.ts'
 import type { ProgressNotes } from './merge-progress.ts'
 import { hashObject, MergeSource } from './merge-source.ts'
 import { type Read, readAhead } from './read-ahead.ts'
+import { SpareBuffers } from './spare-buffers.ts'
 import { VersionFile } from './version-file.ts'
 
 /** Of the version file at a time; a part of a shard sum is up to twice as long, one of an optimiser's state four times. */
@@ -60,7 +61,8 @@ export const mergeModel = async (
     shards.map(({ accepted, weight }) => ({ updates: accepted, weight })),
     rule,
   )
-  const source = (object: ObjectRef) => new MergeSource(store, object)
+  const buffers = new SpareBuffers()
+  const source = (object: ObjectRef) => new MergeSource(store, object, buffers)
   const sums = shards.flatMap(({ sum, accepted }) => (sum === null || accepted === 0 ? [] : [source(sum)]))
   const base = source(work.base)
   const stateLayout = optimiserStateLayout(manifest, optimiser)
@@ -87,7 +89,7 @@ export const mergeModel = async (
   const whole = firstLeft === parts[0]
   if (firstLeft !== undefined) {
     const rest = parts.slice(parts.indexOf(firstLeft))
-    await mergeParts(rest, { ...work, sums, base, before, weight, weightsFile, stateFile, whole }, run)
+    await mergeParts(rest, { ...work, sums, base, before, buffers, weight, weightsFile, stateFile, whole }, run)
   }
   if (whole) for (const input of inputs) input.check()
   else if (!weightsFile.finished || (stateFile !== null && !stateFile.finished)) {
@@ -109,6 +111,7 @@ type Parts = {
   readonly sums: readonly MergeSource[]
   readonly base: MergeSource
   readonly before: MergeSource | null
+  readonly buffers: SpareBuffers
   readonly weight: bigint
   readonly weightsFile: VersionFile
   readonly stateFile: VersionFile | null
@@ -118,7 +121,7 @@ type Parts = {
 
 const mergeParts = async (
   parts: readonly MergePart[],
-  { manifest, rule, optimiser, sums, base, before, weight, weightsFile, stateFile, whole }: Parts,
+  { manifest, rule, optimiser, sums, base, before, buffers, weight, weightsFile, stateFile, whole }: Parts,
   { signal, onProgress }: MergeRun,
 ): Promise<void> => {
   const layout = shardSumLayout(manifest)
@@ -126,7 +129,7 @@ const mergeParts = async (
   const stateHeaderEnd = stateHeader?.byteLength ?? 0
 
   // In the order in which they are used below.
-  function* reads(): Generator<Read<Uint8Array>> {
+  function* reads(): Generator<Read<Uint8Array<ArrayBuffer>>> {
     for (const sum of sums) yield sum.range(0, layout.header.byteLength)
     if (before !== null) yield before.range(0, stateHeaderEnd)
     for (const part of parts) {
@@ -136,7 +139,7 @@ const mergeParts = async (
     }
   }
   await using ranges = readAhead(reads(), readWindow, signal)
-  const take = async (source: MergeSource): Promise<Uint8Array> => {
+  const take = async (source: MergeSource): Promise<Uint8Array<ArrayBuffer>> => {
     const { value, done } = await ranges.next()
     if (done) throw new Error('the merge took more ranges than it planned')
     if (whole) source.passed(value)
@@ -153,11 +156,18 @@ const mergeParts = async (
   const merge = new PartMerge(rule, optimiser)
   for (const part of parts) {
     merge.begin(part)
-    for (const sum of sums) merge.addShard(await take(sum))
+    for (const sum of sums) {
+      const bytes = await take(sum)
+      merge.addShard(bytes)
+      buffers.give(bytes)
+    }
     const weights = await take(base)
-    const merged = merge.finish(weights, weight, before === null ? undefined : await take(before))
+    const state = before === null ? undefined : await take(before)
+    const merged = merge.finish(weights, weight, state)
     await weightsFile.write(merged.weights)
     if (merged.state !== null) await stateFile?.write(merged.state)
+    buffers.give(weights)
+    if (state !== undefined) buffers.give(state)
     await onProgress()
   }
 }
