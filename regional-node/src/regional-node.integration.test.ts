@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { connect as tls } from 'node:tls'
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { Client, credentials, status as grpcStatus } from '@grpc/grpc-js'
 import { amqpNames } from '@tributary/contracts/amqp'
@@ -35,7 +38,7 @@ import { NodeProcess } from './testing/node-process.ts'
 import { sampleDeployment } from './testing/sample-deployment.ts'
 import { sampleDescriptor, sha256Of } from './testing/sample-round.ts'
 import { TestCentral } from './testing/test-central.ts'
-import { nodeCertificate } from './testing/test-certificates.ts'
+import { certificateOfRequest, nodeCertificate } from './testing/test-certificates.ts'
 import { refusalOf, TestDevice } from './testing/test-device.ts'
 
 const { ACCEPTED, ALREADY } = VerdictCode
@@ -297,6 +300,57 @@ test('a node killed in the middle of a round keeps receipts and uploads, and the
   assert.equal(central.statuses.at(-1)?.draining, true)
   assert.deepEqual(central.faults, [])
   assert.equal((await stat(join(field.dataDir, 'token.key'))).mode & 0o777, 0o600)
+})
+
+test('a certificate that is due is followed by the next one, for devices, broker and central, and at the next start', {
+  timeout: 60_000,
+}, async () => {
+  const [from, to] = [Date.now() - 21 * 86_400_000, Date.now() + 9 * 86_400_000]
+  const own = await nodeCertificate(authority, uuidv7(), { from, to })
+  const fingerprintOf = (pem: string | Buffer) => new X509Certificate(pem).fingerprint256
+  const first = await readFile(own.certificateFile, 'utf8')
+  const node = /CN=(.*)/.exec(new X509Certificate(first).subject)?.[1] ?? ''
+  const issued: string[] = []
+  central.certify = async csr => {
+    const certificate = await certificateOfRequest(authority, node, csr)
+    issued.push(certificate)
+    return certificate
+  }
+  central.signers.length = 0
+  await using field = await federation(1, { NODE_CERT_FILE: own.certificateFile, NODE_KEY_FILE: own.keyFile })
+  await healthy(field.node)
+  const shownBy = async ({ grpcPort }: NodeProcess) => {
+    const { certificateFile, keyFile } = (field.devices[0] as TestDevice).files
+    const [cert, key] = await Promise.all([readFile(certificateFile), readFile(keyFile)])
+    const socket = tls({
+      host: 'localhost',
+      port: grpcPort,
+      ca: authority.certificatePem,
+      cert,
+      key,
+      ALPNProtocols: ['h2'],
+    })
+    await once(socket, 'secureConnect')
+    const { raw } = socket.getPeerCertificate()
+    socket.destroy()
+    return fingerprintOf(raw)
+  }
+  const [second] = await until(() => (issued.length > 0 ? issued : false))
+  const renewed = fingerprintOf(second ?? '')
+  await until(() => central.signers.at(-1) === renewed)
+  central.ended.add(fingerprintOf(first))
+  assert.equal(await shownBy(field.node), renewed)
+  await appear(field.devices[0] as TestDevice)
+  assert.equal(await field.node.end('SIGTERM'), 0)
+
+  central.signers.length = 0
+  const again = await field.start()
+  await healthy(again)
+  assert.equal(await shownBy(again), renewed)
+  assert.deepEqual(new Set(central.signers), new Set([renewed]))
+  assert.equal(issued.length, 1)
+  assert.deepEqual(central.faults, [])
+  central.certify = undefined
 })
 
 test('a released version reaches the devices of its share with its files, and what they say of it reaches central, once', {

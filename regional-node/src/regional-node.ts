@@ -36,7 +36,8 @@ import { HealthServer } from './health/health-server.ts'
 import { createNodeMetrics } from './health/node-metrics.ts'
 import { watchProcess } from './health/process-metrics.ts'
 import { Gauge } from './health/prometheus.ts'
-import { readIdentity } from './identity/node-identity.ts'
+import { CertificateKeeper } from './identity/certificate-keeper.ts'
+import { latestIdentity } from './identity/latest-identity.ts'
 import { Receipts } from './identity/receipts.ts'
 import { loadTokenKey, WorkTokens } from './identity/work-tokens.ts'
 import { IotNoticeChannel } from './iot/iot-notice-channel.ts'
@@ -60,7 +61,7 @@ export const nodeVersion = '0.1.0'
  */
 export const runRegionalNode = async (config: Config, stop: AbortSignal): Promise<void> => {
   const clock = new CentralClock(systemClock)
-  const identity = readIdentity(config.tls)
+  const identity = await latestIdentity(config.tls, config.dataDir)
   const receipts = new Receipts(identity)
   const logger = createLogger(config.logLevel, identity.id)
   const journal = new Journal(logger, clock.now)
@@ -233,6 +234,19 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   )
   const dataPlane = closedAtEnd('IoT data plane', new IotNoticeChannel(clock.monotonic, { metrics, logger }))
   const notices = noticesByVolume({ few: channel, many: dataPlane }, config.noticesByDataPlaneAbove, clock.monotonic)
+  const keeper = new CertificateKeeper({
+    central,
+    identity,
+    dataDir: config.dataDir,
+    onRenewed: renewed => {
+      server.useIdentity(renewed)
+      channel.useIdentity(renewed)
+      central.useIdentity(renewed)
+      receipts.useIdentity(renewed)
+    },
+    clock,
+    logger,
+  })
   const watched = opened.use(watchProcess())
   const health = closedAtEnd(
     'health server',
@@ -265,13 +279,19 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
         new Gauge('tributary_cache_bytes', 'Bytes of cached models.', () => cache.usedBytes),
         new Gauge('tributary_grpc_calls_running', 'Calls of devices that run now.', () => server.runningCalls),
         new Gauge('tributary_journal_waiting', 'Log entries that wait for central.', () => journal.waiting),
+        new Gauge(
+          'tributary_certificate_expires_seconds',
+          "When the node's certificate expires, Unix seconds.",
+          () => keeper.expiresAt / 1000,
+        ),
         ...watched.metrics,
       ],
     ),
   )
 
-  await server.listen(config.grpcListen, config.tls)
+  await server.listen(config.grpcListen, identity)
   const shipping = new AbortController()
+  const kept = keeper.run(ending)
   const shipped = shipJournal(journal, (request, signal) => central.logs(request, signal), clock, shipping.signal)
   status.start()
   broker.start()
@@ -292,5 +312,6 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   region.reject(new Error('the node stops'))
   shipping.abort()
   await closeWithin('log shipper', logger, () => shipped)
+  await closeWithin('certificate keeper', logger, () => kept)
   if (disk.signal.aborted) throw disk.signal.reason
 }

@@ -1,3 +1,5 @@
+import { RenewCertificate } from '@tributary/contracts/enrolment'
+import { Registered } from '@tributary/contracts/fleet'
 import { NodeLogsRequest, NodeStatusAnswer, NodeStatusRequest } from '@tributary/contracts/node-status'
 import type * as z from 'zod'
 import type { NodeIdentity } from '../identity/node-identity.ts'
@@ -21,8 +23,8 @@ export class CentralError extends Error {
 /** The REST API of central, as far as a node uses it. Every request is signed by the node's certificate. */
 export class CentralClient {
   readonly #url: string
-  readonly #identity: NodeIdentity
   readonly #clock: CentralClock
+  #identity: NodeIdentity
 
   constructor(url: string, identity: NodeIdentity, clock: CentralClock) {
     this.#url = url
@@ -44,9 +46,38 @@ export class CentralClient {
     await this.#post('logs', NodeLogsRequest, request, signal)
   }
 
+  /**
+   * Asks for the certificate that follows the current one.
+   * @returns PEM; whether it fits is not looked at
+   * @throws CentralError
+   */
+  async renewCertificate(csr: string, signal: AbortSignal): Promise<string> {
+    const { answer } = await this.#post('certificate', RenewCertificate, { csr }, signal)
+    const parsed = Registered.safeParse(answer)
+    if (!parsed.success) throw new CentralError('the new certificate is not as agreed', { cause: parsed.error })
+    return parsed.data.certificate
+  }
+
+  /** Requests from now on are signed by this certificate. */
+  useIdentity(identity: NodeIdentity): void {
+    this.#identity = identity
+  }
+
   async #post<Body extends z.ZodType>(what: string, schema: Body, request: z.infer<Body>, signal: AbortSignal) {
-    const path = `/v1/regional-nodes/${this.#identity.id}/${what}`
     const body = JSON.stringify(schema.parse(request))
+    const signer = this.#identity
+    try {
+      return await this.#send(what, body, signal)
+    } catch (error) {
+      // The first request of the next certificate ends the time of the one before, also for what it signed and is on its way.
+      const isOvertaken = error instanceof CentralError && error.status === 401 && signer !== this.#identity
+      if (!isOvertaken) throw error
+      return await this.#send(what, body, signal)
+    }
+  }
+
+  async #send(what: string, body: string, signal: AbortSignal) {
+    const path = `/v1/regional-nodes/${this.#identity.id}/${what}`
     const token = await signRequest(this.#identity, { method: 'POST', path, body, now: this.#clock.now() })
     const sentAt = this.#clock.monotonic()
     try {

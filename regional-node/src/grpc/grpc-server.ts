@@ -4,7 +4,6 @@ import {
   type handleServerStreamingCall,
   type handleUnaryCall,
   Server,
-  ServerCredentials,
   type ServerOptions,
   type ServerUnaryCall,
 } from '@grpc/grpc-js'
@@ -12,6 +11,7 @@ import { asTributaryError, TributaryError } from '@tributary/contracts/errors'
 import type * as fl from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { chunkBytes, federatedLearningMethods, healthMethods } from '@tributary/contracts/grpc-service'
 import type { KnownDevice } from '../devices/device-directory.ts'
+import type { NodeIdentity } from '../identity/node-identity.ts'
 import { authenticate } from './authenticate.ts'
 import { statusOf } from './call-status.ts'
 import { checkIn } from './check-in.ts'
@@ -20,6 +20,7 @@ import type { NodeServices } from './node-services.ts'
 import { pullModel } from './pull-model.ts'
 import { pushUpdate } from './push-update.ts'
 import { reportEvaluation } from './report-evaluation.ts'
+import { ServerCertificate } from './server-certificate.ts'
 import { withinMillis } from './stall-limit.ts'
 import { updateStatus } from './update-status.ts'
 
@@ -50,6 +51,7 @@ type Call = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'> & {
 export class GrpcServer {
   readonly #server = new Server(limits)
   readonly #node: NodeServices
+  #certificate: ServerCertificate | undefined
   readonly #health: HealthService
   #calls = 0
   #port = 0
@@ -78,16 +80,18 @@ export class GrpcServer {
     return this.#calls
   }
 
-  async listen(
-    { host, port }: { host: string; port: number },
-    { certificate, key, authority }: { certificate: string; key: string; authority: string },
-  ): Promise<void> {
-    const pair = { cert_chain: Buffer.from(certificate), private_key: Buffer.from(key) }
-    const credentials = ServerCredentials.createSsl(Buffer.from(authority), [pair], true)
+  async listen({ host, port }: { host: string; port: number }, identity: NodeIdentity): Promise<void> {
+    this.#certificate = new ServerCertificate(identity.pem)
+    const credentials = this.#certificate.credentials()
     const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
     this.#port = await new Promise<number>((resolve, reject) => {
       this.#server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)))
     })
+  }
+
+  /** Connections that are made from now on are shown this certificate; those that are there go on. */
+  useIdentity({ pem }: NodeIdentity): void {
+    this.#certificate?.replace(pem)
   }
 
   /** Refuses new calls, lets running ones end until the signal aborts, then cuts them. */

@@ -32,3 +32,26 @@ export const readIdentity = (pem: NodeIdentity['pem']): NodeIdentity => {
   }
   return { id: id.data, certificate, key, pem }
 }
+
+/** A certificate is not one that may follow the node's own. */
+export class UnfitCertificateError extends Error {
+  override readonly name = 'UnfitCertificateError'
+}
+
+/**
+ * The same node with its next certificate.
+ * @throws UnfitCertificateError unless it is of this node, of its key and of the authority that it trusts
+ */
+export const followingIdentity = (identity: NodeIdentity, certificatePem: string): NodeIdentity => {
+  let next: NodeIdentity
+  try {
+    next = readIdentity({ ...identity.pem, certificate: certificatePem })
+  } catch (cause) {
+    throw new UnfitCertificateError('the certificate is not for this node and its key', { cause })
+  }
+  const authority = new X509Certificate(identity.pem.authority)
+  if (next.id !== identity.id || !next.certificate.verify(authority.publicKey)) {
+    throw new UnfitCertificateError('the certificate is for another node, or not of the authority')
+  }
+  return next
+}

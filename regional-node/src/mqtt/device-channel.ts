@@ -74,6 +74,11 @@ export class DeviceChannel implements NoticeChannel {
     return this.#client.connected
   }
 
+  /** Sessions that begin from now on show this certificate; the one that runs goes on. */
+  useIdentity({ pem }: NodeIdentity): void {
+    this.#client.options.cert = pem.certificate
+  }
+
   notify(devices: readonly string[], notice: DeviceNotice): void {
     const payload = JSON.stringify(DeviceNotice.parse(notice))
     for (const device of devices) {

@@ -2,7 +2,9 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { DeploymentDescriptor } from '@tributary/contracts/deployments'
-import type { AttemptRef } from '@tributary/contracts/ids'
+import { RenewCertificate } from '@tributary/contracts/enrolment'
+import type { Registered } from '@tributary/contracts/fleet'
+import { type AttemptRef, Uuid } from '@tributary/contracts/ids'
 import {
   type DirectoryDevice,
   type LogEntry,
@@ -15,7 +17,7 @@ import { SignedRequestClaims, signedRequestSeconds, signedRequestType } from '@t
 import { decodeProtectedHeader, jwtVerify } from 'jose'
 
 /**
- * The two routes of central that a node calls, with one shard for one node. Requests are checked as central does: signature by
+ * The three routes of central that a node calls, with one shard for one node. Requests are checked as central does: signature by
  * the certificate in the header, which the authority must have issued, over method, path and body.
  */
 export class TestCentral {
@@ -34,6 +36,12 @@ export class TestCentral {
   aheadMillis = 0
   /** Answers 503 while true. */
   isDown = false
+  /** Gives the certificate (PEM) for a request (PEM); without one nothing is renewed. */
+  certify: ((csr: string) => Promise<string>) | undefined
+  /** Fingerprints of the certificates that signed the requests, in their order. */
+  readonly signers: string[] = []
+  /** Fingerprints of certificates that are good no more. */
+  readonly ended = new Set<string>()
   readonly #server: Server
   readonly #authority: X509Certificate
 
@@ -80,6 +88,12 @@ export class TestCentral {
         response.end(JSON.stringify(this.#status(NodeStatusRequest.parse(json))))
         return
       }
+      if (url.endsWith('/certificate')) {
+        const certificate = await this.certify?.(RenewCertificate.parse(json).csr)
+        if (certificate === undefined) response.writeHead(503).end('no certificates')
+        else response.writeHead(201).end(JSON.stringify(this.#registered(url, certificate)))
+        return
+      }
       this.logs.push(...NodeLogsRequest.parse(json).entries)
       response.writeHead(204).end()
     } catch (error) {
@@ -91,6 +105,8 @@ export class TestCentral {
   async #verify(method: string, path: string, token: string, body: Buffer): Promise<void> {
     const { x5c } = decodeProtectedHeader(token)
     const leaf = new X509Certificate(Buffer.from(x5c?.[0] ?? '', 'base64'))
+    this.signers.push(leaf.fingerprint256)
+    if (this.ended.has(leaf.fingerprint256)) throw new Error('the certificate was followed by another')
     if (!leaf.verify(this.#authority.publicKey)) throw new Error('not of the authority')
     const { payload } = await jwtVerify(token, leaf.publicKey, {
       algorithms: ['ES256'],
@@ -103,6 +119,11 @@ export class TestCentral {
     const bh = createHash('sha256').update(body).digest('base64url')
     if (claims.htm !== method || claims.htu !== path || claims.bh !== bh) throw new Error('signed for another request')
     if (!leaf.subject.includes(`CN=${claims.sub}`) || !path.includes(claims.sub)) throw new Error('another node')
+  }
+
+  #registered(url: string, certificate: string): Registered {
+    const id = Uuid.parse(url.split('/').at(-2))
+    return { id, certificate, authority: this.#authority.toString(), expiresAt: new Date(this.#now()).toISOString() }
   }
 
   /** A key for each epoch, the same to whoever keeps it. */
