@@ -30,6 +30,8 @@ const Environment = z.object({
   MAX_MODEL_BYTES: positive(2 * gibibyte, 2 ** 43),
   /** Largest data set held in memory while training, bytes of features. */
   MAX_DATASET_BYTES: positive(4 * gibibyte, 2 ** 43),
+  /** Converted data sets kept on disk, bytes: the examples of all of them as rows. */
+  DATASET_CACHE_BYTES: positive(16 * gibibyte, 2 ** 43),
   /** Pulled objects kept on disk for the next round, bytes. */
   OBJECT_CACHE_BYTES: positive(gibibyte, 2 ** 43),
   /** Files of deployed versions that are kept on disk, bytes: those in service, and of each model the one before. */
@@ -61,6 +63,7 @@ export type AgentConfig = {
   readonly logLevel: string
   readonly maxModelBytes: number
   readonly maxDatasetBytes: number
+  readonly datasetCacheBytes: number
   readonly objectCacheBytes: number
   readonly deployedBytes: number
   readonly trainerIdleSeconds: number
@@ -97,6 +100,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     logLevel: env.LOG_LEVEL,
     maxModelBytes: env.MAX_MODEL_BYTES,
     maxDatasetBytes: env.MAX_DATASET_BYTES,
+    datasetCacheBytes: env.DATASET_CACHE_BYTES,
     objectCacheBytes: env.OBJECT_CACHE_BYTES,
     deployedBytes: env.DEPLOYED_BYTES,
     trainerIdleSeconds: env.TRAINER_IDLE_SECONDS,

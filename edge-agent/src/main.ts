@@ -30,7 +30,11 @@ const run = async (): Promise<void> => {
   using life = endSignal()
   const { signal } = life
   const idleSeconds = config.trainerIdleSeconds
-  const datasets = await Datasets.open(config.dataDir, { maxBytes: config.maxDatasetBytes })
+  const datasets = await Datasets.open(config.dataDir, {
+    maxBytes: config.maxDatasetBytes,
+    cacheDir: join(config.stateDir, 'datasets'),
+    cacheBytes: config.datasetCacheBytes,
+  })
   const objects = await ObjectCache.open(join(config.stateDir, 'objects'), config.objectCacheBytes)
   const limits = { maxUpdates: maxKeptUpdates, maxBytes: Math.max(config.maxModelBytes, config.objectCacheBytes) }
   const updates = await UpdateStore.open(join(config.stateDir, 'updates'), limits)

@@ -1,5 +1,6 @@
-import { stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { mkdtempDisposable, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { epochOrder } from '@tributary/learning/seeded/epoch-order'
 import { Datasets } from '../data/datasets.ts'
 import { type DataSet, examplesOf } from '../training/trainer.ts'
@@ -29,7 +30,7 @@ const fromFile = async (given: Arguments, folder: string, name: string, seed: Ui
   given.refuse(`--data ${name}`, 'dataset')
   const share = given.number('hold-out') ?? 0
   if (share < 0 || share >= 1) throw new UsageError(`--hold-out takes a share from 0 to below 1, not ${share}`)
-  const data = await readDataFile(given, folder, name)
+  const data = await readDataFile(given, folder, name, maxDataBytes)
   const examples = examplesOf(data)
   const heldOut = Math.round(share * examples)
   if (heldOut === 0) return { training: { name, data }, heldOut: undefined }
@@ -43,7 +44,8 @@ const fromFile = async (given: Arguments, folder: string, name: string, seed: Ui
 }
 
 const fromFolder = async (dataDir: string, wanted: string | undefined): Promise<ChosenData> => {
-  const datasets = await Datasets.open(dataDir, { maxBytes: maxDataBytes })
+  await using converted = await mkdtempDisposable(join(tmpdir(), 'tributary-data-'))
+  const datasets = await Datasets.open(dataDir, { maxBytes: maxDataBytes, cacheDir: converted.path })
   const faults: string[] = []
   const summaries = await datasets.summaries((name, error) => void faults.push(`${name}: ${error.message}`))
   const names = summaries.filter(({ heldOut }) => !heldOut).map(({ name }) => name)
@@ -52,8 +54,12 @@ const fromFolder = async (dataDir: string, wanted: string | undefined): Promise<
   if (wanted === undefined && names.length > 1) throw new UsageError(`--dataset is one of ${names.join(', ')}`)
   const training = wanted ?? only
   if (training === undefined) throw new UsageError(faults[0] ?? 'datasets.json declares no data set to train on')
+  const read = async (name: string, purpose: 'training' | 'evaluation'): Promise<Named> => ({
+    name,
+    data: await (await datasets.load(name, purpose)).read(),
+  })
   return {
-    training: { name: training, data: await datasets.load(training, 'training') },
-    heldOut: heldOut === undefined ? undefined : { name: heldOut, data: await datasets.load(heldOut, 'evaluation') },
+    training: await read(training, 'training'),
+    heldOut: heldOut === undefined ? undefined : await read(heldOut, 'evaluation'),
   }
 }

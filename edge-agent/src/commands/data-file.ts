@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises'
-import { basename, resolve } from 'node:path'
-import { fileSource } from '../data/byte-source.ts'
-import { readerOf } from '../data/dataset-readers.ts'
-import { DatasetDeclaration } from '../data/declarations.ts'
+import { resolve } from 'node:path'
+import { DataFiles } from '../data/data-files.ts'
+import { DatasetDeclaration } from '../data/declarations/dataset-declaration.ts'
+import { readExamples } from '../data/read-examples.ts'
 import { type Examples, examplesOf } from '../training/trainer.ts'
 import type { Arguments } from './arguments.ts'
 import { UsageError } from './usage-error.ts'
@@ -10,17 +10,18 @@ import { UsageError } from './usage-error.ts'
 const listOf = (text: string | undefined): readonly string[] | undefined => text?.split(',').map(part => part.trim())
 
 /** Reads the data that --data and its options name as a file. Throws UsageError, DataError. */
-export const readDataFile = async (given: Arguments, folder: string, file: string): Promise<Examples> => {
-  const reader = readerOf(declarationOf(given, file))
-  await using files = new AsyncDisposableStack()
-  const sources = []
-  for (const name of reader.files) {
-    const handle = await open(resolve(folder, name), 'r').catch(cause => {
+export const readDataFile = async (
+  given: Arguments,
+  folder: string,
+  file: string,
+  maxDataBytes: number,
+): Promise<Examples> => {
+  const openFile = (name: string) =>
+    open(resolve(folder, name), 'r').catch(cause => {
       throw new UsageError(`${name} cannot be read: ${(cause as NodeJS.ErrnoException).code}`, { cause })
     })
-    sources.push(await fileSource(files.use(handle), basename(name)))
-  }
-  const data = await reader.read(sources)
+  await using files = new DataFiles(openFile)
+  const data = await readExamples(declarationOf(given, file), files, maxDataBytes)
   if (examplesOf(data) === 0) throw new UsageError(`${file} holds no examples`)
   return data
 }
@@ -43,6 +44,15 @@ const declarationOf = (given: Arguments, file: string): DatasetDeclaration => {
       const features = listOf(given.text('features'))
       const classes = listOf(given.text('classes'))
       return declared({ ...common, format: 'csv', file, label, separator, features, classes })
+    }
+    case 'jsonl':
+    case 'parquet': {
+      given.refuse(`--data ${file}`, 'labels', 'separator')
+      const label = listOf(given.text('label'))
+      if (label === undefined) throw new UsageError(`--data ${file} needs --label: the column of the label`)
+      const [features, classes] = [listOf(given.text('features')), listOf(given.text('classes'))]
+      const format = /parquet$/i.test(file) ? 'parquet' : 'jsonl'
+      return declared({ ...common, format, file, label, features, classes })
     }
     case 'npy':
       given.refuse(`--data ${file}`, 'label', 'classes', 'separator', 'features')

@@ -33,7 +33,8 @@ compile
 
 train
   --data folder          --dataset name (needed where several are not held out)
-  --data table.csv       --label column[,column]    --features column,… (all others)    --classes name,name,…
+  --data table.csv (.tsv, .jsonl, .parquet)
+                         --label column[,column]    --features column,… (all others)    --classes name,name,…
                          --separator c (,)
   --data x.npy           --labels y.npy
   --data data.npz        --features name (x)    --labels name (y)

@@ -1,13 +1,49 @@
-import type { Examples } from '../training/trainer.ts'
-import type { ByteSource } from './byte-source.ts'
+import type { DataFiles } from './data-files.ts'
+import type { RowFaults } from './row-faults.ts'
+import type { RowLayout } from './rows/row-layout.ts'
 
-export type DatasetSize = { readonly examples: number /** What its features take in memory. */; readonly bytes: number }
-
-/** How a format keeps a data set in files. Both methods throw DataError and get the sources in the order of `files`. */
-export type DatasetReader = {
-  /** Names of the files, as they were declared. */
-  readonly files: readonly string[]
-  /** Looks no further than it must: at headers, where the format has them. */
-  measure(sources: readonly ByteSource[]): Promise<DatasetSize>
-  read(sources: readonly ByteSource[]): Promise<Examples>
+export type DatasetSize = {
+  /** What the files hold; rows that will be left out are counted. */
+  readonly examples: number
+  /** What they take as stored rows, where that shows without reading them. */
+  readonly bytes: number | undefined
 }
+
+/** Examples that follow one another in a data set. */
+export type RowBlock = {
+  readonly count: number
+  /** Row-major; bytes for a layout that stores bytes. */
+  readonly features: Float32Array | Uint8Array
+  readonly labels: Int32Array | Float32Array
+  /** Number of each row in its source, from 0: it decides which part of a split the row belongs to. */
+  readonly numbers: Float64Array
+  /** 1 for each row that a column holds out. @default none */
+  readonly heldOut?: Uint8Array
+}
+
+export type RowStream = {
+  readonly layout: RowLayout
+  /** Names of the features, where the format has any. */
+  readonly columns?: readonly string[]
+  /** How many classes the labels have, where they are declared. */
+  readonly classes?: number
+  readonly blocks: AsyncIterable<RowBlock>
+}
+
+/** How a format keeps a data set in files. Both methods throw DataError. */
+export type DatasetReader = {
+  /** Names of the files, as they were declared; all that is read apart from the files of `folder`. */
+  readonly files: readonly string[]
+  /** A folder of which every file may be read. */
+  readonly folder?: string
+  /** Looks no further than it must: at headers, where the format has them. */
+  measure(files: DataFiles): Promise<DatasetSize>
+  /**
+   * Reads examples in their order, in bounded memory. A row that cannot be used goes to `faults` and is left out, so that
+   * the owner learns of all of them at once.
+   */
+  read(files: DataFiles, faults: RowFaults): Promise<RowStream>
+}
+
+/** Rows of a block that takes about so many bytes. */
+export const rowsPerBlock = (rowBytes: number): number => Math.max(1, Math.floor(2 ** 18 / rowBytes))

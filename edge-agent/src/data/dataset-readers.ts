@@ -1,8 +1,10 @@
-import { csvDataset } from './csv-dataset.ts'
 import type { DatasetReader } from './dataset-reader.ts'
-import type { DatasetDeclaration } from './declarations.ts'
+import type { DatasetDeclaration } from './declarations/dataset-declaration.ts'
 import { idxDataset } from './idx-dataset.ts'
+import { imagesDataset } from './images/images-dataset.ts'
 import { npyDataset, npzDataset } from './npy-dataset.ts'
+import { tableDataset } from './table/table-dataset.ts'
+import { textDataset } from './text/text-dataset.ts'
 
 /** How a declared data set is read. */
 export const readerOf = (declaration: DatasetDeclaration): DatasetReader => {
@@ -14,6 +16,12 @@ export const readerOf = (declaration: DatasetDeclaration): DatasetReader => {
     case 'npz':
       return npzDataset(declaration)
     case 'csv':
-      return csvDataset(declaration)
+    case 'jsonl':
+    case 'parquet':
+      return tableDataset(declaration)
+    case 'images':
+      return imagesDataset(declaration)
+    case 'text':
+      return textDataset(declaration)
   }
 }

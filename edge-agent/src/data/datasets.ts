@@ -1,118 +1,240 @@
-import type { FileHandle } from 'node:fs/promises'
-import type { DataSource, Examples } from '../training/trainer.ts'
-import { type ByteSource, fileSource } from './byte-source.ts'
+import type { DataSource } from '../training/trainer.ts'
+import { convertInProcess } from './convert/convert-process.ts'
+import { DatasetCache, type Part, type StoredPart, type StoredParts } from './convert/dataset-cache.ts'
 import { DataError } from './data-error.ts'
-import type { DatasetReader, DatasetSize } from './dataset-reader.ts'
+import { DataFiles } from './data-files.ts'
 import { readerOf } from './dataset-readers.ts'
-import { type DatasetDeclaration, readDeclarations } from './declarations.ts'
-import { openDataFile } from './open-data-file.ts'
+import type { DatasetDeclaration } from './declarations/dataset-declaration.ts'
+import { readDeclarations } from './declarations/read-declarations.ts'
+import { type DatasetDescription, describeDataset } from './describe-dataset.ts'
+import { memoryBytesOf, readAll } from './rows/read-all.ts'
+import { openRowFile, type RowFileOptions } from './rows/row-file.ts'
+import type { RowHeader } from './rows/row-header.ts'
+import type { RowSource } from './rows/row-source.ts'
+import { sourceKey } from './source-stamp.ts'
+import { heldOutByShare } from './split.ts'
 
 export type DatasetOptions = {
-  /** Most bytes of the features of one data set in memory. */
+  /** Most bytes of the features of one data set in memory, where it is read as a whole. */
   readonly maxBytes: number
+  /** Holds converted data sets, and nothing else. */
+  readonly cacheDir: string
+  /** Most bytes of all converted data sets on disk. @default 16 GiB */
+  readonly cacheBytes?: number
 }
 
 /** What leaves the device about a data set. */
 export type DatasetSummary = { readonly name: string; readonly heldOut: boolean; readonly examples: number }
 
-/** A data set as its files were when they were last looked at. */
-type Measured = DatasetSize & { readonly stamp: string; readonly source: DataSource }
+/** A data set in a file of rows on this device, as its sources were when it was chosen. */
+export type StoredDataset = DataSource & {
+  /** The file, for programs that read rows themselves; docs/datasets.md describes it. */
+  readonly file: string
+  readonly header: RowHeader
+  /** Reads rows by number, in bounded memory. Throws DataError. */
+  readonly open: (options?: RowFileOptions) => Promise<RowSource>
+}
+
+/** What a declaration was found to hold, and the sources it was found in. */
+type Known = {
+  readonly key: string
+  readonly examples: ReadonlyMap<Part, number>
+  readonly stored?: ReadonlyMap<Part, StoredDataset>
+}
+
+/** A folder of many images is looked through no more often than this, unless its data is about to be used. */
+const folderLookMillis = 600_000
 
 /** The owner's data sets: those that `datasets.json` declares, and nothing else on this device. */
 export class Datasets {
   readonly #dataDir: string
+  /** By the name of the data set, and by the name of its held-out part. */
   readonly #declarations: ReadonlyMap<string, DatasetDeclaration>
   readonly #options: DatasetOptions
-  readonly #measured = new Map<string, Measured>()
+  readonly #cache: DatasetCache
+  readonly #known = new Map<string, Known>()
+  readonly #folderKeys = new Map<string, { readonly key: string; readonly at: number }>()
+  /** Conversions run one after another. */
+  #last: Promise<unknown> = Promise.resolve()
+  readonly #preparing = new Map<string, Promise<unknown>>()
 
-  private constructor(dataDir: string, declarations: readonly DatasetDeclaration[], options: DatasetOptions) {
+  private constructor(
+    dataDir: string,
+    declarations: readonly DatasetDeclaration[],
+    cache: DatasetCache,
+    options: DatasetOptions,
+  ) {
     this.#dataDir = dataDir
-    this.#declarations = new Map(declarations.map(declaration => [declaration.name, declaration]))
+    this.#declarations = new Map(
+      declarations.flatMap(declaration => [
+        [declaration.name, declaration],
+        ...(declaration.split === undefined ? [] : [[declaration.split.heldOut, declaration] as const]),
+      ]) as [string, DatasetDeclaration][],
+    )
+    this.#cache = cache
     this.#options = options
   }
 
   /** Throws DataError. */
   static async open(dataDir: string, options: DatasetOptions): Promise<Datasets> {
-    return new Datasets(dataDir, await readDeclarations(dataDir), options)
+    const declarations = await readDeclarations(dataDir)
+    const { cacheDir, cacheBytes = 2 ** 34 } = options
+    const names = declarations.map(({ name }) => name)
+    return new Datasets(dataDir, declarations, await DatasetCache.open(cacheDir, cacheBytes, names), options)
   }
 
   /** Names and counts, without reading what need not be read. Broken ones are left out and handed to `onFault`. */
   async summaries(onFault: (name: string, error: Error) => void): Promise<DatasetSummary[]> {
-    const summaries: DatasetSummary[] = []
-    for (const declaration of this.#declarations.values()) {
+    const descriptions = await this.describe(onFault)
+    return descriptions.map(({ name, heldOut, examples }) => ({ name, heldOut, examples }))
+  }
+
+  /** What leaves the device about each data set: see `describeDataset`. Broken ones are handed to `onFault`. */
+  async describe(onFault: (name: string, error: Error) => void): Promise<DatasetDescription[]> {
+    const descriptions: DatasetDescription[] = []
+    for (const declaration of new Set(this.#declarations.values())) {
       try {
-        const { examples } = await this.#measure(declaration)
-        summaries.push({ name: declaration.name, heldOut: declaration.heldOut, examples })
+        const known = await this.#look(declaration)
+        for (const [part, examples] of known?.examples ?? [])
+          descriptions.push(describeDataset(declaration, part, examples, known?.stored?.get(part)?.header))
       } catch (error) {
         onFault(declaration.name, error as Error)
       }
     }
-    return summaries
+    return descriptions
   }
 
   /**
-   * A data set, to be read by whoever needs it; the same object again while its files do not change.
+   * A data set, converted now where it was not yet; the same object again while its files do not change. Whoever needs it
+   * reads it whole (`read`) or by rows (`open`).
    * @param purpose held-out data is never trained on, and only held-out data is evaluated on
-   * @throws DataError, as `read` of the result does
+   * @throws DataError, as `read` of the result does; the signal's reason
    */
-  async load(name: string, purpose: 'training' | 'evaluation'): Promise<DataSource> {
+  async load(
+    name: string,
+    purpose: 'training' | 'evaluation',
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<StoredDataset> {
     const declaration = this.#declarations.get(name)
     if (declaration === undefined)
       throw new DataError('DATASET_UNKNOWN', `No data set "${name}" is declared on this device.`)
-    if (declaration.heldOut !== (purpose === 'evaluation')) {
-      const kind = declaration.heldOut ? 'held out' : 'not held out'
+    const part: Part = declaration.name === name ? 'all' : 'held'
+    const heldOut = part === 'held' || declaration.heldOut
+    if (heldOut !== (purpose === 'evaluation')) {
+      const kind = heldOut ? 'held out' : 'not held out'
       throw new DataError('HELD_OUT', `Data set "${name}" is ${kind}: it does not serve for ${purpose}.`)
     }
-    const { source, bytes } = await this.#measure(declaration)
-    if (bytes > this.#options.maxBytes) {
-      throw new DataError(
-        'TOO_LARGE',
-        `Data set "${name}" takes ${bytes} bytes in memory, more than the ${this.#options.maxBytes} allowed. Raise MAX_DATASET_BYTES or split it.`,
-      )
-    }
-    return source
+    const { stored } = await this.#prepare(declaration, signal)
+    const found = stored?.get(part)
+    if (found !== undefined) return found
+    throw new DataError('FILE_CHANGED', `The files of data set "${name}" change too often. Try again when they rest.`)
   }
 
-  async #measure(declaration: DatasetDeclaration): Promise<Measured> {
-    const { name } = declaration
-    return this.#open(declaration, async (reader, sources, stamp) => {
-      const known = this.#measured.get(name)
-      if (known?.stamp === stamp) return known
-      const size = await reader.measure(sources)
-      const source = { examples: size.examples, read: () => this.#read(declaration, stamp) }
-      const measured = { ...size, stamp, source }
-      this.#measured.set(name, measured)
-      return measured
-    })
-  }
-
-  #read(declaration: DatasetDeclaration, stamp: string): Promise<Examples> {
-    return this.#open(declaration, (reader, sources, now) => {
-      if (now === stamp) return reader.read(sources)
-      const changed = `The files of data set "${declaration.name}" changed since it was chosen. It is read again next time.`
-      throw new DataError('FILE_CHANGED', changed)
-    })
-  }
-
-  async #open<Result>(
-    declaration: DatasetDeclaration,
-    use: (reader: DatasetReader, sources: readonly ByteSource[], stamp: string) => Promise<Result>,
-  ): Promise<Result> {
+  /** Sizes of a declaration's parts; undefined where they are not known before a conversion, which is then begun. */
+  async #look(declaration: DatasetDeclaration): Promise<Known | undefined> {
+    const { name, split } = declaration
     const reader = readerOf(declaration)
-    await using files = new AsyncDisposableStack()
-    const sources: ByteSource[] = []
-    const stamps: string[] = []
-    for (const name of reader.files) {
-      const file = files.use(await openDataFile(this.#dataDir, name))
-      sources.push(await fileSource(file, name))
-      stamps.push(await stampOf(file))
+    await using files = DataFiles.of(this.#dataDir)
+    const key = await this.#key(declaration, files, folderLookMillis)
+    const known = this.#known.get(name)
+    if (known?.key === key) return known
+    const stored = await this.#cache.find(name, key, partsOf(declaration))
+    if (stored !== undefined) return this.#remember(declaration, key, stored)
+    const { examples } = await reader.measure(files)
+    if (split !== undefined && 'column' in split) {
+      this.#begin(declaration)
+      return undefined
     }
-    return await use(reader, sources, stamps.join())
+    const sizes = new Map<Part, number>([['all', examples]])
+    if (split !== undefined) {
+      const chosen = heldOutByShare(split)
+      let heldOut = 0
+      for (let row = 0; row < examples; row++) if (chosen(row)) heldOut++
+      sizes.set('held', heldOut).set('all', examples - heldOut)
+    }
+    const measured = { key, examples: sizes }
+    this.#known.set(name, measured)
+    return measured
+  }
+
+  /** Converts a data set in the background; its fault shows when somebody loads it. */
+  #begin(declaration: DatasetDeclaration): void {
+    const { name } = declaration
+    if (this.#preparing.has(name)) return
+    const done = this.#prepare(declaration, undefined)
+      .catch(() => {})
+      .finally(() => this.#preparing.delete(name))
+    this.#preparing.set(name, done)
+  }
+
+  #prepare(declaration: DatasetDeclaration, signal: AbortSignal | undefined): Promise<Known> {
+    const next = this.#last.then(() => this.#convert(declaration, signal))
+    this.#last = next.catch(() => {})
+    return next
+  }
+
+  async #convert(declaration: DatasetDeclaration, signal: AbortSignal | undefined): Promise<Known> {
+    signal?.throwIfAborted()
+    const { name } = declaration
+    const parts = partsOf(declaration)
+    const key = await this.#freshKey(declaration)
+    const known = this.#known.get(name)
+    const found = await this.#cache.find(name, key, parts)
+    if (found !== undefined) return known?.key === key && known.stored ? known : this.#remember(declaration, key, found)
+    await this.#cache.make(name, key, parts, async (targets, maxBytes) => {
+      await convertInProcess({ declaration, dataDir: this.#dataDir, targets, maxBytes }, { signal })
+      if ((await this.#freshKey(declaration)) === key) return
+      throw new DataError(
+        'FILE_CHANGED',
+        `The files of data set "${name}" changed while they were read. They are read again next time.`,
+      )
+    })
+    const made = await this.#cache.find(name, key, parts)
+    if (made === undefined) throw new DataError('ROWS_DAMAGED', `Data set "${name}" was converted, but cannot be read.`)
+    return this.#remember(declaration, key, made)
+  }
+
+  async #freshKey(declaration: DatasetDeclaration): Promise<string> {
+    await using files = DataFiles.of(this.#dataDir)
+    return this.#key(declaration, files, 0)
+  }
+
+  async #key(declaration: DatasetDeclaration, files: DataFiles, freshMillis: number): Promise<string> {
+    const reader = readerOf(declaration)
+    const last = this.#folderKeys.get(declaration.name)
+    if (last !== undefined && performance.now() - last.at < freshMillis) return last.key
+    const key = await sourceKey(reader, declaration, files)
+    if (reader.folder !== undefined) this.#folderKeys.set(declaration.name, { key, at: performance.now() })
+    return key
+  }
+
+  #remember(declaration: DatasetDeclaration, key: string, parts: StoredParts): Known {
+    const known = {
+      key,
+      examples: new Map([...parts].map(([part, { header }]) => [part, header.examples])),
+      stored: new Map([...parts].map(([part, stored]) => [part, this.#stored(declaration.name, stored)])),
+    }
+    this.#known.set(declaration.name, known)
+    return known
+  }
+
+  #stored(name: string, { file, header }: StoredPart): StoredDataset {
+    const { maxBytes } = this.#options
+    const bytes = header.examples * memoryBytesOf(header)
+    return {
+      examples: header.examples,
+      file,
+      header,
+      open: options => openRowFile(file, options),
+      read: async () => {
+        if (bytes <= maxBytes) return readAll(file)
+        throw new DataError(
+          'TOO_LARGE',
+          `Data set "${name}" takes ${bytes} bytes in memory, more than the ${maxBytes} allowed. Raise MAX_DATASET_BYTES or split it.`,
+        )
+      },
+    }
   }
 }
 
-/** Changes when the file does. */
-const stampOf = async (file: FileHandle): Promise<string> => {
-  const { ino, size, mtimeMs } = await file.stat()
-  return `${ino}:${size}:${mtimeMs}`
-}
+const partsOf = ({ split }: DatasetDeclaration): readonly Part[] => (split === undefined ? ['all'] : ['all', 'held'])

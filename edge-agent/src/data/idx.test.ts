@@ -1,24 +1,22 @@
 import assert from 'node:assert/strict'
-import { open, writeFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import { temporaryFolder } from '../testing/federation.ts'
+import { dataFolderWith } from '../testing/data-folder.ts'
 import { fileSource } from './byte-source.ts'
 import { DataError } from './data-error.ts'
-import { readIdxData, readIdxHeader } from './idx.ts'
+import { readIdxHeader } from './idx.ts'
 
 /** Two images of 2 × 3 pixels, byte by byte as the format says. */
 const good = Buffer.from('00000803' + '00000002' + '00000002' + '00000003' + '000102030405' + '0a0b0c0d0e0f', 'hex')
 
 const read = async (bytes: Uint8Array) => {
-  await using folder = await temporaryFolder()
-  const file = join(folder.path, 'x.idx')
-  await writeFile(file, bytes)
-  await using handle = await open(file, 'r')
+  await using folder = await dataFolderWith({ 'x.idx': bytes })
+  await using handle = await open(join(folder.path, 'x.idx'), 'r')
   const source = await fileSource(handle, 'x.idx')
   const header = await readIdxHeader(source)
-  return { header, data: await readIdxData(source, header) }
+  return { header, data: await source.read(header.headerBytes, header.dataBytes) }
 }
 
 const refusal = (code: string, message: RegExp) => (error: unknown) => {

@@ -1,4 +1,4 @@
-import { type ByteSource, readSlices } from './byte-source.ts'
+import type { ByteSource } from './byte-source.ts'
 import { DataError } from './data-error.ts'
 
 /** Type code of unsigned bytes, the only one read. http://yann.lecun.com/exdb/mnist/ (file format) */
@@ -33,14 +33,6 @@ export const readIdxHeader = async (source: ByteSource): Promise<IdxHeader> => {
     )
   }
   return { shape, headerBytes, dataBytes }
-}
-
-/** Reads the elements that a checked header describes. */
-export const readIdxData = async (source: ByteSource, { headerBytes, dataBytes }: IdxHeader): Promise<Uint8Array> => {
-  const data = new Uint8Array(dataBytes)
-  const elements = { position: headerBytes, count: dataBytes, elementBytes: 1 }
-  await readSlices(source, elements, (slice, first) => data.set(slice, first))
-  return data
 }
 
 const headerPart = (source: ByteSource, position: number, length: number): Promise<Buffer> => {

@@ -2,10 +2,8 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
-import { bufferSource } from './byte-source.ts'
+import { readDeclared } from '../testing/data-folder.ts'
 import { DataError } from './data-error.ts'
-import { NpyDeclaration, NpzDeclaration } from './declarations.ts'
-import { npyDataset, npzDataset } from './npy-dataset.ts'
 
 /** An array as NumPy saves it, by the description of its format. */
 const npy = (
@@ -25,9 +23,8 @@ const bytesOf = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buf
 const floats = npy('<f4', [2, 3], bytesOf(Float32Array.of(1, 2, 3, 4, 5, 6)))
 const classes = npy('<i8', [2], bytesOf(BigInt64Array.of(1n, 0n)))
 
-const declaration = NpyDeclaration.parse({ name: 'x', format: 'npy', features: 'x.npy', labels: 'y.npy' })
 const read = (features: Buffer, labels = classes) =>
-  npyDataset(declaration).read([bufferSource(features, 'x.npy'), bufferSource(labels, 'y.npy')])
+  readDeclared({ format: 'npy', features: 'x.npy', labels: 'y.npy' }, { 'x.npy': features, 'y.npy': labels })
 
 /** A zip archive by APPNOTE.TXT: local headers with NumPy's zip64 field, central directory, end. */
 const zip = (entries: Record<string, Buffer>, packed: boolean): Buffer => {
@@ -62,9 +59,7 @@ const zip = (entries: Record<string, Buffer>, packed: boolean): Buffer => {
 }
 
 const npz = (archive: Buffer, features = 'x') =>
-  npzDataset(NpzDeclaration.parse({ name: 'x', format: 'npz', file: 'd.npz', features, labels: 'y' })).read([
-    bufferSource(archive, 'd.npz'),
-  ])
+  readDeclared({ format: 'npz', file: 'd.npz', features, labels: 'y' }, { 'd.npz': archive })
 
 suite('NumPy files', () => {
   test('floats are features, integers are classes', async () => {

@@ -4,7 +4,7 @@ import { type ByteSource, bufferSource } from './byte-source.ts'
 import { DataError } from './data-error.ts'
 
 /** One array of an archive may take so much in memory. */
-const maxEntryBytes = 2 ** 32
+const maxEntryBytes = 2 ** 30
 const maxDirectoryBytes = 2 ** 20
 const endBytes = 22
 const maxCommentBytes = 65_535
@@ -63,8 +63,8 @@ const checked = (archive: ByteSource, directory: Buffer, at: number): Entry => {
   }
   if (entry.method !== 0 && entry.method !== 8) throw malformed(archive, `it is packed by method ${entry.method}`)
   if ((directory.readUInt16LE(at + 8) & 1) !== 0) throw malformed(archive, 'it is encrypted')
-  if (Math.max(entry.size, entry.packed, entry.offset) >= 2 ** 32 - 1 || entry.size > maxEntryBytes) {
-    throw malformed(archive, 'an array in it has 4 GB or more; save it as .npy')
+  if (Math.max(entry.size, entry.packed) > maxEntryBytes || entry.offset >= 2 ** 32 - 1) {
+    throw malformed(archive, 'an array in it has 1 GiB or more; save it as .npy, which is read piece by piece')
   }
   return entry
 }

@@ -176,7 +176,7 @@ export const startAgent = async (
     objects: await ObjectCache.open(join(stateDir, 'objects'), 2 ** 30),
     updates,
     deployments,
-    datasets: await Datasets.open(dataDir, { maxBytes: 2 ** 30 }),
+    datasets: await Datasets.open(dataDir, { maxBytes: 2 ** 30, cacheDir: join(stateDir, 'datasets') }),
     trainer: onnx,
     conditions: async () => ['unmetered'],
     log,

@@ -1,5 +1,4 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { DataError } from '../data-error.ts'
 import { dataOffset, encodeHeader } from './row-header.ts'
 import { featureBytesOf, type RowLayout, rowBytesOf } from './row-layout.ts'
 
@@ -8,8 +7,6 @@ export type RowFileContent = {
   readonly columns?: readonly string[] | undefined
   /** Classes that are counted. @default 0 */
   readonly classes?: number
-  /** Most bytes of the file. */
-  readonly maxBytes: number
 }
 
 const bufferBytes = 2 ** 20
@@ -44,13 +41,13 @@ export class RowFileWriter implements AsyncDisposable {
     return new RowFileWriter(await open(path, 'wx', 0o600), content)
   }
 
-  get examples(): number {
-    return this.#examples
+  /** Of the file, with what is not written yet. */
+  get bytes(): number {
+    return this.#position + this.#filled
   }
 
   /**
    * Adds one example: `features` from `featureAt`, labels from `labelAt`, which are copied.
-   * Throws TOO_LARGE.
    */
   async add(
     features: Uint8Array | Float32Array,
@@ -113,13 +110,6 @@ export class RowFileWriter implements AsyncDisposable {
   }
 
   async #flush(): Promise<void> {
-    const { maxBytes } = this.#content
-    if (this.#position + this.#filled > maxBytes) {
-      throw new DataError(
-        'TOO_LARGE',
-        `The converted data set takes more than the ${maxBytes} bytes of disk that are left for it. Raise DATASET_CACHE_BYTES or split it.`,
-      )
-    }
     for (let done = 0; done < this.#filled; ) {
       const { bytesWritten } = await this.#file.write(this.#buffer, done, this.#filled - done, this.#position + done)
       done += bytesWritten

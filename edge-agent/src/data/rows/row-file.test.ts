@@ -11,7 +11,6 @@ import { type RowLayout, unchanged } from './row-layout.ts'
 const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'tributary-rows-'))
 
 const numbers: RowLayout = { stored: 'f32', features: 2, labels: 1, labelDtype: 'f32', affine: unchanged }
-const maxBytes = 2 ** 20
 
 const write = async (
   file: string,
@@ -20,7 +19,7 @@ const write = async (
   labels: Float32Array | Int32Array,
   classes = 0,
 ) => {
-  await using writer = await RowFileWriter.create(file, { layout, maxBytes, classes })
+  await using writer = await RowFileWriter.create(file, { layout, classes })
   for (let row = 0; row < labels.length / layout.labels; row++)
     await writer.add(features, row * layout.features, labels, row * layout.labels)
   await writer.finish()
@@ -92,14 +91,6 @@ suite('files of converted examples', () => {
       },
     )
     await fc.assert(property, { numRuns: 25 })
-  })
-
-  test('more than may be written is refused', async () => {
-    await using folder = await temporaryFolder()
-    await using writer = await RowFileWriter.create(join(folder.path, 'x'), { layout: numbers, maxBytes: 4096 + 12 })
-    await writer.add(new Float32Array(2), 0, new Float32Array(1), 0)
-    await writer.add(new Float32Array(2), 0, new Float32Array(1), 0)
-    await assert.rejects(writer.finish(), { code: 'TOO_LARGE' })
   })
 
   test('a damaged file is refused, not read', async () => {

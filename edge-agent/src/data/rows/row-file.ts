@@ -94,6 +94,19 @@ export class RowFile implements RowSource {
     return rows
   }
 
+  /** Stored bytes of rows side by side, row-major [rows, featuresPerRow]; only of a file that stores bytes. */
+  async readBytes(from: number, to: number): Promise<Uint8Array> {
+    const { rowBytes } = this
+    const { features, labels } = this.header
+    const rows = await this.#bytes(from, to - from)
+    const bytes = new Uint8Array((to - from) * features)
+    for (let row = 0; row < to - from; row++) {
+      const start = row * rowBytes + 4 * labels
+      bytes.set(rows.subarray(start, start + features), row * features)
+    }
+    return bytes
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#rows = undefined
     await this.#file.close()
@@ -108,11 +121,16 @@ export class RowFile implements RowSource {
   }
 
   async #readRun(first: number, length: number, target: Rows, at: number): Promise<void> {
+    const bytes = await this.#bytes(first, length)
+    for (let row = 0; row < length; row++) this.#decode(bytes, row * this.rowBytes, target, at + row)
+  }
+
+  async #bytes(first: number, length: number): Promise<Buffer> {
     const { rowBytes } = this
-    const bytes =
+    return (
       this.#rows?.subarray(first * rowBytes, (first + length) * rowBytes) ??
       (await readAt(this.#file, Buffer.allocUnsafeSlow(length * rowBytes), this.#offset + first * rowBytes))
-    for (let row = 0; row < length; row++) this.#decode(bytes, row * rowBytes, target, at + row)
+    )
   }
 
   #decode(bytes: Buffer, position: number, { features, labels }: Rows, row: number): void {

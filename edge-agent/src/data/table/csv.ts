@@ -1,6 +1,6 @@
 import { TextDecoder } from 'node:util'
-import type { ByteSource } from './byte-source.ts'
-import { DataError } from './data-error.ts'
+import type { ByteSource } from '../byte-source.ts'
+import { DataError } from '../data-error.ts'
 
 export type CsvRecord = {
   readonly fields: readonly string[]

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
-import { bufferSource } from './byte-source.ts'
+import { readDeclared } from '../../testing/data-folder.ts'
+import { bufferSource } from '../byte-source.ts'
+import { DataError } from '../data-error.ts'
 import { csvRecords } from './csv.ts'
-import { csvDataset } from './csv-dataset.ts'
-import { DataError } from './data-error.ts'
-import { CsvDeclaration } from './declarations.ts'
 
 const sourceOf = (text: string | Buffer) => bufferSource(Buffer.from(text as string), 'x.csv')
 
@@ -16,9 +15,7 @@ const recordsOf = async (text: string | Buffer, separator = ',') => {
 }
 
 const read = (text: string | Buffer, options: Record<string, unknown> = {}) =>
-  csvDataset(CsvDeclaration.parse({ name: 'x', format: 'csv', file: 'x.csv', label: 'y', ...options })).read([
-    sourceOf(text),
-  ])
+  readDeclared({ format: 'csv', file: 'x.csv', label: 'y', ...options }, { 'x.csv': text })
 
 suite('CSV files', () => {
   test('lines end with LF, CRLF or the file, and a byte-order mark and empty lines are skipped', async () => {

@@ -1,0 +1,26 @@
+import { DataError } from '../data-error.ts'
+import { DataFiles } from '../data-files.ts'
+import { convert } from './convert.ts'
+import type { ConvertReply, ConvertRequest } from './convert-protocol.ts'
+
+const tell = (reply: ConvertReply): Promise<void> =>
+  new Promise(resolve => {
+    if (process.send === undefined) resolve()
+    else process.send(reply, undefined, {}, () => resolve())
+  })
+
+/** Ends with whoever started it, also in the middle of a long piece of work. */
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
+
+process.once('message', async ({ declaration, dataDir, targets, maxBytes }: ConvertRequest) => {
+  try {
+    await using files = DataFiles.of(dataDir)
+    await convert(declaration, files, targets, { maxBytes, onProgress: () => void tell({ kind: 'progress' }) })
+    await tell({ kind: 'done' })
+  } catch (error) {
+    const { message } = error as Error
+    await tell({ kind: 'failed', code: error instanceof DataError ? error.code : undefined, message })
+  }
+  process.removeAllListeners('disconnect')
+  process.disconnect()
+})
