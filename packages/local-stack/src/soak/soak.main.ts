@@ -1,0 +1,52 @@
+/**
+ * Round after round in the real local stack, with a small model, until memory shows whether it grows:
+ *
+ *   npm run soak -- [--rounds 200] [--hours 0] [--devices 3] [--regions 1] [--port-base 38000]
+ *
+ * Exit code 1 where the memory of a kind of process grows over the second half, or anything fails.
+ */
+import { parseArgs } from 'node:util'
+import { untilInterrupted } from '../start/interruption.ts'
+import { memoryTrend } from './memory-trend.ts'
+import { runSoak } from './run-soak.ts'
+
+/** What a second half may add: less is within what the samples of a garbage collector scatter. */
+const tolerated = { share: 0.08, bytes: 6 * 2 ** 20 } as const
+const MiB = 2 ** 20
+
+const text = { type: 'string' } as const
+const { values } = parseArgs({
+  options: { rounds: text, hours: text, devices: text, regions: text, 'port-base': text },
+})
+const numbers = {
+  rounds: Number(values.rounds ?? 200),
+  hours: Number(values.hours ?? 0),
+  devices: Number(values.devices ?? 3),
+  regions: Number(values.regions ?? 1),
+  portBase: Number(values['port-base'] ?? 38_000),
+}
+const { rounds, hours, devices, regions, portBase } = numbers
+const isRight =
+  [rounds, devices, regions, portBase].every(Number.isSafeInteger) && rounds >= 1 && hours >= 0 && hours <= 1000
+if (!isRight) {
+  process.stderr.write('usage: npm run soak -- [--rounds N] [--hours H] [--devices N] [--regions N] [--port-base N]\n')
+  process.exitCode = 2
+} else {
+  using interruption = untilInterrupted()
+  const tell = (line: string): void => void process.stdout.write(`${line}\n`)
+  const result = await runSoak(numbers, tell, interruption.signal)
+  const cell = (value: number): string => value.toFixed(1).padStart(12)
+  tell(`\n${result.rounds} rounds in ${result.seconds.toFixed(0)} s; the second half by kind of process`)
+  tell(`${'memory'.padEnd(28)}${['MiB', 'KiB a round', 'MiB grown'].map(name => name.padStart(12)).join('')}`)
+  let grown = 0
+  for (const [name, samples] of [...result.series].sort()) {
+    const trend = memoryTrend(samples)
+    if (trend === null) continue
+    const { level, slope, growth } = trend
+    const grows = growth > Math.max(tolerated.bytes, tolerated.share * level)
+    if (grows) grown += 1
+    tell(`${name.padEnd(28)}${cell(level / MiB)}${cell(slope / 1024)}${cell(growth / MiB)}${grows ? '  GROWS' : ''}`)
+  }
+  for (const fault of result.faults) tell(fault)
+  if (grown > 0 || result.faults.length > 0) process.exitCode = 1
+}
