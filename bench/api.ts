@@ -4,8 +4,10 @@
  *   node bench/api.ts [--seconds 5] [--turns 3]
  *
  * Requests leave at fixed times whether or not earlier ones are answered, and count from when they should have left, so a stall
- * is not hidden. The bare route is a function without kernel, authentication or log that asks Postgres `select 1`. Turns of both
- * alternate, so that what the machine does besides hits both.
+ * is not hidden. The bare route is a function without kernel, authentication or log that asks Postgres `select 1`. Slices of a second of
+ * both alternate, turns × seconds of each, so that what the machine does besides hits both. What is judged is the p99 of all slices
+ * together; beside it stand the median over the slices of the ratios of their p99, which one stall does not move, and the processor
+ * time that a request takes of the runner with its instances and of Postgres, which does not depend on who else is at work.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
@@ -32,6 +34,8 @@ import { aborted, endWithParent } from '@tributary/local-stack/processes/end-wit
 import { startBackingServices } from '@tributary/local-stack/services/start-services'
 import { testContext } from '@tributary/local-stack/services/testing'
 import { build } from 'esbuild'
+import { processorTimes } from './processor-time.ts'
+import { median, percentile } from './statistics.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const devices = 100_000
@@ -39,6 +43,7 @@ const rounds = 10
 const limits = { hotRead: 3, creation: 6, deepPage: 3 }
 const parallelTokens = 8
 const seedSeconds = 120
+const sliceSeconds = 1
 
 /** What `select 1` costs where nothing else is done. Takes the place of the health function. */
 const bareRoute = `
@@ -58,6 +63,8 @@ const serve = async (): Promise<void> => {
 }
 
 type Sql = Parameters<Parameters<Database['read']>[0]>[0]
+/** Latencies in ms; processor time in seconds. */
+type Slice = { readonly latencies: readonly number[]; readonly api: number; readonly postgres: number }
 type Call = { readonly method: string; readonly path: string; readonly token?: string; readonly body?: unknown }
 type Load = {
   readonly port: number
@@ -104,12 +111,11 @@ const load = async ({ port, perSecond, seconds, call }: Load): Promise<number[]>
   return Promise.all(latencies)
 }
 
-const quantile = (sorted: readonly number[], share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-const summary = (values: readonly number[]) => {
-  const sorted = values.toSorted((left, right) => left - right)
-  return { median: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), most: sorted.at(-1) ?? Number.NaN }
-}
+const summary = (values: readonly number[]) => ({
+  median: median(values),
+  p99: percentile(values, 0.99),
+  most: Math.max(...values),
+})
 type Summary = ReturnType<typeof summary>
 const show = (name: string, { median, p99, most }: Summary): void =>
   console.log(
@@ -230,16 +236,41 @@ const run = async ({ seconds, turns }: { seconds: number; turns: number }): Prom
     (path: string) =>
     (n: number): Call => ({ method: 'GET', path, token: token(n) })
   const create = (n: number): Call => ({ method: 'POST', path: '/v1/tasks', token: token(n), body: task })
+  const measure = async (perSecond: number, call: (n: number) => Call): Promise<Slice> => {
+    const before = await processorTimes(child.pid as number)
+    const latencies = await load({ port, perSecond, seconds: sliceSeconds, call })
+    const after = await processorTimes(child.pid as number)
+    return { latencies, api: after.api - before.api, postgres: after.postgres - before.postgres }
+  }
   const compare = async (name: string, perSecond: number, call: (n: number) => Call) => {
-    const found: { bare: number[]; own: number[] } = { bare: [], own: [] }
+    const slices: { readonly bare: Slice; readonly own: Slice }[] = []
     for (const warm of [bare, call]) await load({ port, perSecond, seconds: 2, call: warm })
-    for (let turn = 0; turn < turns; turn += 1) {
-      found.bare.push(...(await load({ port, perSecond, seconds, call: bare })))
-      found.own.push(...(await load({ port, perSecond, seconds, call })))
+    for (let slice = 0; slice < (turns * seconds) / sliceSeconds; slice += 1) {
+      // Which of the two goes first changes, so that neither always follows what the other leaves behind.
+      const early = slice % 2 === 0 ? await measure(perSecond, bare) : await measure(perSecond, call)
+      const late = slice % 2 === 0 ? await measure(perSecond, call) : await measure(perSecond, bare)
+      slices.push(slice % 2 === 0 ? { bare: early, own: late } : { bare: late, own: early })
     }
-    const [base, own] = [summary(found.bare), summary(found.own)]
+    const all = {
+      bare: slices.flatMap(({ bare }) => bare.latencies),
+      own: slices.flatMap(({ own }) => own.latencies),
+    }
+    const [base, own] = [summary(all.bare), summary(all.own)]
     show(`select 1 at ${perSecond}/s`, base)
     show(`${name} at ${perSecond}/s`, own)
+    const bySlice = (share: number): number =>
+      median(slices.map(({ bare, own }) => percentile(own.latencies, share) / percentile(bare.latencies, share)))
+    console.log(
+      `  slices of ${sliceSeconds} s in turns: median of their p99 ratios ${bySlice(0.99).toFixed(2)} ×, of their median ratios ${bySlice(0.5).toFixed(2)} ×`,
+    )
+    for (const part of ['api', 'postgres'] as const) {
+      const millis = (which: 'bare' | 'own'): number =>
+        (1000 * slices.reduce((sum, slice) => sum + slice[which][part], 0)) / all[which].length
+      const [bareMillis, ownMillis] = [millis('bare'), millis('own')]
+      console.log(
+        `  processor time of ${part} a request: ${ownMillis.toFixed(2)} ms, bare ${bareMillis.toFixed(2)} ms, ${(ownMillis / bareMillis).toFixed(2)} ×`,
+      )
+    }
     return { median: own.median / base.median, p99: own.p99 / base.p99 }
   }
   const judge = (name: string, factor: number, most: number): void => {

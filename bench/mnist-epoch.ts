@@ -13,6 +13,7 @@ import { readModel } from '@tributary/onnx-train/read-model'
 import { loadMnist } from '@tributary/onnx-train/testing/mnist'
 import { withoutWeights } from '@tributary/onnx-train/without-weights'
 import { writeModel } from '@tributary/onnx-train/write-model'
+import { median } from './statistics.ts'
 
 const runs = Number(process.argv[2] ?? 5)
 const leastAccuracy = 0.96
@@ -39,8 +40,6 @@ for (let run = 0; run < runs; run++) {
   accuracies.push(accuracy)
   console.log(`run ${run + 1}: ${trained.steps} steps in ${trained.seconds.toFixed(2)} s, accuracy ${accuracy}`)
 }
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(runs / 2)] ?? Number.NaN
 const judged = (good: boolean, limit: string): string => (good ? `(${limit})` : `(NOT ${limit})`)
 const [time, accuracy] = [median(seconds), median(accuracies)]
 const fast = time <= mostSeconds

@@ -12,6 +12,7 @@ import { ortRunner } from '@tributary/onnx-train/testing/ort-runner'
 import { RunningTraining } from '@tributary/onnx-train/testing/running-training'
 import { writeModel } from '@tributary/onnx-train/write-model'
 import { PyTorchPeer } from './onnx-train-peer.ts'
+import { median } from './statistics.ts'
 
 const batchSize = Number(process.argv[2] ?? 10)
 const blocks = 9
@@ -54,8 +55,4 @@ for (const { name, stepsPerRun, limit } of models) {
   const verdict =
     ratio === undefined ? [] : [`loop/pytorch ${ratio.toFixed(2)}${batchSize === 10 ? judged(ratio) : ''}`]
   console.log(`${name} (${loop.nodesPerStep} nodes a step): ${[...medians, ...verdict].join(', ')}`)
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }

@@ -21,6 +21,7 @@ import { encodeUpdate } from '@tributary/learning/update/update-body'
 import { UpdateWorkers } from '@tributary/regional-node/kernels/update-workers'
 import { Manifest } from '@tributary/tensors/manifest'
 import { bytesOf } from '@tributary/tensors/view'
+import { fastestMillis } from './statistics.ts'
 
 /** Values, and how many GB/s of float32 update their addition has to reach. */
 const sizes = [
@@ -72,12 +73,10 @@ function manifestOf(values: number): Manifest {
 function rate(bytes: number, run: () => void): number {
   const repeats = Math.max(1, Math.ceil(4e6 / bytes))
   const until = performance.now() + measureMillis
-  let best = Infinity
-  for (let runs = 0; runs < 5 || performance.now() < until; runs += 1) {
-    const start = performance.now()
+  const repeated = () => {
     for (let i = 0; i < repeats; i += 1) run()
-    best = Math.min(best, (performance.now() - start) / repeats)
   }
+  const best = fastestMillis(repeated, runs => runs < 5 || performance.now() < until) / repeats
   return bytes / best / 1e6
 }
 

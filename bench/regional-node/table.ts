@@ -40,11 +40,3 @@ export class Table {
     console.log(`${cells.join('')}${notes.length > 0 ? `  ${notes.join(' · ')}` : ''}`)
   }
 }
-
-/** The value that a share of all is not above. */
-export const percentile = (values: readonly number[], share: number): number => {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
-}
-
-export const median = (values: readonly number[]): number => percentile(values, 0.5)

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { median, percentile } from '../statistics.ts'
 import { DeviceFleet } from './device-fleet.ts'
 import { peakMegabytes } from './measured-process.ts'
 import { playRound, type RoundResult, storeModel } from './round.ts'
 import type { Stage } from './stage.ts'
-import { median, percentile, type Table } from './table.ts'
+import type { Table } from './table.ts'
 
 /** @param perSecond limit: updates a second */
 export type Load = {
