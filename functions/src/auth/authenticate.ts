@@ -29,7 +29,7 @@ export const createAuthenticator =
       const signedBy = await verifySigned(token, call)
       // At once: a status call waits for the slower of database and cache, not for both.
       await Promise.all([checkRegistered(signedBy), checkUnused(signedBy)])
-      return { kind: signedBy.kind, id: signedBy.id }
+      return { kind: signedBy.kind, id: signedBy.id, hostnames: signedBy.hostnames }
     }
     const principal = verifyToken(token) ?? (await findApiKey(token))
     if (principal === null) throw new TributaryError('UNAUTHENTICATED')

@@ -39,10 +39,10 @@ test('every route admits exactly whom the table names', () => {
       assert.equal(outcome(route, { ...key, scopes: others }), wanted, `${name} with all scopes but its own`)
     }
     const certificates = [
-      { kind: 'regional-node', id: own },
-      { kind: 'regional-node', id: other },
-      { kind: 'device', id: own },
-      { kind: 'device', id: other },
+      { kind: 'regional-node', id: own, hostnames: [] },
+      { kind: 'regional-node', id: other, hostnames: [] },
+      { kind: 'device', id: own, hostnames: [] },
+      { kind: 'device', id: other, hostnames: [] },
     ] as const
     for (const principal of certificates) {
       const wanted =

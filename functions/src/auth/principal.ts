@@ -12,7 +12,12 @@ export type Principal =
       /** Null: whatever the role allows. */
       readonly scopes: readonly string[] | null
     }
-  | { readonly kind: 'regional-node' | 'device'; readonly id: string }
+  | {
+      readonly kind: 'regional-node' | 'device'
+      readonly id: string
+      /** Names and addresses in the certificate that signed the request. */
+      readonly hostnames: readonly string[]
+    }
 
 /** For the audit trail, `created_by` and the scope of idempotency keys. */
 export const principalName = (principal: Principal): string => {

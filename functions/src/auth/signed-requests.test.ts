@@ -48,6 +48,7 @@ suite('requests signed by a certificate', () => {
       kind: 'regional-node',
       id,
       certificateSha256: createHash('sha256').update(der).digest('hex'),
+      hostnames: ['localhost'],
       jti: 'request-1',
       goodUntil: new Date((iat + 90) * 1000),
     })

@@ -15,6 +15,8 @@ export type SignedBy = {
   readonly id: string
   /** Hex sha256 of the certificate (DER). */
   readonly certificateSha256: string
+  /** Names and addresses that the certificate gives its holder, as a server. */
+  readonly hostnames: readonly string[]
   /** Drawn anew for each request; whether it was there before has not been asked yet. */
   readonly jti: string
   /** Until when the signature verifies. */
@@ -53,7 +55,8 @@ export const signedRequestVerifier = (authority: string, clock: Clock) => {
     const { id, kind } = subjectOf(certificate)
     const { jti, exp } = checkClaims(payload, id, parts, clock.now())
     const certificateSha256 = createHash('sha256').update(certificate.raw).digest('hex')
-    return { kind, id, certificateSha256, jti, goodUntil: new Date((exp + skewSeconds) * 1000) }
+    const hostnames = hostnamesOf(certificate)
+    return { kind, id, certificateSha256, hostnames, jti, goodUntil: new Date((exp + skewSeconds) * 1000) }
   }
 }
 
@@ -98,6 +101,10 @@ const subjectOf = (certificate: X509Certificate): { id: string; kind: SignedBy['
   if (kind !== certificateKinds.node && kind !== certificateKinds.device) return refuse('neither node nor device')
   return { id: attributes.get('CN') ?? '', kind }
 }
+
+/** Only what our authority wrote: DNS names and addresses, neither of which needs quotes (RFC 5280, 4.2.1.6). */
+const hostnamesOf = ({ subjectAltName }: X509Certificate): string[] =>
+  (subjectAltName ?? '').split(', ').flatMap(name => /^(?:DNS|IP Address):(.+)$/.exec(name)?.[1] ?? [])
 
 const checkClaims = (
   payload: Uint8Array,

@@ -40,26 +40,28 @@ export const renewDeviceCertificate =
 
 /**
  * The names of the server certificate are those of the registration: a node cannot give itself the name of another.
- * @throws TributaryError CSR_INVALID, CERTIFICATE_REVOKED, STATE_CONFLICT for a node whose names were not kept
+ * For a node that was registered before they were kept, they are those of its certificate, which the authority wrote by them.
+ * @throws TributaryError CSR_INVALID, CERTIFICATE_REVOKED, STATE_CONFLICT for a node of before without names
  */
 export const renewNodeCertificate =
   ({ database, audit, authority }: Parts): Handler<'renewNodeCertificate'> =>
-  async ({ params: { node: id }, body, actor }) => {
+  async ({ params: { node: id }, body, actor, principal }) => {
     const publicKey = await readCertificateRequest(body.csr)
     const [row] = await database.read(
       sql => sql<{ hostnames: string[] | null }[]>`select hostnames from regional_node where id = ${id}`,
     )
     if (row === undefined) throw new TributaryError('NOT_FOUND')
-    if (row.hostnames === null) {
+    const hostnames = row.hostnames ?? (principal.kind === 'regional-node' ? [...principal.hostnames] : [])
+    if (hostnames.length === 0) {
       throw new TributaryError('STATE_CONFLICT', {
-        detail: 'The names of this node were not kept when it was registered. Revoke it and register it again.',
+        detail: "Neither this node's registration nor its certificate names a host. Revoke it and register it again.",
       })
     }
-    const issued = await authority.issue({ kind: 'regional-node', id, publicKey, hostnames: row.hostnames })
+    const issued = await authority.issue({ kind: 'regional-node', id, publicKey, hostnames })
     await database.transaction(async sql => {
       const renewed = await sql`
         update regional_node set certificate_sha256 = ${issued.sha256}, certificate_expires_at = ${issued.expiresAt},
-          previous_certificate_sha256 = coalesce(previous_certificate_sha256, certificate_sha256)
+          hostnames = ${hostnames}::text[], previous_certificate_sha256 = coalesce(previous_certificate_sha256, certificate_sha256)
         where id = ${id} and revoked_at is null`
       if (renewed.count === 0) throw new TributaryError('CERTIFICATE_REVOKED')
       const detail = { certificateSha256: issued.sha256, expiresAt: issued.expiresAt.toISOString() }
