@@ -54,7 +54,7 @@ export default {
       severity: 'error',
       from: {
         path: '^(functions|regional-node|edge-agent)/src/',
-        pathNot: `${tests}|/adapters/|/amqp/|/iot/|/mqtt/|/grpc/|/storage/|/transport/|/training/|/database/|/migrations/|/log(ging)?/|/log\\.ts$|/journal/|/relay/|main\\.ts$`,
+        pathNot: `${tests}|/adapters/|/amqp/|/iot/|/mqtt/|/grpc/|/storage/|/transport/|/training/|/inference/|/database/|/migrations/|/log(ging)?/|/log\\.ts$|/journal/|/relay/|main\\.ts$`,
       },
       to: { path: driverPath, dependencyTypesNot: ['type-only'] },
     },

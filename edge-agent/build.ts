@@ -4,11 +4,14 @@ import { build } from 'esbuild'
 
 const outdir = fileURLToPath(new URL('./dist', import.meta.url))
 
-await Promise.all(['main.mjs', 'onnx-worker.mjs'].map(name => rm(`${outdir}/${name}`, { force: true })))
+await Promise.all(
+  ['main.mjs', 'onnx-worker.mjs', 'model-worker.mjs'].map(name => rm(`${outdir}/${name}`, { force: true })),
+)
 await build({
   entryPoints: {
     main: fileURLToPath(new URL('./src/main.ts', import.meta.url)),
     'onnx-worker': fileURLToPath(new URL('./src/training/onnx-worker.ts', import.meta.url)),
+    'model-worker': fileURLToPath(new URL('./src/inference/model-worker.ts', import.meta.url)),
   },
   outdir,
   outExtension: { '.js': '.mjs' },

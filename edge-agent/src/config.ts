@@ -1,4 +1,6 @@
 import * as z from 'zod'
+import { isLoopback, readListenAddress } from './inference/http/listen-address.ts'
+import type { InferenceSettings } from './inference/settings.ts'
 
 const HostPort = z.string().regex(/^[A-Za-z0-9.-]{1,253}:\d{1,5}$/, 'not host:port')
 const positive = (fallback: number, most: number) => z.coerce.number().int().min(1).max(most).default(fallback)
@@ -38,7 +40,40 @@ const Environment = z.object({
   DEPLOYED_BYTES: positive(8 * gibibyte, 2 ** 43),
   /** The runtime's memory is given back after so long without work. */
   TRAINER_IDLE_SECONDS: positive(60, 86_400),
+  /** host:port where deployed models are served; nothing is served without it. */
+  INFERENCE_LISTEN: z
+    .string()
+    .transform(text => readListenAddress(text))
+    .refine(address => address !== undefined, 'not host:port')
+    .optional(),
+  /** Holds the token that whoever asks must send; needed where others than this device can ask. */
+  INFERENCE_TOKEN_FILE: z.string().min(1).optional(),
+  /** Largest body of a request, bytes; four of this size may be here at once. */
+  INFERENCE_MAX_BODY_BYTES: positive(16 * 2 ** 20, gibibyte),
+  /** Requests that are worked on at once. */
+  INFERENCE_MAX_REQUESTS: positive(64, 4096),
+  /** Requests that may wait for one model. */
+  INFERENCE_MAX_QUEUE: positive(128, 65_536),
+  /** Most rows that are joined in one run; 1 joins nothing. */
+  INFERENCE_MAX_BATCH: positive(16, 1024),
+  /** How long a request waits for others to join it; with 0 only those are joined that wait anyhow. */
+  INFERENCE_MAX_WAIT_MILLIS: z.coerce.number().int().min(0).max(1000).default(0),
+  /** From the head of a request to its answer. */
+  INFERENCE_DEADLINE_SECONDS: positive(30, 3600),
+  /** The process of a model ends after so long without a request. */
+  INFERENCE_IDLE_SECONDS: positive(300, 86_400),
+  /** Threads of one run. */
+  INFERENCE_THREADS: positive(1, 256),
 })
+
+/** Rules between several of them. */
+const Settings = Environment.refine(
+  env => env.INFERENCE_LISTEN === undefined || isLoopback(env.INFERENCE_LISTEN.host) || env.INFERENCE_TOKEN_FILE,
+  {
+    path: ['INFERENCE_TOKEN_FILE'],
+    error: 'is not set: whoever reaches INFERENCE_LISTEN from elsewhere needs a token',
+  },
+)
 
 /** Files that hold the device's identity; the key's content stays in the transport. */
 export type IdentityFiles = {
@@ -67,6 +102,7 @@ export type AgentConfig = {
   readonly objectCacheBytes: number
   readonly deployedBytes: number
   readonly trainerIdleSeconds: number
+  readonly inference: InferenceSettings
 }
 
 /** The environment is not usable. The message lists every fault, one a line. */
@@ -76,7 +112,7 @@ export class ConfigError extends Error {
 
 /** Reads the environment. Throws ConfigError with every fault at once. */
 export const readConfig = (environment: Readonly<Record<string, string | undefined>> = process.env): AgentConfig => {
-  const parsed = Environment.safeParse(environment)
+  const parsed = Settings.safeParse(environment)
   if (!parsed.success) {
     const faults = parsed.error.issues.map(({ path, message, code, input }) => {
       const missing = code === 'invalid_type' && input === undefined && environment[String(path[0])] === undefined
@@ -104,5 +140,17 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     objectCacheBytes: env.OBJECT_CACHE_BYTES,
     deployedBytes: env.DEPLOYED_BYTES,
     trainerIdleSeconds: env.TRAINER_IDLE_SECONDS,
+    inference: {
+      address: env.INFERENCE_LISTEN,
+      tokenFile: env.INFERENCE_TOKEN_FILE,
+      maxBodyBytes: env.INFERENCE_MAX_BODY_BYTES,
+      maxRequests: env.INFERENCE_MAX_REQUESTS,
+      maxQueue: env.INFERENCE_MAX_QUEUE,
+      maxBatch: env.INFERENCE_MAX_BATCH,
+      maxWaitMillis: env.INFERENCE_MAX_WAIT_MILLIS,
+      deadlineSeconds: env.INFERENCE_DEADLINE_SECONDS,
+      idleSeconds: env.INFERENCE_IDLE_SECONDS,
+      threads: env.INFERENCE_THREADS,
+    },
   }
 }

@@ -8,6 +8,7 @@ import { DataError } from './data/data-error.ts'
 import { Datasets } from './data/datasets.ts'
 import { Deployments } from './deployments/deployments.ts'
 import { endSignal } from './end-signal.ts'
+import { Inference, InferenceSettingsError } from './inference/inference.ts'
 import { keepHeapSmall } from './small-heap.ts'
 import { ObjectCache } from './state/object-cache.ts'
 import { UpdateStore } from './state/update-store.ts'
@@ -41,15 +42,18 @@ const run = async (): Promise<void> => {
   using endpoints = new Endpoints(config.endpoints, identity)
   const trainer = new OnnxTrainer({ idleSeconds, ...bundledWorker() })
   const conditions = () => readConditions({ metered: config.networkMetered })
-  const { maxModelBytes, centralUrl } = config
+  const { maxModelBytes, centralUrl, dataDir } = config
+  const workerUrl = bundled('./model-worker.mjs')
+  await using inference = new Inference({ settings: config.inference, dataDir, datasets, workerUrl, log })
   const deployments = await Deployments.open({
     folder: join(config.stateDir, 'deployments'),
     maxBytes: config.deployedBytes,
     maxModelBytes,
     endpoints,
-    trainer,
+    versions: inference.models,
     log,
   })
+  await inference.serve(deployments)
   const context = {
     device,
     endpoints,
@@ -97,10 +101,15 @@ const run = async (): Promise<void> => {
 const bundledWorker = (): { workerUrl?: URL } =>
   import.meta.url.endsWith('.ts') ? {} : { workerUrl: new URL('./onnx-worker.mjs', import.meta.url) }
 
+/** A file beside this one, once esbuild has put everything there. */
+const bundled = (file: string): URL | undefined =>
+  import.meta.url.endsWith('.ts') ? undefined : new URL(file, import.meta.url)
+
 try {
   await run()
 } catch (error) {
-  const expected = error instanceof ConfigError || error instanceof IdentityError || error instanceof DataError
-  console.error(expected ? error.message : error)
+  const kinds = [ConfigError, IdentityError, DataError, InferenceSettingsError]
+  const expected = kinds.some(kind => error instanceof kind)
+  console.error(expected ? (error as Error).message : error)
   process.exitCode = expected ? 3 : 1
 }

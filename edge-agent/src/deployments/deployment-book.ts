@@ -121,6 +121,22 @@ export class DeploymentBook {
     this.#failed.set(deployment, { deployment, revision, model, detail })
   }
 
+  /**
+   * A version in service turned out bad: the one before is served again, or nothing.
+   * @returns whether it was in service
+   */
+  unhealthy(deployment: string, detail: string): boolean {
+    const served = [...this.#serving.values()].find(model => model.deployment === deployment)
+    if (served === undefined) return false
+    const { model, revision } = served
+    const former = this.#former.get(model)
+    this.#former.delete(model)
+    if (former === undefined) this.#serving.delete(model)
+    else this.#serving.set(model, former)
+    this.#failed.set(deployment, { deployment, revision, model, detail })
+    return true
+  }
+
   /** Gives up what was served before. @returns whether there was anything */
   forgetFormer(): boolean {
     const some = this.#former.size > 0

@@ -5,7 +5,6 @@ import type { Logger } from 'pino'
 import { Wakeup } from '../agent/wakeup.ts'
 import { writeAtomically } from '../state/atomic-file.ts'
 import { ObjectCache } from '../state/object-cache.ts'
-import type { Trainer } from '../training/trainer.ts'
 import { Backoff } from '../transport/backoff.ts'
 import type { Endpoints } from '../transport/endpoints.ts'
 import { type DeployedModel, filesOf } from './deployed-model.ts'
@@ -14,6 +13,7 @@ import { BookPage, DeploymentBook, type StateReport } from './deployment-book.ts
 import { type DeploymentOffer, readOffer } from './deployment-offer.ts'
 import { prepareDeployment } from './prepare-deployment.ts'
 import { unhealthyReason } from './unhealthy-reason.ts'
+import type { VersionCheck } from './version-check.ts'
 
 /** Models that one device serves; a node that offers more is not believed. */
 const mostModels = 32
@@ -27,13 +27,13 @@ export type DeploymentsOptions = {
   readonly maxBytes: number
   readonly maxModelBytes: number
   readonly endpoints: Endpoints
-  readonly trainer: Pick<Trainer, 'check'>
+  readonly versions: VersionCheck
   readonly log: Logger
 }
 
 /**
  * Versions that this device serves: pulled, checked and kept in `<state>/deployments`, one after the other, beside training.
- * `serving` means that the files are here and that the version passed its check in the runtime; predictions are another part's.
+ * `serving` means that the files are here and that the version passed its check in the runtime; predictions are `inference/`'s.
  */
 export class Deployments implements DeployedModels {
   readonly #options: DeploymentsOptions
@@ -44,6 +44,7 @@ export class Deployments implements DeployedModels {
   #preparing: { readonly deployment: string; readonly controller: AbortController } | undefined
   #saved = ''
   #heard = ''
+  #hasNews = false
 
   private constructor(options: DeploymentsOptions, objects: ObjectCache, book: DeploymentBook) {
     this.#options = options
@@ -80,15 +81,34 @@ export class Deployments implements DeployedModels {
     return this.#book.states
   }
 
+  /**
+   * A version in service does not fare well with real requests: the one before takes its place, where there is one, and the node is told.
+   * @param detail leaves the device: nothing of the owner's data
+   */
+  unhealthy(deployment: string, detail: string): void {
+    if (!this.#book.unhealthy(deployment, detail.slice(0, 500))) return
+    this.#options.log.error({ deployment, detail }, 'a version was taken out of service')
+    this.#changed()
+  }
+
+  /** Files of a version in service are not what they were: it is pulled again. */
+  damaged(deployment: string): void {
+    const model = [...this.#book.serving.values()].find(served => served.deployment === deployment)
+    if (model === undefined) return
+    this.#options.log.error({ deployment }, 'files of a version in service are damaged')
+    this.#book.lost(model)
+    this.#changed()
+  }
+
   /** Takes over what a check-in said; the work is done beside it, by `run`. */
   follow(deployments: readonly Deployment[]): void {
-    const before = [...this.#book.serving.keys()].join()
+    const before = servedIn(this.#book)
     this.#book.follow(this.#read(deployments))
     const preparing = this.#preparing
     if (preparing !== undefined && this.#book.wanted(preparing.deployment) === undefined) {
       preparing.controller.abort(new Error('the version is deployed here no more'))
     }
-    if ([...this.#book.serving.keys()].join() !== before) this.#tell()
+    if (servedIn(this.#book) !== before) this.#tell()
     // The same again is no reason to try what has just failed.
     const news = JSON.stringify([
       this.#book.page,
@@ -108,6 +128,8 @@ export class Deployments implements DeployedModels {
       let pause = restMillis
       try {
         await this.#save()
+        if (this.#hasNews) onNews()
+        this.#hasNews = false
         const next = this.#book.outstanding[0]
         if (next === undefined) await this.#tidy()
         else {
@@ -147,7 +169,8 @@ export class Deployments implements DeployedModels {
     const signal = AbortSignal.any([stop, controller.signal])
     try {
       const latest = () => this.#book.wanted(deployment) ?? offer
-      await prepareDeployment({ ...this.#options, objects: this.#objects }, offer, latest, signal)
+      const context = { ...this.#options, objects: this.#objects, fileOf: this.fileOf.bind(this) }
+      await prepareDeployment(context, offer, latest, signal)
       const wanted = this.#book.wanted(deployment)
       if (wanted === undefined) return true
       this.#book.passed(wanted)
@@ -178,6 +201,13 @@ export class Deployments implements DeployedModels {
     })
   }
 
+  /** Something happened outside of the loop, which saves it and tells the node. */
+  #changed(): void {
+    this.#tell()
+    this.#hasNews = true
+    this.#wakeup.wake()
+  }
+
   #tell(): void {
     for (const listener of this.#listeners) listener()
   }
@@ -199,6 +229,8 @@ export class Deployments implements DeployedModels {
     }
   }
 }
+
+const servedIn = ({ serving }: DeploymentBook): string => [...serving.keys()].join()
 
 const isWhole = async (folder: string, model: DeployedModel): Promise<boolean> => {
   for (const { sha256, bytes } of filesOf(model)) {

@@ -20,6 +20,8 @@ import { pino } from 'pino'
 import { Agent } from '../agent/agent.ts'
 import { Datasets } from '../data/datasets.ts'
 import { Deployments } from '../deployments/deployments.ts'
+import { Inference } from '../inference/inference.ts'
+import type { InferenceSettings } from '../inference/settings.ts'
 import { ObjectCache } from '../state/object-cache.ts'
 import { UpdateStore } from '../state/update-store.ts'
 import { OnnxTrainer } from '../training/onnx-trainer.ts'
@@ -136,6 +138,7 @@ export type RunningAgent = AsyncDisposable & {
   readonly agent: Agent
   readonly updates: UpdateStore
   readonly deployments: Deployments
+  readonly inference: Inference
   readonly stateDir: string
 }
 
@@ -145,13 +148,35 @@ export type AgentSettings = {
   heldOut?: boolean
   times?: CallTimes
   deployedBytes?: number
+  inference?: Partial<InferenceSettings>
+}
+
+/** As config.ts has them where nothing is set: nothing is served. */
+export const inferenceDefaults: InferenceSettings = {
+  address: undefined,
+  tokenFile: undefined,
+  maxBodyBytes: 2 ** 24,
+  maxRequests: 64,
+  maxQueue: 128,
+  maxBatch: 16,
+  maxWaitMillis: 0,
+  deadlineSeconds: 30,
+  idleSeconds: 300,
+  threads: 1,
 }
 
 /** A whole agent in this process, without its line to the broker; stopped when disposed. */
 export const startAgent = async (
   identity: Identity,
   endpoints: readonly string[],
-  { folder, examples = 20, heldOut = false, times = defaultCallTimes, deployedBytes = 2 ** 30 }: AgentSettings,
+  {
+    folder,
+    examples = 20,
+    heldOut = false,
+    times = defaultCallTimes,
+    deployedBytes = 2 ** 30,
+    inference: chosen = {},
+  }: AgentSettings,
 ): Promise<RunningAgent> => {
   const dataDir = join(folder, 'data')
   const stateDir = join(folder, 'state')
@@ -162,21 +187,24 @@ export const startAgent = async (
   const onnx = new OnnxTrainer()
   const log = pino({ level: 'silent' })
   const maxModelBytes = 2 ** 26
+  const datasets = await Datasets.open(dataDir, { maxBytes: 2 ** 30, cacheDir: join(stateDir, 'datasets') })
+  const inference = new Inference({ settings: { ...inferenceDefaults, ...chosen }, dataDir, datasets, log })
   const deployments = await Deployments.open({
     folder: join(stateDir, 'deployments'),
     maxBytes: deployedBytes,
     maxModelBytes,
     endpoints: ends,
-    trainer: onnx,
+    versions: inference.models,
     log,
   })
+  await inference.serve(deployments)
   const agent = new Agent({
     device: identity.device,
     endpoints: ends,
     objects: await ObjectCache.open(join(stateDir, 'objects'), 2 ** 30),
     updates,
     deployments,
-    datasets: await Datasets.open(dataDir, { maxBytes: 2 ** 30, cacheDir: join(stateDir, 'datasets') }),
+    datasets,
     trainer: onnx,
     conditions: async () => ['unmetered'],
     log,
@@ -188,10 +216,12 @@ export const startAgent = async (
     agent,
     updates,
     deployments,
+    inference,
     stateDir,
     [Symbol.asyncDispose]: async () => {
       controller.abort(new Error('the test is over'))
       await running
+      await inference[Symbol.asyncDispose]()
       await onnx[Symbol.asyncDispose]()
       ends[Symbol.dispose]()
     },
