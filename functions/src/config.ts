@@ -31,6 +31,17 @@ const sections = {
   apiTokens: z.object({ API_TOKENS: tokensFromJson.pipe(z.array(ApiToken).max(1000)) }),
   authority: z.object({ AUTHORITY_CERT_FILE: text }),
   authorityKey: z.object({ AUTHORITY_KEY_FILE: text }),
+  /** Both or neither: where they are named, certificates are registered with IoT Core. */
+  iot: z
+    .object({
+      IOT_DEVICE_POLICY: text.optional(),
+      IOT_NODE_POLICY: text.optional(),
+      IOT_AUTHORITY_REGISTERED: flag.default(false),
+    })
+    .refine(iot => (iot.IOT_DEVICE_POLICY === undefined) === (iot.IOT_NODE_POLICY === undefined), {
+      path: ['IOT_DEVICE_POLICY, IOT_NODE_POLICY'],
+      message: 'name both or neither',
+    }),
   devices: z.object({ DEVICE_MQTT_URL: z.url({ protocol: /^mqtts$/ }).optional() }),
   broker: z.object({ AMQP_URL: z.url({ protocol: /^amqps?$/ }) }),
 } as const

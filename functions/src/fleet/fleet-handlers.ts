@@ -1,9 +1,9 @@
 import type { DeviceLine } from '../adapters/device-line.ts'
 import type { Context } from '../context.ts'
 import type { Handlers } from '../http/handler.ts'
+import type { BrokerRegistrar } from './broker-registrar.ts'
 import type { CertificateAuthority } from './certificate-authority.ts'
 import { createRegion } from './create-region.ts'
-import type { DeviceRegistrar } from './device-registrar.ts'
 import { createEnrolmentCode } from './enrolment/create-code.ts'
 import { enrolDevice } from './enrolment/enrol-device.ts'
 import { listEnrolmentCodes } from './enrolment/list-codes.ts'
@@ -27,7 +27,7 @@ import { updateRegion } from './update-region.ts'
 
 type Parts = Pick<Context, 'database' | 'audit' | 'ids' | 'outbox' | 'cache' | 'clock'> & {
   readonly authority: CertificateAuthority
-  readonly registrar: DeviceRegistrar
+  readonly registrar: BrokerRegistrar
   readonly line: DeviceLine
   /** Where devices find the broker; null where it is not configured. */
   readonly mqttUrl: string | null

@@ -1,14 +1,14 @@
 import { TributaryError } from '@tributary/contracts/errors'
 import type { Context } from '../context.ts'
 import type { PreparedHandler } from '../http/handler.ts'
+import type { BrokerRegistrar } from './broker-registrar.ts'
 import type { CertificateAuthority, IssuedCertificate } from './certificate-authority.ts'
 import { readCertificateRequest } from './certificate-request.ts'
-import type { DeviceRegistrar } from './device-registrar.ts'
 import { insertDevice } from './insert-device.ts'
 
 type Parts = Pick<Context, 'audit' | 'ids'> & {
   readonly authority: CertificateAuthority
-  readonly registrar: DeviceRegistrar
+  readonly registrar: BrokerRegistrar
 }
 
 export const registerDevice = ({
@@ -27,7 +27,7 @@ export const registerDevice = ({
     if (known === undefined) throw new TributaryError('REGION_UNKNOWN')
     await insertDevice(sql, { id, region, label, kind, groups, labels, issued })
     const { certificatePem, sha256 } = issued
-    sql.afterCommit(`registrar:${id}`, () => registrar.register({ device: id, certificatePem, sha256 }))
+    sql.afterCommit(`registrar:${id}`, () => registrar.register({ kind: 'device', id, certificatePem, sha256 }))
     audit.append(sql, {
       actor,
       action: 'device.registered',

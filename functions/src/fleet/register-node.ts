@@ -1,16 +1,21 @@
 import { TributaryError } from '@tributary/contracts/errors'
 import type { Context } from '../context.ts'
 import type { PreparedHandler } from '../http/handler.ts'
+import type { BrokerRegistrar } from './broker-registrar.ts'
 import type { CertificateAuthority, IssuedCertificate } from './certificate-authority.ts'
 import { readCertificateRequest } from './certificate-request.ts'
 import { checkHostnames } from './hostnames.ts'
 
-type Parts = Pick<Context, 'audit' | 'ids'> & { readonly authority: CertificateAuthority }
+type Parts = Pick<Context, 'audit' | 'ids'> & {
+  readonly authority: CertificateAuthority
+  readonly registrar: BrokerRegistrar
+}
 
 export const registerNode = ({
   audit,
   ids,
   authority,
+  registrar,
 }: Parts): PreparedHandler<'registerNode', { id: string; issued: IssuedCertificate }> => ({
   async prepare({ body: { csr, hostnames } }) {
     checkHostnames(hostnames)
@@ -26,6 +31,7 @@ export const registerNode = ({
       values (${id}, ${region}, ${name}, ${issued.sha256}, ${issued.expiresAt}, ${hostnames})
       on conflict (region, name) where revoked_at is null do nothing`
     if (created.count === 0) throw new TributaryError('NAME_TAKEN', { detail: `region ${region} has a node ${name}` })
+    sql.afterCommit(`registrar:${id}`, () => registrar.register({ kind: 'regional-node', id, ...issued }))
     audit.append(sql, {
       actor,
       action: 'regional-node.registered',

@@ -2,9 +2,9 @@ import { TributaryError } from '@tributary/contracts/errors'
 import type { Registered } from '@tributary/contracts/fleet'
 import type { Context } from '../context.ts'
 import type { Handler } from '../http/handler.ts'
+import type { BrokerRegistrar } from './broker-registrar.ts'
 import type { CertificateAuthority, IssuedCertificate } from './certificate-authority.ts'
 import { readCertificateRequest } from './certificate-request.ts'
-import type { DeviceRegistrar } from './device-registrar.ts'
 
 /*
  * A renewal is signed by a certificate that is good. The new one is in force at once, and the one before stays good until the new
@@ -12,29 +12,28 @@ import type { DeviceRegistrar } from './device-registrar.ts'
  * out, since the holder asks again with what it has. So at most two certificates of a holder are good at a time.
  */
 
-type Parts = Pick<Context, 'database' | 'audit'> & { readonly authority: CertificateAuthority }
+type Parts = Pick<Context, 'database' | 'audit'> & {
+  readonly authority: CertificateAuthority
+  readonly registrar: BrokerRegistrar
+}
 
 /** @throws TributaryError CSR_INVALID, CERTIFICATE_REVOKED */
 export const renewDeviceCertificate =
-  ({
-    database,
-    audit,
-    authority,
-    registrar,
-  }: Parts & { readonly registrar: DeviceRegistrar }): Handler<'renewDeviceCertificate'> =>
+  ({ database, audit, authority, registrar }: Parts): Handler<'renewDeviceCertificate'> =>
   async ({ params: { device: id }, body, actor }) => {
     const issued = await authority.issue({ kind: 'device', id, publicKey: await readCertificateRequest(body.csr) })
-    await database.transaction(async sql => {
+    const previousSha256 = await database.transaction(async sql => {
       // Signed by the one before, it is that one which stays: the newer never reached its holder.
-      const renewed = await sql`
+      const [renewed] = await sql<{ previous: string }[]>`
         update device set certificate_sha256 = ${issued.sha256}, certificate_expires_at = ${issued.expiresAt},
           previous_certificate_sha256 = coalesce(previous_certificate_sha256, certificate_sha256)
-        where id = ${id} and revoked_at is null`
-      if (renewed.count === 0) throw new TributaryError('CERTIFICATE_REVOKED')
+        where id = ${id} and revoked_at is null returning previous_certificate_sha256 as previous`
+      if (renewed === undefined) throw new TributaryError('CERTIFICATE_REVOKED')
       const detail = { certificateSha256: issued.sha256, expiresAt: issued.expiresAt.toISOString() }
       audit.append(sql, { actor, action: 'device.certificate-renewed', subject: `device/${id}`, detail })
+      return renewed.previous
     })
-    await registrar.register({ device: id, certificatePem: issued.certificatePem, sha256: issued.sha256 })
+    await registrar.register({ kind: 'device', id, ...issued, previousSha256 })
     return registered(id, issued, authority)
   }
 
@@ -44,7 +43,7 @@ export const renewDeviceCertificate =
  * @throws TributaryError CSR_INVALID, CERTIFICATE_REVOKED, STATE_CONFLICT for a node of before without names
  */
 export const renewNodeCertificate =
-  ({ database, audit, authority }: Parts): Handler<'renewNodeCertificate'> =>
+  ({ database, audit, authority, registrar }: Parts): Handler<'renewNodeCertificate'> =>
   async ({ params: { node: id }, body, actor, principal }) => {
     const publicKey = await readCertificateRequest(body.csr)
     const [row] = await database.read(
@@ -58,15 +57,17 @@ export const renewNodeCertificate =
       })
     }
     const issued = await authority.issue({ kind: 'regional-node', id, publicKey, hostnames })
-    await database.transaction(async sql => {
-      const renewed = await sql`
+    const previousSha256 = await database.transaction(async sql => {
+      const [renewed] = await sql<{ previous: string }[]>`
         update regional_node set certificate_sha256 = ${issued.sha256}, certificate_expires_at = ${issued.expiresAt},
           hostnames = ${hostnames}::text[], previous_certificate_sha256 = coalesce(previous_certificate_sha256, certificate_sha256)
-        where id = ${id} and revoked_at is null`
-      if (renewed.count === 0) throw new TributaryError('CERTIFICATE_REVOKED')
+        where id = ${id} and revoked_at is null returning previous_certificate_sha256 as previous`
+      if (renewed === undefined) throw new TributaryError('CERTIFICATE_REVOKED')
       const detail = { certificateSha256: issued.sha256, expiresAt: issued.expiresAt.toISOString() }
       audit.append(sql, { actor, action: 'regional-node.certificate-renewed', subject: `regional-node/${id}`, detail })
+      return renewed.previous
     })
+    await registrar.register({ kind: 'regional-node', id, ...issued, previousSha256 })
     return registered(id, issued, authority)
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NodeStatusAnswer } from '@tributary/contracts/node-status'
 import type { RoundDescriptor } from '@tributary/contracts/round'
+import { noRegistrar } from '../fleet/broker-registrar.ts'
 import { revokeNode } from '../fleet/revoke-node.ts'
 import type { TransactionalHandler } from '../http/handler.ts'
 import { exampleSum } from '../testing/example-model.ts'
@@ -203,7 +204,7 @@ test('a node that is revoked while it calls keeps nothing, and the next takes it
   assert.ok(context)
   const request = federation.request<'revokeNode'>({ params: { node: first.id }, query: undefined, body: undefined })
   const revoked = context.database.transaction(async sql => {
-    await (revokeNode(context) as TransactionalHandler<'revokeNode'>)(request, sql)
+    await (revokeNode({ ...context, registrar: noRegistrar }) as TransactionalHandler<'revokeNode'>)(request, sql)
     entered.resolve()
     await leave.promise
   })

@@ -5,16 +5,16 @@ import { leaseTimes } from '@tributary/contracts/node-status'
 import type { Context } from '../../context.ts'
 import type { Sql, Transaction } from '../../database/transaction.ts'
 import type { Handler } from '../../http/handler.ts'
+import type { BrokerRegistrar } from '../broker-registrar.ts'
 import type { CertificateAuthority, IssuedCertificate } from '../certificate-authority.ts'
 import { type KeyOfRequest, readKeyOfRequest } from '../certificate-request.ts'
-import type { DeviceRegistrar } from '../device-registrar.ts'
 import { insertDevice } from '../insert-device.ts'
 import { codeHash, readCode } from './code-text.ts'
 import { enrolmentLimiter } from './enrolment-limiter.ts'
 
 export type EnrolmentParts = Pick<Context, 'database' | 'audit' | 'ids' | 'cache' | 'clock'> & {
   readonly authority: CertificateAuthority
-  readonly registrar: DeviceRegistrar
+  readonly registrar: BrokerRegistrar
   readonly mqttUrl: string | null
 }
 
@@ -29,6 +29,8 @@ type Code = {
   over: boolean
 }
 type Device = { id: string; label: string; region: string; kind: 'trainer' | 'evaluator' }
+/** With the sha256 of the certificate before, which is good until this one is used. */
+type Enrolment = Device & { previous: string | null }
 
 const mostEndpoints = 16
 /** An equal request at the same time makes one of the two begin again, once. */
@@ -54,8 +56,7 @@ export const enrolDevice = (parts: EnrolmentParts): Handler<'enrolDevice'> => {
         const code = await lockCode(sql, hash)
         if ((await knownDevice(sql, hash, key))?.id !== known?.id) return undefined
         if (known === undefined) return enrolNew(parts, sql, { code, key, body, id, issued })
-        await enrolAgain(parts, sql, { code, device: known, issued })
-        return known
+        return enrolAgain(parts, sql, { code, device: known, issued })
       })
       if (device !== undefined) return { device, issued }
     }
@@ -69,7 +70,12 @@ export const enrolDevice = (parts: EnrolmentParts): Handler<'enrolDevice'> => {
       readCodeRow(await sql<Code[]>`select ${codeColumns(sql)} where code_sha256 = ${hash}`),
     )
     const { device, issued } = await enrol(body, hash, await readKeyOfRequest(body.csr))
-    await registrar.register({ device: device.id, certificatePem: issued.certificatePem, sha256: issued.sha256 })
+    await registrar.register({
+      kind: 'device',
+      id: device.id,
+      ...issued,
+      previousSha256: device.previous,
+    })
     return {
       id: device.id,
       certificate: issued.certificatePem,
@@ -116,7 +122,7 @@ const enrolNew = async (
   { audit }: EnrolmentParts,
   sql: Transaction,
   fresh: { code: Code; key: KeyOfRequest; body: EnrolDevice; id: string; issued: IssuedCertificate },
-): Promise<Device> => {
+): Promise<Enrolment> => {
   const { code, key, body, id, issued } = fresh
   if (code.uses_left === 0) throw new TributaryError('CODE_USED_UP')
   const label = labelOf(code.label_prefix, body.label, key)
@@ -130,25 +136,26 @@ const enrolNew = async (
     subject: `device/${id}`,
     detail: { region, label, kind, groups, labels, certificateSha256: issued.sha256 },
   })
-  return { id, label, region, kind }
+  return { id, label, region, kind, previous: null }
 }
 
 const enrolAgain = async (
   { audit }: EnrolmentParts,
   sql: Transaction,
   { code, device, issued }: { code: Code; device: Device; issued: IssuedCertificate },
-): Promise<void> => {
-  const changed = await sql`
+): Promise<Enrolment> => {
+  const [changed] = await sql<{ previous: string }[]>`
     update device set certificate_sha256 = ${issued.sha256}, certificate_expires_at = ${issued.expiresAt},
       previous_certificate_sha256 = certificate_sha256
-    where id = ${device.id} and revoked_at is null`
-  if (changed.count === 0) throw new TributaryError('CERTIFICATE_REVOKED')
+    where id = ${device.id} and revoked_at is null returning previous_certificate_sha256 as previous`
+  if (changed === undefined) throw new TributaryError('CERTIFICATE_REVOKED')
   audit.append(sql, {
     actor: `enrolment-code:${code.id}`,
     action: 'device.enrolled-again',
     subject: `device/${device.id}`,
     detail: { certificateSha256: issued.sha256 },
   })
+  return { ...device, previous: changed.previous }
 }
 
 /** @throws TributaryError BODY_INVALID where prefix and label together are too long */

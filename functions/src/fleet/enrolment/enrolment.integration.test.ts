@@ -7,6 +7,7 @@ import { createLog } from '../../log.ts'
 import { testApi, testParts, tokens } from '../../testing/test-api.ts'
 import { createRequest, createTestAuthority } from '../../testing/test-certificates.ts'
 import { startTestDatabase, type TestDatabase } from '../../testing/test-database.ts'
+import { noRegistrar } from '../broker-registrar.ts'
 import { fileCertificateAuthority } from '../certificate-authority.ts'
 import { fleetHandlers } from '../fleet-handlers.ts'
 import { newCode } from './code-text.ts'
@@ -24,7 +25,7 @@ suite('enrolment by code', { timeout: 120_000 }, () => {
     db = resources.use(await startTestDatabase())
     const files = resources.use(await createTestAuthority())
     const authority = fileCertificateAuthority(files.config, systemClock)
-    const registrar = { register: async ({ device }: { device: string }) => void registered.push(device) }
+    const registrar = { ...noRegistrar, register: async ({ id }: { id: string }) => void registered.push(id) }
     apiOver = database =>
       testApi(
         'fleet',
