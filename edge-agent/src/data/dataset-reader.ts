@@ -2,13 +2,6 @@ import type { DataFiles } from './data-files.ts'
 import type { RowFaults } from './row-faults.ts'
 import type { RowLayout } from './rows/row-layout.ts'
 
-export type DatasetSize = {
-  /** What the files hold; rows that will be left out are counted. */
-  readonly examples: number
-  /** What they take as stored rows, where that shows without reading them. */
-  readonly bytes: number | undefined
-}
-
 /** Examples that follow one another in a data set. */
 export type RowBlock = {
   readonly count: number
@@ -22,6 +15,8 @@ export type RowBlock = {
 }
 
 export type RowStream = {
+  /** How many there will be at most, where that shows before they are read. */
+  readonly examples?: number
   readonly layout: RowLayout
   /** Names of the features, where the format has any. */
   readonly columns?: readonly string[]
@@ -36,8 +31,11 @@ export type DatasetReader = {
   readonly files: readonly string[]
   /** A folder of which every file may be read. */
   readonly folder?: string
-  /** Looks no further than it must: at headers, where the format has them. */
-  measure(files: DataFiles): Promise<DatasetSize>
+  /**
+   * The number of examples; rows that will be left out are counted. Looks no further than it must: at headers, where the
+   * format has them.
+   */
+  measure(files: DataFiles): Promise<number>
   /**
    * Reads examples in their order, in bounded memory. A row that cannot be used goes to `faults` and is left out, so that
    * the owner learns of all of them at once.

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { watch } from 'node:fs'
 import { mkdir, readdir, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { suite, test } from 'node:test'
 import { dataFolderWith } from '../testing/data-folder.ts'
 import { idxBytes } from '../testing/idx-files.ts'
+import { convertInProcess } from './convert/convert-process.ts'
 import { Datasets } from './datasets.ts'
+import { DatasetDeclaration } from './declarations/dataset-declaration.ts'
 
 const declaration = { name: 'tiny', format: 'idx', images: 'images.idx', labels: 'labels.idx', scale: 255 }
 
@@ -231,7 +235,10 @@ suite('data sets of a device', () => {
     const before = process.memoryUsage.rss()
     const faults: string[] = []
     await datasets.summaries((name, error) => faults.push(`${name}: ${error.message}`))
-    assert.match(faults.join('\n'), /table: .*16 MiB[\s\S]*lines: .*4 million[\s\S]*parquet: .*does not end as a Parquet/)
+    assert.match(
+      faults.join('\n'),
+      /table: .*16 MiB[\s\S]*lines: .*4 million[\s\S]*parquet: .*does not end as a Parquet/,
+    )
     for (const name of ['table', 'lines', 'parquet', 'idx'])
       await assert.rejects(datasets.load(name, 'training'), { name: 'DataError' }, name)
     assert.ok(process.memoryUsage.rss() - before < 2 ** 28)
@@ -271,5 +278,34 @@ suite('data sets of a device', () => {
         labelHistogram: [1, 2, 0],
       },
     ])
+  })
+
+  test('a file that changes while it is read is not used', async () => {
+    const rows = Array.from({ length: 100_000 }, (_, row) => `${row},${row % 2}\n`).join('')
+    const table = { name: 'table', format: 'csv', file: 'x.csv', label: 'y' }
+    await using folder = await dataFolder([table], { 'x.csv': `x,y\n${rows}` })
+    const datasets = await openIn(folder)
+    const watcher = watch(join(folder.path, 'cache'))
+    const begun = once(watcher, 'change', { signal: AbortSignal.timeout(60_000) }).finally(() => watcher.close())
+    const loading = datasets.load('table', 'training')
+    await begun
+    await utimes(join(folder.path, 'x.csv'), 1, 1)
+    await assert.rejects(loading, { code: 'FILE_CHANGED', message: /changed while they were read/ })
+    assert.equal((await datasets.load('table', 'training')).examples, 100_000)
+  })
+
+  test('a process that runs out of memory takes nothing with it', async () => {
+    await using folder = await dataFolder()
+    const request = {
+      declaration: DatasetDeclaration.parse(declaration),
+      dataDir: folder.path,
+      targets: { all: join(folder.path, 'x.rows'), heldOut: undefined },
+      maxBytes: 2 ** 20,
+    }
+    await assert.rejects(convertInProcess(request, { heapMegabytes: 4 }), {
+      code: 'CONVERSION_ENDED',
+      message: /"tiny" could not be converted: its process ended/,
+    })
+    await convertInProcess(request)
   })
 })

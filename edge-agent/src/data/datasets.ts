@@ -140,7 +140,7 @@ export class Datasets {
     if (known?.key === key) return known
     const stored = await this.#cache.find(name, key, partsOf(declaration))
     if (stored !== undefined) return this.#remember(declaration, key, stored)
-    const { examples } = await reader.measure(files)
+    const examples = await reader.measure(files)
     if (split !== undefined && 'column' in split) {
       this.#begin(declaration)
       return undefined

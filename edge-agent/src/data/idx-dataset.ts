@@ -20,13 +20,10 @@ type Headers = {
 /** Images and their classes in two IDX files, as MNIST is published. */
 export const idxDataset = (declaration: IdxDeclaration): DatasetReader => ({
   files: [declaration.images, declaration.labels],
-  measure: async files => {
-    const { examples, layout } = await headersOf(files, declaration)
-    return { examples, bytes: examples * rowBytesOf(layout) }
-  },
+  measure: async files => (await headersOf(files, declaration)).examples,
   read: async files => {
     const headers = await headersOf(files, declaration)
-    return { layout: headers.layout, blocks: blocksOf(headers) }
+    return { examples: headers.examples, layout: headers.layout, blocks: blocksOf(headers) }
   },
 })
 

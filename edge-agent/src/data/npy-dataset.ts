@@ -35,14 +35,11 @@ const pairReader = (
   declaration: NpyDeclaration | NpzDeclaration,
   pairOf: (files: DataFiles) => Promise<Pair>,
 ): Pick<DatasetReader, 'measure' | 'read'> => ({
-  measure: async files => {
-    const { examples, layout } = await headersOf(await pairOf(files), declaration)
-    return { examples, bytes: examples * rowBytesOf(layout) }
-  },
+  measure: async files => (await headersOf(await pairOf(files), declaration)).examples,
   read: async (files, faults) => {
     const pair = await pairOf(files)
     const headers = await headersOf(pair, declaration)
-    return { layout: headers.layout, blocks: blocksOf(pair, headers, faults) }
+    return { examples: headers.examples, layout: headers.layout, blocks: blocksOf(pair, headers, faults) }
   },
 })
 

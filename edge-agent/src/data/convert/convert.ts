@@ -5,6 +5,7 @@ import { readerOf } from '../dataset-readers.ts'
 import type { DatasetDeclaration } from '../declarations/dataset-declaration.ts'
 import { RowFaults } from '../row-faults.ts'
 import { RowFileWriter } from '../rows/row-file-writer.ts'
+import { rowBytesOf } from '../rows/row-layout.ts'
 import { heldOutByShare } from '../split.ts'
 
 /** Files to write; `heldOut` where the declaration splits. */
@@ -30,10 +31,10 @@ export const convert = async (
   { maxBytes, onProgress = () => {} }: ConvertOptions,
 ): Promise<void> => {
   const reader = readerOf(declaration)
-  const size = await reader.measure(files)
-  if (size.bytes !== undefined && size.bytes > maxBytes) throw tooLarge(size.bytes, maxBytes)
   const faults = new RowFaults()
-  const { layout, columns, classes = 0, blocks } = await reader.read(files, faults)
+  const { examples = 0, layout, columns, classes = 0, blocks } = await reader.read(files, faults)
+  const bytes = examples * rowBytesOf(layout)
+  if (bytes > maxBytes) throw tooLarge(bytes, maxBytes)
   const content = { layout, columns, classes: classes <= maxCountedClasses ? classes : 0 }
   await using writers = new AsyncDisposableStack()
   const all = writers.use(await RowFileWriter.create(targets.all, content))

@@ -18,18 +18,18 @@ const maxFileBytes = 2 ** 26
 export const imagesDataset = (declaration: ImagesDeclaration): DatasetReader => ({
   files: declaration.labels === undefined ? [] : [declaration.labels.file],
   folder: declaration.folder,
-  measure: async files => {
-    const examples =
-      declaration.labels === undefined
-        ? (await files.images(declaration.folder)).length
-        : (await csvTable(',').measure(await files.source(declaration.labels.file))).rows
-    return { examples, bytes: examples * rowBytesOf(layoutOf(declaration)) }
-  },
+  measure: async files =>
+    declaration.labels === undefined
+      ? (await files.images(declaration.folder)).length
+      : csvTable(',')
+          .measure(await files.source(declaration.labels.file))
+          .then(({ rows }) => rows),
   read: async (files, faults) => {
     const layout = layoutOf(declaration)
     const images =
       declaration.labels === undefined ? await byFolder(files, declaration) : await byTable(files, declaration, faults)
     return {
+      examples: images.length,
       layout,
       classes: declaration.classes.length,
       blocks: blocksOf(images, { files, faults, declaration, layout }),

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { readDeclared } from '../../testing/data-folder.ts'
 import { bufferSource } from '../byte-source.ts'
 import { DataError } from '../data-error.ts'
+import { countCsvRecords } from './count-csv-records.ts'
 import { csvRecords } from './csv.ts'
 
 const sourceOf = (text: string | Buffer) => bufferSource(Buffer.from(text as string), 'x.csv')
@@ -107,4 +108,37 @@ suite('data sets in CSV files', () => {
   for (const [what, text, message, options] of refused) {
     test(`${what} is refused with its place`, () => assert.rejects(read(text, options), { message }))
   }
+
+  test('values are normalised: scale first, then by range or by mean and deviation', async () => {
+    const text = 'a,y,b\n10,0,4\n20,0,8\n'
+    const range = await read(text, { scale: 2, normalise: { by: 'range', min: 0, max: 10 } })
+    assert.deepEqual(range.features, Float32Array.of(0.5, 0.2, 1, 0.4))
+    const moments = await read(text, { normalise: { by: 'moments', mean: [15, 6], deviation: [5, 4] } })
+    assert.deepEqual(moments.features, Float32Array.of(-1, -0.5, 1, 0.5))
+    await assert.rejects(read(text, { normalise: { by: 'moments', mean: [1, 2, 3], deviation: [1, 1, 1] } }), {
+      message: /lists 3 values; give one, or 2/,
+    })
+  })
+
+  test('what is missing is refused, left out or filled in, as declared', async () => {
+    const text = 'a,y\n1,0\n?,1\n,0\n4,1\n'
+    await assert.rejects(read(text), { message: /2 rows or fields[\s\S]*line 3, column "a"[\s\S]*line 4, column "a"/ })
+    const missingValues = ['', '?']
+    const skipped = await read(text, { missing: 'skip', missingValues })
+    assert.deepEqual([skipped.features, skipped.labels], [Float32Array.of(1, 4), Int32Array.of(0, 1)])
+    const filled = await read(text, { missing: 2.5, missingValues, scale: 2 })
+    assert.deepEqual(filled.features, Float32Array.of(0.5, 1.25, 1.25, 2))
+  })
+
+  test('counting finds the records that reading finds', async () => {
+    const cell = fc.constantFrom('a', '"b"', '"c\n\r\nd"', '"e""f"', '')
+    const lineEnd = fc.constantFrom('\n', '\r\n', '\n\n')
+    const text = fc.array(fc.tuple(fc.array(cell, { minLength: 2, maxLength: 3 }), lineEnd), { maxLength: 8 })
+    await fc.assert(
+      fc.asyncProperty(text, fc.boolean(), async (rows, mark) => {
+        const file = (mark ? '\ufeff' : '') + rows.map(([cells, end]) => cells.join(',') + end).join('')
+        assert.equal(await countCsvRecords(sourceOf(file)), (await recordsOf(file)).length)
+      }),
+    )
+  })
 })

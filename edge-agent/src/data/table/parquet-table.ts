@@ -18,7 +18,9 @@ export const parquetTable: TableFormat = {
   open: async (source, wanted) => {
     const metadata = await metadataOf(source)
     const known = columnsOf(metadata)
-    const columns = wanted === undefined ? known : known.filter(name => wanted.includes(name))
+    // With a column missing nothing is read, and the message lists those that there are.
+    const complete = wanted?.every(name => known.includes(name)) ?? false
+    const columns = complete ? known.filter(name => wanted?.includes(name)) : known
     return { columns, textual: false, rows: rowsOf(source, metadata, columns) }
   },
 }

@@ -22,7 +22,8 @@ export type RowEncoderOptions = {
 const plainNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 /** Float32 counts integers up to here. */
 const maxClass = 2 ** 24
-const maxNesting = 8
+/** Lists in lists. */
+export const maxNesting = 8
 
 const featureHint = 'Write numbers as 1.5 or -2e-3, and leave out lines that lack one.'
 const classHint = 'If it is the name of a class, declare all classes in their order.'

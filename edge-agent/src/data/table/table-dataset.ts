@@ -9,7 +9,7 @@ import { csvTable } from './csv-table.ts'
 import { jsonlTable } from './jsonl-table.ts'
 import { parquetTable } from './parquet-table.ts'
 import { quote } from './quote.ts'
-import { RowEncoder } from './row-encoder.ts'
+import { maxNesting, RowEncoder } from './row-encoder.ts'
 import type { Table, TableFormat, TableRow } from './table.ts'
 
 export type TableDeclaration = CsvDeclaration | JsonlDeclaration | ParquetDeclaration
@@ -22,7 +22,7 @@ export const tableDataset = (declaration: TableDeclaration): DatasetReader => {
     measure: async files => {
       const { rows, columns } = await format.measure(await files.source(declaration.file))
       if (columns !== undefined) positionsOf(columns, declaration)
-      return { examples: rows, bytes: undefined }
+      return rows
     },
     read: async (files, faults) =>
       streamOf(await format.open(await files.source(declaration.file), wantedColumns(declaration), faults), {
@@ -128,12 +128,13 @@ const streamOf = async (
 const labelsOf = ({ labelKind, classes }: TableDeclaration, { labels }: Positions): number =>
   labelKind === 'multi' && labels.length === 1 && classes !== undefined ? classes.length : labels.length
 
-const widthOf = (cell: unknown): number => {
-  if (!Array.isArray(cell) && !ArrayBuffer.isView(cell)) return 1
+const widthOf = (cell: unknown, depth = maxNesting): number => {
+  // What lies deeper is refused when it is read.
+  if (depth === 0 || (!Array.isArray(cell) && !ArrayBuffer.isView(cell))) return 1
   const items = [...(cell as readonly unknown[])]
   return Math.max(
     1,
-    items.reduce<number>((sum, item) => sum + widthOf(item), 0),
+    items.reduce<number>((sum, item) => sum + widthOf(item, depth - 1), 0),
   )
 }
 

@@ -14,10 +14,7 @@ export const textDataset = (declaration: TextDeclaration): DatasetReader => {
   const layout: RowLayout = { stored: 'f32', features: length, labels: 1, labelDtype: 'f32', affine: unchanged }
   return {
     files: [file, ...(labels === undefined ? [] : [labels]), ...('file' in vocabulary ? [vocabulary.file] : [])],
-    measure: async files => {
-      const examples = await countDocuments(files, declaration)
-      return { examples, bytes: examples * rowBytesOf(layout) }
-    },
+    measure: files => countDocuments(files, declaration),
     read: async (files, faults) => ({
       layout,
       ...(classes === undefined ? {} : { classes: classes.length }),
