@@ -38,8 +38,8 @@ const Environment = z.object({
   OBJECT_CACHE_BYTES: positive(gibibyte, 2 ** 43),
   /** Files of deployed versions that are kept on disk, bytes: those in service, and of each model the one before. */
   DEPLOYED_BYTES: positive(8 * gibibyte, 2 ** 43),
-  /** The runtime's memory is given back after so long without work. */
-  TRAINER_IDLE_SECONDS: positive(60, 86_400),
+  /** The process that trains ends after so long without work. */
+  TRAINER_IDLE_SECONDS: positive(15, 86_400),
   /** host:port where deployed models are served; nothing is served without it. */
   INFERENCE_LISTEN: z
     .string()

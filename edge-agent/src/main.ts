@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { Agent } from './agent/agent.ts'
 import { readConditions } from './agent/device-conditions.ts'
@@ -18,9 +17,8 @@ import { Endpoints } from './transport/endpoints.ts'
 import { IdentityError, readIdentity } from './transport/identity.ts'
 import { Notices } from './transport/notices.ts'
 
-/** Kept updates at once, and the time that closing the trainer may take. */
+/** Kept updates at once. */
 const maxKeptUpdates = 8
-const trainerCloseMillis = 1_500
 
 const run = async (): Promise<void> => {
   keepHeapSmall()
@@ -40,7 +38,7 @@ const run = async (): Promise<void> => {
   const limits = { maxUpdates: maxKeptUpdates, maxBytes: Math.max(config.maxModelBytes, config.objectCacheBytes) }
   const updates = await UpdateStore.open(join(config.stateDir, 'updates'), limits)
   using endpoints = new Endpoints(config.endpoints, identity)
-  const trainer = new OnnxTrainer({ idleSeconds, ...bundledWorker() })
+  await using trainer = new OnnxTrainer({ idleSeconds, ...bundledWorker() })
   const conditions = () => readConditions({ metered: config.networkMetered })
   const { maxModelBytes, centralUrl, dataDir } = config
   const workerUrl = bundled('./model-worker.mjs')
@@ -93,7 +91,6 @@ const run = async (): Promise<void> => {
   })
   log.info({ endpoints: config.endpoints }, 'agent started')
   await Promise.all([agent.run(signal), notices.run(signal), keeper.run(signal)])
-  await Promise.race([trainer[Symbol.asyncDispose](), delay(trainerCloseMillis, undefined, { ref: false })])
   log.info({ reason: (signal.reason as Error).message }, 'agent stopped')
 }
 

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
+import { availableMemory } from 'node:process'
 import { lossOptions } from '@tributary/onnx-train/losses/loss'
 import { checkTrainingJob, plainLabels } from './check-job.ts'
-import { collectAfterLarge } from './collect-garbage.ts'
+import { collectAfterLarge, collectForRest } from './collect-garbage.ts'
 import {
   type CheckJob,
   type DataSet,
@@ -13,18 +14,22 @@ import {
   type TrainOptions,
   type TrainResult,
 } from './trainer.ts'
+import { type SendRequest, TrainerProcess, type TrainerProcessTimes } from './trainer-process.ts'
 import { TrainingError } from './training-error.ts'
 import { Turnstile } from './turnstile.ts'
-import type { CheckMessage, EvaluateMessage, TrainMessage, WorkerReport } from './worker/protocol.ts'
-import { WorkerLink } from './worker-link.ts'
+import type { EvaluateMessage, OpenDataMessage, PutDataMessage, TrainMessage, WorkerReport } from './worker/protocol.ts'
 
 export type OnnxTrainerOptions = {
   /** The worker's file, for bundles that move it. @default onnx-worker.ts beside this file */
   readonly workerUrl?: URL
-  /** After so long without a job the worker gives back graphs, sessions and data. @default 60 */
+  /** After so long without a job the process of the runtime ends. @default 15 */
   readonly idleSeconds?: number
-  /** A job without any sign of life for so long is given up and its worker ended. @default 120 */
+  /** A job without any sign of life for so long is given up and its process ended. @default 120 */
   readonly stallSeconds?: number
+  /** A job that goes on for so long after it was cancelled is ended with its process. @default 3 */
+  readonly cancelSeconds?: number
+  /** With less memory free on the device, the process ends with its job instead of waiting for the next. @default 128 MiB */
+  readonly leastFreeBytes?: number
   /** Jobs that may wait for the one that runs. @default 16 */
   readonly maxWaitingJobs?: number
 }
@@ -32,26 +37,33 @@ export type OnnxTrainerOptions = {
 /** Data sets that the worker keeps between jobs: one to train on, one to evaluate on. */
 const keptDataSets = 2
 
+/** Rows of a file are kept in memory, as they are stored, where they take no more. */
+const rowsInMemoryBytes = 64 * 2 ** 20
+
 /**
- * Trains ONNX models with onnxruntime in a worker thread, so that the event loop of the process stays live. The worker
- * starts with the first job and lives as long as the trainer: the runtime flushes denormals to zero only in the thread
- * that made the first session of a process, so a second worker would be slower. When idle it only forgets what it holds.
+ * Trains ONNX models with onnxruntime in a process of its own: this one never loads the runtime, stays live, and outlives whatever
+ * a model does to it. The process starts with a job and waits some time for the next one, so that the rounds of a task find graphs, sessions
+ * and data where they left them.
  */
 export class OnnxTrainer implements Trainer {
   readonly #workerUrl: URL
   readonly #idleSeconds: number
-  readonly #stallSeconds: number
+  readonly #leastFreeBytes: number
+  readonly #times: TrainerProcessTimes
   readonly #turnstile: Turnstile
   readonly #dataIds = new Map<DataSet, number>()
-  #link: WorkerLink | undefined
+  /** Data sets that the worker holds and nobody will ask for. */
+  readonly #staleIds: number[] = []
+  #process: TrainerProcess | undefined
   #idleTimer: NodeJS.Timeout | undefined
   #lastId = 0
   #disposed = false
 
   constructor(options: OnnxTrainerOptions = {}) {
     this.#workerUrl = options.workerUrl ?? new URL('./onnx-worker.ts', import.meta.url)
-    this.#idleSeconds = options.idleSeconds ?? 60
-    this.#stallSeconds = options.stallSeconds ?? 120
+    this.#idleSeconds = options.idleSeconds ?? 15
+    this.#leastFreeBytes = options.leastFreeBytes ?? 128 * 2 ** 20
+    this.#times = { stallSeconds: options.stallSeconds ?? 120, cancelSeconds: options.cancelSeconds ?? 3 }
     this.#turnstile = new Turnstile(options.maxWaitingJobs ?? 16)
   }
 
@@ -82,31 +94,20 @@ export class OnnxTrainer implements Trainer {
 
   async check({ graph, weights }: CheckJob, { signal }: Pick<TrainOptions, 'signal'> = {}): Promise<boolean> {
     using _turn = await this.#turnstile.enter(signal)
-    const link = this.#begin()
+    const child = this.#begin()
     try {
-      collectAfterLarge(weights.byteLength)
-      const moved = weights.slice() as Movable<Float32Array>
       const id = ++this.#lastId
-      const message: CheckMessage = {
-        kind: 'check',
-        id,
-        graph: compact(graph),
-        weights: moved,
-        cancel: new SharedArrayBuffer(4),
-      }
-      const report = await link.request(message, signal, () => {})
+      const report = await child.request({ kind: 'check', id, graph, weights }, signal, () => {})
       if (report.kind === 'checked') return report.finite
       throw unexpected(report)
     } finally {
-      this.#rest(link)
+      this.#rest()
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true
-    clearTimeout(this.#idleTimer)
-    this.#dataIds.clear()
-    await this.#link?.end(new TrainingError('DISPOSED', 'The trainer was closed. Open another one.'))
+    await this.#end(disposed())
   }
 
   async #run(
@@ -116,86 +117,107 @@ export class OnnxTrainer implements Trainer {
     onReport: (report: WorkerReport) => void = () => {},
   ): Promise<WorkerReport> {
     using _turn = await this.#turnstile.enter(signal)
-    const link = this.#begin()
+    const child = this.#begin()
     try {
-      const dataId = await this.#putData(link, data)
-      collectAfterLarge(weights.byteLength)
+      const known = this.#dataIds.get(data)
+      const dataId = known ?? ++this.#lastId
+      const sent = known === undefined ? await this.#dataMessage(data, dataId) : undefined
       const id = ++this.#lastId
-      const cancel = new SharedArrayBuffer(4)
-      const message = toMessage({
-        id,
-        graph: compact(graph),
-        graphKey: hash('sha256', graph, 'hex'),
-        weights: weights.slice() as Movable<Float32Array>,
-        dataId,
-        cancel,
+      const graphKey = hash('sha256', graph, 'hex')
+      const message = toMessage({ id, graph, graphKey, weights, dataId })
+      return await child.request(message, signal, onReport, async send => {
+        await this.#makeRoom(data, send)
+        if (sent !== undefined) await send(sent)
+        this.#dataIds.set(data, dataId)
+        // Read for this job alone: the worker has it now.
+        if (sent?.kind === 'put-data' && 'read' in data) release(sent)
+        collectAfterLarge(weights.byteLength)
       })
-      return await link.request(message, signal, onReport)
+    } catch (error) {
+      // A file that could not be read may be there again next time.
+      if (error instanceof TrainingError && error.code === 'DATA_MISMATCH') this.#forget(data)
+      throw error
     } finally {
-      this.#rest(link)
+      // Pieces of the result are waiting.
+      collectAfterLarge(weights.byteLength)
+      this.#rest()
     }
   }
 
-  #begin(): WorkerLink {
-    if (this.#disposed) throw new TrainingError('DISPOSED', 'The trainer was closed. Open another one.')
+  #begin(): TrainerProcess {
+    if (this.#disposed) throw disposed()
     clearTimeout(this.#idleTimer)
-    return this.#openLink()
-  }
-
-  #openLink(): WorkerLink {
-    if (this.#link?.open !== true) {
-      this.#dataIds.clear()
-      this.#link = new WorkerLink(this.#workerUrl, this.#stallSeconds)
+    if (this.#process?.open !== true) {
+      this.#forgetAll()
+      this.#process = new TrainerProcess(this.#workerUrl, this.#times)
     }
-    return this.#link
+    return this.#process
   }
 
-  /** Gives the worker a data set that it does not hold, and drops the one unused for longest. */
-  async #putData(link: WorkerLink, data: DataSet): Promise<number> {
-    const known = this.#dataIds.get(data)
-    const dataId = known ?? ++this.#lastId
+  async #dataMessage(data: DataSet, dataId: number): Promise<PutDataMessage | OpenDataMessage> {
+    if ('read' in data && data.file !== undefined) {
+      return { kind: 'open-data', dataId, file: data.file, memoryBytes: rowsInMemoryBytes }
+    }
+    const read = 'read' in data ? await data.read() : data
+    const labels = plainLabels(read)
+    return { kind: 'put-data', dataId, features: read.features, labels, examples: examplesOf(data) }
+  }
+
+  /** Drops the data set unused for longest, and makes `data` the youngest. */
+  async #makeRoom(data: DataSet, send: SendRequest): Promise<void> {
     this.#dataIds.delete(data)
-    for (const [stale, staleId] of this.#dataIds) {
+    for (const stale of this.#dataIds.keys()) {
       if (this.#dataIds.size < keptDataSets) break
-      this.#dataIds.delete(stale)
-      link.post({ kind: 'drop-data', dataId: staleId })
+      this.#forget(stale)
     }
-    if (known === undefined) await sendData(link, dataId, data)
-    this.#dataIds.set(data, dataId)
-    return dataId
+    for (const dataId of this.#staleIds.splice(0)) await send({ kind: 'drop-data', dataId })
   }
 
-  #rest(link: WorkerLink): void {
+  #forget(data: DataSet): void {
+    const dataId = this.#dataIds.get(data)
+    if (dataId !== undefined && this.#dataIds.delete(data)) this.#staleIds.push(dataId)
+  }
+
+  /** After a job: waits for the next one, where there is memory to wait in. */
+  #rest(): void {
+    clearTimeout(this.#idleTimer)
+    const seconds = availableMemory() < this.#leastFreeBytes ? 0 : this.#idleSeconds
     this.#idleTimer = setTimeout(() => {
-      this.#dataIds.clear()
-      if (link.open) link.post({ kind: 'forget' })
-    }, this.#idleSeconds * 1000)
+      void this.#end(idle())
+      collectForRest()
+    }, seconds * 1000)
     this.#idleTimer.unref()
   }
+
+  async #end(reason: Error): Promise<void> {
+    clearTimeout(this.#idleTimer)
+    this.#forgetAll()
+    const ending = this.#process
+    this.#process = undefined
+    await ending?.end(reason)
+  }
+
+  #forgetAll(): void {
+    this.#dataIds.clear()
+    this.#staleIds.length = 0
+  }
 }
 
-/** Data that was read for this is moved, data that its owner holds is copied. */
-const sendData = async (link: WorkerLink, dataId: number, data: DataSet): Promise<void> => {
-  const isSource = 'read' in data
-  const read = isSource ? await data.read() : data
-  const labels = compact(plainLabels(read))
-  const values = compact('bytes' in read.features ? read.features.bytes : read.features)
-  const features =
-    'bytes' in read.features ? { ...read.features, bytes: values as Uint8Array } : (values as Float32Array)
-  const moved = isSource ? [values.buffer, labels.buffer] : []
-  link.post({ kind: 'put-data', dataId, features, labels, examples: examplesOf(data) }, moved)
+/** Gives the memory back now; the collector would let it wait. */
+const release = ({ features, labels }: PutDataMessage): void => {
+  for (const { buffer } of ['bytes' in features ? features.bytes : features, labels]) {
+    if (buffer instanceof ArrayBuffer) buffer.transfer(0)
+  }
 }
-
-type Movable<View> = View & { readonly buffer: ArrayBuffer }
-
-/** Sending a view sends the whole buffer behind it; a view of a part is cut out first. */
-const compact = <View extends Float32Array | Int32Array | Uint8Array>(view: View): Movable<View> =>
-  (view.byteLength === view.buffer.byteLength ? view : view.slice()) as Movable<View>
 
 type JobBase = Omit<EvaluateMessage, 'kind' | 'loss'>
 
 const unexpected = (report: WorkerReport): TrainingError =>
   new TrainingError(
     'CRASHED',
-    `The training worker answered with "${report.kind}". Check that its file fits this build.`,
+    `The training process answered with "${report.kind}". Check that its file fits this build.`,
   )
+
+const disposed = (): TrainingError => new TrainingError('DISPOSED', 'The trainer was closed. Open another one.')
+
+const idle = (): Error => new Error('No job came.')

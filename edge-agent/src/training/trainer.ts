@@ -20,6 +20,8 @@ export type Examples = {
 /** Examples that are read when a trainer needs them and does not hold them from an earlier job with the same object. */
 export type DataSource = {
   readonly examples: number
+  /** A file of rows on this device that holds the same (`data/rows/`): whoever can reads them there, one by one. */
+  readonly file?: string
   /** Gives arrays away: the caller may move them elsewhere. */
   readonly read: () => Promise<Examples>
 }

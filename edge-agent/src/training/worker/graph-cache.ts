@@ -81,12 +81,6 @@ export class GraphCache {
     return program
   }
 
-  async clear(): Promise<void> {
-    const programs = [...this.#programs.values()]
-    this.#programs.clear()
-    for (const program of programs) await program[Symbol.asyncDispose]()
-  }
-
   /** Moves a program to the young end, or makes room for a new one. */
   async #use(key: string): Promise<TrainingProgram | EvaluationProgram | undefined> {
     const program = this.#programs.get(key)

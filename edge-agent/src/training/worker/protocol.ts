@@ -8,11 +8,9 @@ type JobMessage = {
   readonly graph: Uint8Array
   /** sha256 of the graph, the key of what the worker compiled for it. */
   readonly graphKey: string
-  readonly weights: Float32Array & { readonly buffer: ArrayBuffer }
+  readonly weights: Float32Array
   readonly dataId: number
   readonly loss: LossOptions
-  /** One int32; anything but 0 asks the job to stop at the next run. */
-  readonly cancel: SharedArrayBuffer
 }
 
 export type TrainMessage = JobMessage & {
@@ -26,23 +24,35 @@ export type TrainMessage = JobMessage & {
 export type EvaluateMessage = JobMessage & { readonly kind: 'evaluate' }
 
 /** A model that is to be loaded and run once. */
-export type CheckMessage = Pick<JobMessage, 'id' | 'graph' | 'weights' | 'cancel'> & { readonly kind: 'check' }
+export type CheckMessage = Pick<JobMessage, 'id' | 'graph' | 'weights'> & { readonly kind: 'check' }
+
+export type PutDataMessage = {
+  readonly kind: 'put-data'
+  readonly dataId: number
+  readonly features: Float32Array | ByteFeatures
+  readonly labels: Int32Array | Float32Array
+  readonly examples: number
+}
+
+/** The worker reads the rows of this file itself. */
+export type OpenDataMessage = {
+  readonly kind: 'open-data'
+  readonly dataId: number
+  readonly file: string
+  /** Rows that take no more are kept in memory. */
+  readonly memoryBytes: number
+}
+
+export type JobRequest = TrainMessage | EvaluateMessage | CheckMessage
 
 /** Messages to the worker. */
 export type WorkerRequest =
-  | TrainMessage
-  | EvaluateMessage
-  | CheckMessage
-  | {
-      readonly kind: 'put-data'
-      readonly dataId: number
-      readonly features: Float32Array | ByteFeatures
-      readonly labels: Int32Array | Float32Array
-      readonly examples: number
-    }
+  | JobRequest
+  | PutDataMessage
+  | OpenDataMessage
   | { readonly kind: 'drop-data'; readonly dataId: number }
-  | { readonly kind: 'forget' }
-  | { readonly kind: 'close' }
+  /** The job of this id is to stop at its next run. */
+  | { readonly kind: 'cancel'; readonly id: number }
 
 /** Messages from the worker; every job ends with exactly one of trained, evaluated, checked, cancelled, failed. */
 export type WorkerReport =

@@ -1,10 +1,11 @@
 import type { Tensor } from '@tributary/onnx-train/tensor'
 import type { EvaluationResult } from '../trainer.ts'
-import { throwIfCancelled } from './cancelled-error.ts'
+import { ignoredLabel } from './data-checks.ts'
+import type { WorkerData } from './fitted-data.ts'
 import { splitWeights } from './flat-weights.ts'
 import type { EvaluationProgram } from './graph-cache.ts'
 import type { EvaluateMessage } from './protocol.ts'
-import { ignoredLabel, type WorkerData } from './worker-data.ts'
+import { release } from './runtime.ts'
 
 /** Fixed, so that the same data is always cut the same way; small, since memory for activations grows with it. */
 const batchSize = 20
@@ -15,11 +16,12 @@ const lossUnit = 2 ** -20
 /** What a loss counts for at most, and what one that is not a number counts for. */
 const worstLoss = 2 ** 10
 
-/** Counts hits and adds up losses over the whole data set. Throws TrainingError, CancelledError. */
+/** Counts hits and adds up losses over the whole data set. Throws TrainingError, the signal's reason. */
 export const runEvaluation = async (
   message: EvaluateMessage,
   { compiled, session }: EvaluationProgram,
   data: WorkerData,
+  signal: AbortSignal,
 ): Promise<EvaluationResult> => {
   const fitted = data.fit({ ...compiled, ignoreIndex: ignoredLabel(message.loss) })
   const { examples } = fitted
@@ -31,9 +33,9 @@ export const runEvaluation = async (
   let lossSum = 0
   let absoluteErrorSum = 0
   for (let row = 0; row < examples; row += batchSize) {
-    throwIfCancelled(message.cancel)
+    signal.throwIfAborted()
     const end = Math.min(row + batchSize, examples)
-    const { features, labels } = fitted.slice(row, end)
+    const { features, labels } = await fitted.slice(row, end)
     const results = await session.run(
       new Map<string, Tensor>([...parameters, [compiled.features, features], [compiled.labels, labels]]),
       fetches,
@@ -45,7 +47,7 @@ export const runEvaluation = async (
     lossSum += exactSum(found(compiled.losses))
     absoluteErrorSum += exactSum(found(compiled.absoluteErrors))
   }
-  message.weights.buffer.transfer(0)
+  release([{ dtype: 'float32', shape: [], data: message.weights }])
   return {
     examples,
     correct: compiled.hits === '' ? null : Math.round(correct),

@@ -1,25 +1,26 @@
 import { type Tensor, zeros } from '@tributary/onnx-train/tensor'
 import type { TrainProgress, TrainResult } from '../trainer.ts'
 import { TrainingDivergedError } from '../training-error.ts'
-import { throwIfCancelled } from './cancelled-error.ts'
+import { ignoredLabel } from './data-checks.ts'
+import type { WorkerData } from './fitted-data.ts'
 import { joinWeights, splitWeights } from './flat-weights.ts'
 import type { TrainingProgram } from './graph-cache.ts'
 import type { TrainMessage } from './protocol.ts'
 import { flushesToZero, release } from './runtime.ts'
 import { StepsPerRun } from './steps-per-run.ts'
-import { ignoredLabel, type WorkerData } from './worker-data.ts'
 
 /**
  * Trains over all local epochs. A run makes as many steps as fit its time, and never reaches over the end of an epoch;
  * what is left of an epoch below the batch size is one more run with one smaller step. Steps and their rows follow
  * from the orders alone, so how many steps a run takes changes nothing. The optimiser starts from zeros and is forgotten
  * at the end: its state lives within one round.
- * Throws TrainingDivergedError, TrainingError, CancelledError.
+ * Throws TrainingDivergedError, TrainingError, the signal's reason.
  */
 export const runTraining = async (
   message: TrainMessage,
   program: TrainingProgram,
   data: WorkerData,
+  signal: AbortSignal,
   report: (progress: TrainProgress) => void,
 ): Promise<TrainResult> => {
   const { compiled, session, manifest } = program
@@ -40,9 +41,9 @@ export const runTraining = async (
   const total = { steps: 0, examplesSeen: 0, loss: 0 }
   for (const epoch of message.orders) {
     for (let row = 0; row < epoch.length; ) {
-      throwIfCancelled(message.cancel)
+      signal.throwIfAborted()
       const { steps, batch } = nextRun(epoch.length - row, batchSize, pace.steps)
-      const { features, labels, order } = fitted.choose(epoch.subarray(row, row + steps * batch))
+      const { features, labels, order } = await fitted.choose(epoch.subarray(row, row + steps * batch))
       const runStarted = performance.now()
       const results = await session.run(
         new Map<string, Tensor>([
@@ -79,7 +80,7 @@ export const runTraining = async (
   const trained = new Map(compiled.parameters.map(({ name }, index) => [name, current[index] as Tensor]))
   const flat = joinWeights(manifest.map(each => trained.get(each.name) ?? startOf(each)))
   release(current)
-  message.weights.buffer.transfer(0)
+  release([{ dtype: 'float32', shape: [], data: message.weights }])
   if (flat === undefined) throw new TrainingDivergedError(total.steps)
   return {
     weights: flat,

@@ -21,7 +21,7 @@ export class UnpackedRows implements FittedData {
     this.#labels = labels
   }
 
-  choose(rows: Int32Array): Part & { readonly order: Int32Array } {
+  async choose(rows: Int32Array): Promise<Part & { readonly order: Int32Array }> {
     const { dtype, shape, data } = this.#labels
     const width = elementCount(shape.slice(1))
     const chosen = data.slice(0, rows.length * width)
@@ -32,7 +32,7 @@ export class UnpackedRows implements FittedData {
     return { features, labels, order: Int32Array.from(rows.keys()) }
   }
 
-  slice(from: number, to: number): Part {
+  async slice(from: number, to: number): Promise<Part> {
     return { features: this.#unpack(to - from, index => from + index), labels: rowsOf(this.#labels, from, to) }
   }
 
