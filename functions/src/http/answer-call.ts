@@ -68,7 +68,7 @@ export const callAnswerer = <Function extends ApiFunction>(parts: ApiParts<Funct
     const media = route.media ?? askedFormat(route, input.query)
     if (media !== undefined) return mediaResponse(route.status, media, answer as MediaAnswer)
     if (parts.checkAnswers && route.status !== 204) route.answer.parse(answer)
-    return response(route.status, answer)
+    return response(statusOf(route, answer), answer)
   }
 }
 
@@ -116,6 +116,11 @@ const response = (status: number, answer: unknown): APIGatewayProxyStructuredRes
   status === 204
     ? { statusCode: 204 }
     : { statusCode: status, headers: { 'content-type': 'application/json' }, body: jsonOf(answer) }
+
+const statusOf = ({ status, unavailable }: Route, answer: unknown): number =>
+  unavailable !== undefined && (answer as Record<string, unknown>)[unavailable.member] === unavailable.value
+    ? 503
+    : status
 
 /** Texts of answers that live longer than their request, since their handler gives them again. */
 const written = new WeakMap<object, string>()

@@ -143,6 +143,14 @@ const responsesOf = (route: Route, schemas: OpenApiSchemas): JsonSchema => ({
     ...(route.method === 'GET' ? { headers: { ETag: { schema: { type: 'string' } } } } : {}),
     ...(route.status === 204 ? {} : { content: contentOf(route, schemas) }),
   },
+  ...(route.unavailable === undefined
+    ? {}
+    : {
+        503: {
+          description: `The answer, where \`${route.unavailable.member}\` is \`${route.unavailable.value}\`.`,
+          content: contentOf(route, schemas),
+        },
+      }),
   ...(route.method === 'GET' ? { 304: { description: 'Not changed since the ETag that was sent.' } } : {}),
   default: { $ref: '#/components/responses/Problem' },
 })

@@ -15,7 +15,8 @@ export const platformRoutes = {
     path: '/v1/health',
     function: 'health',
     access: open,
-    summary: 'Whether the control plane and what it stands on answer.',
+    summary: 'Whether the control plane and what it stands on answer. Degraded is slow or late, down is unusable.',
+    unavailable: { member: 'status', value: 'down' },
     answer: z.object({
       status: z.enum(['ok', 'degraded', 'down']),
       checks: z.record(z.string(), z.enum(['ok', 'down'])),

@@ -42,6 +42,8 @@ export type Route = {
   /** Media types that the query's `format` asks for instead of JSON; the handler then gives text or bytes. */
   readonly formats?: Readonly<Record<string, Media>>
   readonly status: 200 | 201 | 202 | 204
+  /** Which answers are sent as 503 instead, with the same schema: for whoever looks at the status alone, as load balancers do. */
+  readonly unavailable?: { readonly member: string; readonly value: string }
   /** Mutating routes for people and scripts take an Idempotency-Key. */
   readonly idempotent: boolean
   /** Member of the answer that is kept nowhere: when the request comes again under its Idempotency-Key, it is null. */
