@@ -80,7 +80,7 @@ class BigSums {
 
   constructor(count: number, room: number) {
     this.#exact = new Float64Array(count)
-    this.#totals = new Array<bigint>(count).fill(0n)
+    this.#totals = Array.from({ length: count }, () => 0n)
     this.#mostRows = 2 ** (53 - room)
   }
 

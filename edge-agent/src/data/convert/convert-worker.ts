@@ -12,7 +12,7 @@ const tell = (reply: ConvertReply): Promise<void> =>
 /** Ends with whoever started it, also in the middle of a long piece of work. */
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 
-process.once('message', async ({ declaration, dataDir, targets, maxBytes }: ConvertRequest) => {
+const serve = async ({ declaration, dataDir, targets, maxBytes }: ConvertRequest): Promise<void> => {
   try {
     await using files = DataFiles.of(dataDir)
     await convert(declaration, files, targets, { maxBytes, onProgress: () => void tell({ kind: 'progress' }) })
@@ -23,4 +23,6 @@ process.once('message', async ({ declaration, dataDir, targets, maxBytes }: Conv
   }
   process.removeAllListeners('disconnect')
   process.disconnect()
-})
+}
+
+process.once('message', (request: ConvertRequest) => void serve(request))

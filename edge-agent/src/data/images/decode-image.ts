@@ -1,10 +1,15 @@
-import sharp from 'sharp'
 import type { ImagesDeclaration } from '../declarations/images-declaration.ts'
 import { ImageFault, maxPixels } from './check-image.ts'
 
-// One image at a time, and nothing kept of it: the process has little memory.
-sharp.cache(false)
-sharp.concurrency(1)
+/** On use, since it is a native library. One image at a time, and nothing kept of it: the process has little memory. */
+const load = async () => {
+  const { default: sharp } = await import('sharp')
+  sharp.cache(false)
+  sharp.concurrency(1)
+  return sharp
+}
+
+let loading: ReturnType<typeof load> | undefined
 
 const fits = { stretch: 'fill', cover: 'cover', contain: 'contain' } as const
 
@@ -17,6 +22,8 @@ export const decodeImage = async (
   bytes: Buffer,
   { height, width, channels, layout, fit }: Pick<ImagesDeclaration, 'height' | 'width' | 'channels' | 'layout' | 'fit'>,
 ): Promise<Uint8Array> => {
+  loading ??= load()
+  const sharp = await loading
   let pixels: Buffer
   try {
     const image = sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error', pages: 1 })

@@ -8,6 +8,7 @@ import { type RowLayout, rowBytesOf } from '../rows/row-layout.ts'
 import { csvTable } from '../table/csv-table.ts'
 import { quote } from '../table/quote.ts'
 import { checkImage, ImageFault } from './check-image.ts'
+import { decodeImage } from './decode-image.ts'
 
 type Image = { readonly name: string; readonly label: number }
 
@@ -125,7 +126,6 @@ const pixelsOf = async (
   { name }: Image,
   { files, faults, declaration, layout }: Context,
 ): Promise<Uint8Array | undefined> => {
-  const { decodeImage } = await import('./decode-image.ts')
   try {
     return await files.withFile(name, async source => {
       if (source.size > maxFileBytes) throw new ImageFault(`it has ${source.size} bytes; at most 64 MiB are read`)

@@ -33,7 +33,7 @@ export class RowFileWriter implements AsyncDisposable {
     this.#position = this.#offset
     this.#rowBytes = rowBytesOf(layout)
     this.#buffer = Buffer.alloc(Math.max(this.#rowBytes, Math.floor(bufferBytes / this.#rowBytes) * this.#rowBytes))
-    this.#classCounts = new Array<number>(classes).fill(0)
+    this.#classCounts = Array.from({ length: classes }, () => 0)
   }
 
   /** The file must not exist. */

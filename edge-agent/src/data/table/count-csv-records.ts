@@ -16,7 +16,8 @@ export const countCsvRecords = async (source: ByteSource): Promise<number> => {
   // A byte-order mark alone is no record.
   const position = (await hasMark(source)) ? 3 : 0
   await readSlices(source, { position, count: source.size - position, elementBytes: 1 }, slice => {
-    for (const byte of slice) {
+    for (let at = 0; at < slice.length; at++) {
+      const byte = slice[at]
       if (byte === quoteMark) quoted = !quoted
       if (quoted || (byte !== lineFeed && byte !== carriageReturn)) {
         length++

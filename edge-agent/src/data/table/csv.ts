@@ -19,8 +19,10 @@ const maxRecordCharacters = 2 ** 22
 export async function* csvRecords(source: ByteSource, separator: string): AsyncGenerator<CsvRecord> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   const parser = new CsvParser(source.name, separator)
+  const buffer = Buffer.allocUnsafeSlow(Math.min(sliceBytes, source.size))
   for (let position = 0; position < source.size; position += sliceBytes) {
-    const bytes = await source.read(position, Math.min(sliceBytes, source.size - position))
+    const bytes = buffer.subarray(0, source.size - position)
+    await source.fill(position, bytes)
     yield* parser.push(decode(decoder, bytes, parser))
   }
   yield* parser.push(decode(decoder, undefined, parser))

@@ -16,8 +16,10 @@ export async function* linesOf(source: ByteSource, code: DataErrorCode): AsyncGe
   const fault = (what: string): DataError => new DataError(code, `${source.name}, line ${line}: ${what}.`)
   let line = 1
   let pending = ''
+  const buffer = Buffer.allocUnsafeSlow(Math.min(sliceBytes, source.size))
   for (let position = 0; position < source.size; position += sliceBytes) {
-    const bytes = await source.read(position, Math.min(sliceBytes, source.size - position))
+    const bytes = buffer.subarray(0, source.size - position)
+    await source.fill(position, bytes)
     let text: string
     try {
       text = decoder.decode(bytes, { stream: position + sliceBytes < source.size })

@@ -1,5 +1,5 @@
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
-import { type Compressors, snappyUncompress } from 'hyparquet'
+import type { Compressors, snappyUncompress } from 'hyparquet'
 
 /** Of one page; writers make pages of about 1 MB. */
 const maxPageBytes = 2 ** 27
@@ -14,14 +14,14 @@ const bounded =
     return unpack(packed, bytes)
   }
 
-/** Those of Node; hyparquet has Snappy alone. */
-export const decompressors: Compressors = {
+/** Those of Node, beside Snappy, which the parser brings. */
+export const decompressorsWith = (snappy: typeof snappyUncompress): Compressors => ({
   SNAPPY: bounded((packed, bytes) => {
     const output = new Uint8Array(bytes)
-    snappyUncompress(packed, output)
+    snappy(packed, output)
     return output
   }),
   GZIP: bounded((packed, bytes) => gunzipSync(packed, { maxOutputLength: Math.max(bytes, 1) })),
   BROTLI: bounded((packed, bytes) => brotliDecompressSync(packed, { maxOutputLength: Math.max(bytes, 1) })),
   ZSTD: bounded((packed, bytes) => zstdDecompressSync(packed, { maxOutputLength: Math.max(bytes, 1) })),
-}
+})

@@ -1,6 +1,7 @@
 import type { FileMetaData } from 'hyparquet'
 import type { ByteSource } from '../byte-source.ts'
 import { DataError } from '../data-error.ts'
+import { decompressorsWith } from './parquet-decompressors.ts'
 import type { TableFormat, TableRow } from './table.ts'
 
 const footerBytes = 8
@@ -30,8 +31,8 @@ async function* rowsOf(
   metadata: FileMetaData,
   columns: readonly string[],
 ): AsyncGenerator<TableRow> {
-  const { parquetRead } = await import('hyparquet')
-  const { decompressors } = await import('./parquet-decompressors.ts')
+  // On use: an agent without such files has no need of the parser.
+  const { parquetRead, snappyUncompress } = await import('hyparquet')
   let number = 0
   for (const [index, group] of metadata.row_groups.entries()) {
     const rows = Number(group.num_rows)
@@ -44,7 +45,7 @@ async function* rowsOf(
         columns: [...columns],
         rowStart: number,
         rowEnd: number + rows,
-        compressors: decompressors,
+        compressors: decompressorsWith(snappyUncompress),
         geoparquet: false,
         onComplete: found => {
           read = found
