@@ -468,6 +468,11 @@ for (const [way, above] of [
     assert.deepEqual(JSON.parse(`${payload}`), { kind: 'work', attempt: { task, round, attempt } })
     const counted = `kind="work",by="${above === '0' ? 'data-plane' : 'session'}"} 1`
     while (!(await metricsOf(field.node)).includes(counted)) await new Promise(resolve => setTimeout(resolve, 20))
+    const released = new Promise<[string, Buffer]>(resolve =>
+      session.once('message', (topic, payload) => resolve([topic, payload])),
+    )
+    command('model.released', sampleDeployment() as never)
+    assert.deepEqual((await released).map(String), [deviceTopics.down(id, 'work'), '{"kind":"work"}'])
     const online = () => central.statuses.at(-1)?.shards[0]?.devicesOnline
     await until(() => online() === 1)
     session.stream.destroy()

@@ -21,6 +21,7 @@ import { StatusLoop } from './central/status-loop.ts'
 import { systemClock } from './clock.ts'
 import { closeWithin } from './close-within.ts'
 import type { Config } from './config.ts'
+import { deploymentNotices } from './deployments/deployment-notices.ts'
 import { DeploymentObjects } from './deployments/deployment-objects.ts'
 import { DeploymentReports } from './deployments/deployment-reports.ts'
 import { RegionDeployments } from './deployments/region-deployments.ts'
@@ -98,7 +99,9 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     },
   )
   const presenceReport = new PresenceReport(presence, directory, leases, clock)
-  const deployments = new RegionDeployments()
+  const deployments = new RegionDeployments(
+    deploymentNotices({ presence, directory, notify: (devices, notice) => context.notify(devices, notice) }),
+  )
   const deploymentReports = new DeploymentReports(leases)
   const publisher = new EventPublisher(identity.id, metrics, logger)
   const spoolRoom = new Budget(config.spoolBytes)
@@ -128,6 +131,10 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     statusChanged: () => status.soon(),
     journal,
     metrics,
+    onShardLost: (place, error) => {
+      leases.drop(place.shard)
+      shards.lose(place, error)
+    },
     onDiskFailure: error => {
       logger.fatal({ err: error }, 'the disk failed: the node stops')
       disk.abort(error)
@@ -265,7 +272,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
         new Gauge('tributary_shards_leased', 'Shards that this node leases.', () => leases.shards.length),
         new Gauge('tributary_attempts', 'Attempts that this node keeps something for.', () => attempts.holding.length),
         new Gauge('tributary_uploads_running', 'Uploads that run now.', () => slots.running),
-        new Gauge('tributary_spool_bytes', 'Bytes of logs and of spooled updates.', () => spoolRoom.used),
+        new Gauge('tributary_spool_bytes', 'Bytes of logs, of spooled updates and of sum files.', () => spoolRoom.used),
         new Gauge('tributary_disk_full', 'Whether a write found no room within the last 15 s.', () =>
           Number(room.isFull),
         ),

@@ -33,6 +33,35 @@ test('a device serves the newest deployment of each model that is for it, and fa
   for (const of of devices) assert.deepEqual(served(known, of), [`${old.deployment} r1`, `${other.deployment} r1`])
 })
 
+test('a command concerns the devices that serve another version by it, and no others', () => {
+  let concerns = (_: typeof device): boolean => assert.fail('nothing was released')
+  const known = new RegionDeployments(asked => {
+    concerns = asked
+  })
+  const old = sampleDeployment({}, 1000)
+  known.heard(level(0, old))
+  const devices = Array.from({ length: 200 }, () => sampleKnownDevice())
+  const byDevice = () => new Map(devices.map(of => [of, served(known, of).map(text => text.split(' ')[0])]))
+  const canary = sampleDeployment({}, 2000)
+  const steps = [
+    { share: 0.1, revision: 1 },
+    { share: 0.6, revision: 2 },
+    { share: 0.6, revision: 3 },
+    { share: 0, revision: 4 },
+  ]
+  const counts = steps.map((step, index) => {
+    const before = byDevice()
+    known.released({ ...canary, ...step }, at(index + 1))
+    const after = byDevice()
+    const moved = devices.filter(of => before.get(of)?.[0] !== after.get(of)?.[0])
+    assert.deepEqual(devices.filter(concerns), moved)
+    return moved.length
+  })
+  const [first = 0, second = 0, third, last] = counts
+  assert.ok(first > 0 && second > first)
+  assert.deepEqual([third, last], [0, first + second])
+})
+
 test('groups, labels and the region decide whom a deployment is for', () => {
   const known = new RegionDeployments()
   const target = { regions: ['north'], groups: ['a'], labels: { site: 'x' } }

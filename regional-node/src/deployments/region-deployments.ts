@@ -20,6 +20,12 @@ export class RegionDeployments {
   #newestFirst: readonly DeploymentDescriptor[] = []
   #region = ''
   #heardAt = Number.NEGATIVE_INFINITY
+  readonly #onReleased: (concerns: (device: KnownDevice) => boolean) => void
+
+  /** @param onReleased told of each command that is taken over, with which devices should serve another version by it */
+  constructor(onReleased: (concerns: (device: KnownDevice) => boolean) => void = () => {}) {
+    this.#onReleased = onReleased
+  }
 
   /** Takes the level over. A command that is newer stays: the answer may have been read before it. */
   heard({ time, region, deployments = [] }: Pick<NodeStatusAnswer, 'time' | 'region' | 'deployments'>): void {
@@ -45,20 +51,32 @@ export class RegionDeployments {
     const toldAt = Date.parse(commandTime)
     if (known === undefined && toldAt < this.#heardAt) return true
     if (known !== undefined && known.descriptor.revision >= descriptor.revision) return false
+    const before = this.#newestFirst
     this.#keep(new Map(this.#known).set(descriptor.deployment, { descriptor, toldAt }))
+    const servedBy = (list: readonly DeploymentDescriptor[], device: KnownDevice) =>
+      this.#chosen(list, device).get(descriptor.model)?.deployment
+    this.#onReleased(device => servedBy(before, device) !== servedBy(this.#newestFirst, device))
     return false
   }
 
   /** What a device should serve: of each model the newest deployment that is for it. */
-  of({ device, groups, labels = {} }: KnownDevice): DeploymentDescriptor[] {
+  of(device: KnownDevice): DeploymentDescriptor[] {
+    return [...this.#chosen(this.#newestFirst, device).values()]
+  }
+
+  /** By model. */
+  #chosen(
+    newestFirst: readonly DeploymentDescriptor[],
+    { device, groups, labels = {} }: KnownDevice,
+  ): ReadonlyMap<string, DeploymentDescriptor> {
     const targeted = { region: this.#region, groups, labels }
     const chosen = new Map<string, DeploymentDescriptor>()
-    for (const descriptor of this.#newestFirst) {
+    for (const descriptor of newestFirst) {
       const { deployment, model, target, share } = descriptor
       if (chosen.has(model) || !fitsTarget(target, targeted)) continue
       if (inDeploymentShare(deployment, device, share)) chosen.set(model, descriptor)
     }
-    return [...chosen.values()]
+    return chosen
   }
 
   find(deployment: string): DeploymentDescriptor | undefined {
