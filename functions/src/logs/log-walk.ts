@@ -85,24 +85,45 @@ export const logRows = (sql: Sql, filters: LogFilters, walk: LogWalk) => sql`
   ) looked
   where ${remaining(sql, filters)} ${along(sql, filters, walk.order)} limit ${walk.limit + 1}`
 
-/*
- * An index leads to a device; else to a task, to trouble, or to both, in the order of numbers. Rows are compared as wholes, since
- * with `task = …` Postgres may hope to meet the task's entries soon on its way through everybody's.
- */
-const within = (sql: Sql, { device, task, level }: LogFilters, { above, upTo }: LogSpan) => {
-  if (device !== undefined) {
-    return sql`device is not null and (device, id) > (${device}::uuid, ${above}) and (device, id) <= (${device}::uuid, ${upTo})`
-  }
-  const trouble = level === 'warn' || level === 'error' ? sql`and level in ('warn', 'error')` : sql``
-  return task === undefined
-    ? sql`id > ${above} and id <= ${upTo} ${trouble}`
-    : sql`(task, id) > (${task}::uuid, ${above}) and (task, id) <= (${task}::uuid, ${upTo}) ${trouble}`
+type Path = 'device' | 'task' | 'node' | 'region' | 'trouble' | 'all'
+
+/** What an index leads to, by what is sought: the fewest entries first. Trouble is rarer than what a node or a region says. */
+const pathOf = ({ device, task, node, region, level }: LogFilters): Path => {
+  if (device !== undefined) return 'device'
+  if (task !== undefined) return 'task'
+  if (isTrouble(level)) return 'trouble'
+  if (node !== undefined) return 'node'
+  return region === undefined ? 'all' : 'region'
 }
 
-const along = (sql: Sql, { device, task }: LogFilters, order: LogWalk['order']) => {
+const isTrouble = (level: LogFilters['level']): boolean => level === 'warn' || level === 'error'
+
+/*
+ * Rows are compared as wholes, since with `task = …` Postgres may hope to meet the task's entries soon on its way through everybody's.
+ */
+const within = (sql: Sql, filters: LogFilters, { above, upTo }: LogSpan) => {
+  const { device = '', task = '', node = '', region = '', level } = filters
+  const trouble = isTrouble(level) ? sql`and level in ('warn', 'error')` : sql``
+  switch (pathOf(filters)) {
+    case 'device':
+      return sql`device is not null and (device, id) > (${device}::uuid, ${above}) and (device, id) <= (${device}::uuid, ${upTo})`
+    case 'task':
+      return sql`(task, id) > (${task}::uuid, ${above}) and (task, id) <= (${task}::uuid, ${upTo}) ${trouble}`
+    case 'node':
+      return sql`(node, id) > (${node}::uuid, ${above}) and (node, id) <= (${node}::uuid, ${upTo})`
+    case 'region':
+      return sql`(region, id) > (${region}::text, ${above}) and (region, id) <= (${region}::text, ${upTo})`
+    default:
+      return sql`id > ${above} and id <= ${upTo} ${trouble}`
+  }
+}
+
+const along = (sql: Sql, filters: LogFilters, order: LogWalk['order']) => {
   const direction = order === 'newest' ? sql`desc` : sql`asc`
-  if (device !== undefined) return sql`order by device ${direction}, id ${direction}`
-  return task === undefined ? sql`order by id ${direction}` : sql`order by task ${direction}, id ${direction}`
+  const path = pathOf(filters)
+  return path === 'trouble' || path === 'all'
+    ? sql`order by id ${direction}`
+    : sql`order by ${sql(path)} ${direction}, id ${direction}`
 }
 
 const remaining = (sql: Sql, filters: LogFilters) => {

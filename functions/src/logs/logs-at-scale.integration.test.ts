@@ -20,7 +20,8 @@ suite(`${entries} log entries`, { timeout: 120_000 }, () => {
     await db.sql`
       insert into log_entry (time, received_at, level, region, node, task, round, device, code, message)
       select timestamptz '2026-01-01' + make_interval(secs => i), timestamptz '2026-01-01' + make_interval(secs => i),
-        case when i % 20000 = 0 then 'error' when i % 1000 = 0 then 'warn' else 'info' end, 'region-' || i % 20, ${idOf(1)},
+        case when i % 20000 = 0 then 'error' when i % 1000 = 0 then 'warn' else 'info' end, 'region-' || i % 4,
+        ('01890a5d-ac96-774b-bcce-' || lpad(to_hex(i % 8), 12, '0'))::uuid,
         ('01890a5d-ac96-774b-bcce-' || lpad(to_hex(case when i % 2 = 0 then 0 else i % 100 end), 12, '0'))::uuid, i / 1000,
         case when i % 5 = 0 then ('01890a5d-ac96-774b-bcce-' || lpad(to_hex(i % 40000), 12, '0'))::uuid end,
         case when i % 20000 = 0 then 'NODE_FULL' end, 'entry ' || i
@@ -36,7 +37,14 @@ suite(`${entries} log entries`, { timeout: 120_000 }, () => {
     'a device in a task': [{ task, device: idOf(100) }, 'log_entry_by_device'],
     trouble: [{ level: 'warn' }, 'log_entry_trouble'],
     'trouble of a task': [{ task, level: 'error' }, 'log_entry_trouble'],
-    'a region': [{ task, region: 'region-4' }, 'log_entry_by_task'],
+    'a region': [{ region: 'region-3' }, 'log_entry_by_region'],
+    'words that nobody wrote in a region': [{ region: 'region-3', q: 'nothing' }, 'log_entry_by_region'],
+    'a region that says nothing': [{ region: 'region-99' }, 'log_entry_by_region'],
+    'a node': [{ node: idOf(2) }, 'log_entry_by_node'],
+    'words that nobody wrote on a node': [{ node: idOf(3), q: 'nothing' }, 'log_entry_by_node'],
+    'a node that says nothing': [{ node: idOf(999) }, 'log_entry_by_node'],
+    'trouble of a region': [{ region: 'region-3', level: 'warn' }, 'log_entry_trouble'],
+    'a region in a task': [{ task, region: 'region-3' }, 'log_entry_by_task'],
     'a round long ago': [{ task, round: 3 }, 'log_entry_by_task'],
     'words that nobody wrote': [{ task, q: 'nothing' }, 'log_entry_by_task'],
     'a task that few entries are about': [{ task: idOf(7), q: 'nothing' }, 'log_entry_by_task'],
