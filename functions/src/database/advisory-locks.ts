@@ -10,4 +10,6 @@ export const advisoryLocks = {
   relay: 7_227_003,
   /** Log entries become visible in the order of their numbers; taken by the trigger `log_in_order`. */
   logOrder: 7_227_004,
+  /** Deployments begin one after another, so that none is counted too late. */
+  deploymentRoom: 7_227_005,
 } as const

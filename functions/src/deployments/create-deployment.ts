@@ -2,6 +2,7 @@ import { type CreateDeployment, mostLiveDeployments } from '@tributary/contracts
 import { TributaryError } from '@tributary/contracts/errors'
 import { targetsOverlap } from '@tributary/learning/deployment-target'
 import type { Context } from '../context.ts'
+import { advisoryLocks } from '../database/advisory-locks.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
 import type { Handler } from '../http/handler.ts'
 import { resolveAlias } from '../models/resolve-alias.ts'
@@ -76,7 +77,9 @@ const checkRegions = async (sql: Transaction, regions: readonly string[]): Promi
   }
 }
 
+/** Counts what others have committed by then, and makes those that begin now wait for this one's end. */
 const checkRoom = async (sql: Transaction): Promise<void> => {
+  await sql`select pg_advisory_xact_lock(${advisoryLocks.deploymentRoom})`
   const [live] = await sql<{ count: number }[]>`
     select count(*)::integer as count from deployment where state in ('rolling-out', 'paused', 'released')`
   if ((live?.count ?? 0) > mostLiveDeployments) {
