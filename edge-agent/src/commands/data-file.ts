@@ -20,7 +20,7 @@ export const readDataFile = async (
     open(resolve(folder, name), 'r').catch(cause => {
       throw new UsageError(`${name} cannot be read: ${(cause as NodeJS.ErrnoException).code}`, { cause })
     })
-  await using files = new DataFiles(openFile)
+  await using files = new DataFiles(openFile, folder)
   const data = await readExamples(declarationOf(given, file), files, maxDataBytes)
   if (examplesOf(data) === 0) throw new UsageError(`${file} holds no examples`)
   return data

@@ -5,7 +5,7 @@ import { type DatasetReader, type RowBlock, rowsPerBlock } from './dataset-reade
 import type { NpyDeclaration, NpzDeclaration } from './declarations/dataset-declaration.ts'
 import { affineOf } from './normaliser.ts'
 import { type NpyHeader, readNpyData, readNpyHeader } from './npy.ts'
-import { readNpzEntry } from './npz.ts'
+import { openNpzEntry } from './npz.ts'
 import type { RowFaults } from './row-faults.ts'
 import { numbersFrom } from './row-numbers.ts'
 import { type Affine, affineValue, type RowLayout, rowBytesOf, unchanged } from './rows/row-layout.ts'
@@ -22,10 +22,10 @@ export const npyDataset = (declaration: NpyDeclaration): DatasetReader => ({
 /** The same in one archive. */
 export const npzDataset = (declaration: NpzDeclaration): DatasetReader => ({
   files: [declaration.file],
-  ...pairReader(declaration, async files => {
-    const archive = await files.source(declaration.file)
-    return [await readNpzEntry(archive, declaration.features), await readNpzEntry(archive, declaration.labels)]
-  }),
+  ...pairReader(declaration, async files => [
+    await openNpzEntry(files, declaration.file, declaration.features),
+    await openNpzEntry(files, declaration.file, declaration.labels),
+  ]),
 })
 
 type Pair = readonly [features: ByteSource, labels: ByteSource]

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
-import { readDeclared } from '../testing/data-folder.ts'
+import { dataFolderWith, readDeclared } from '../testing/data-folder.ts'
 import { DataError } from './data-error.ts'
+import { DataFiles } from './data-files.ts'
+import { openNpzEntry } from './npz.ts'
 
 /** An array as NumPy saves it, by the description of its format. */
 const npy = (
@@ -139,6 +141,21 @@ suite('NumPy archives', () => {
       assert.deepEqual(features, Float32Array.of(1, 2, 3, 4, 5, 6))
       assert.deepEqual(labels, Int32Array.of(1, 0))
     }
+  })
+
+  test('a packed array is unpacked piece by piece, and no further than it is read', async () => {
+    // 256 MiB of zeros in 260 KB.
+    const header = npy('<f4', [2 ** 16, 1024], new Uint8Array(0))
+    const archive = zip({ 'x.npy': Buffer.concat([header, Buffer.alloc(2 ** 28)]), 'y.npy': classes }, true)
+    await using folder = await dataFolderWith({ 'd.npz': archive })
+    await using files = DataFiles.of(folder.path)
+    const before = process.memoryUsage().external
+    const entry = await openNpzEntry(files, 'd.npz', 'x')
+    assert.equal(entry.size, header.length + 2 ** 28)
+    assert.deepEqual(await entry.read(0, header.length), header)
+    assert.deepEqual(await entry.read(2 ** 25, 4), Buffer.alloc(4))
+    assert.deepEqual(await entry.read(0, header.length), header)
+    assert.ok(process.memoryUsage().external - before < 2 ** 26)
   })
 
   test('a missing array is refused with the names of those that are there', async () => {

@@ -1,10 +1,8 @@
-import { promisify } from 'node:util'
-import { inflateRaw } from 'node:zlib'
-import { type ByteSource, bufferSource } from './byte-source.ts'
+import type { ByteSource } from './byte-source.ts'
 import { DataError } from './data-error.ts'
+import type { DataFiles } from './data-files.ts'
+import { InflatedSource } from './inflated-source.ts'
 
-/** One array of an archive may take so much in memory. */
-const maxEntryBytes = 2 ** 30
 const maxDirectoryBytes = 2 ** 20
 const endBytes = 22
 const maxCommentBytes = 65_535
@@ -12,27 +10,27 @@ const maxCommentBytes = 65_535
 type Entry = { readonly method: number; readonly packed: number; readonly size: number; readonly offset: number }
 
 /**
- * Unpacks one array of an .npz file, which is a zip archive of .npy files (numpy.savez, numpy.savez_compressed).
- * Throws NPZ_MALFORMED. Nothing is believed that the bytes do not show: an entry that unpacks to more than its directory
+ * One array of an .npz file, which is a zip archive of .npy files (numpy.savez, numpy.savez_compressed), unpacked as it is
+ * read. Throws NPZ_MALFORMED. Nothing is believed that the bytes do not show: an entry that unpacks to more than its directory
  * says is refused when it does.
  */
-export const readNpzEntry = async (archive: ByteSource, array: string): Promise<ByteSource> => {
+export const openNpzEntry = async (files: DataFiles, file: string, array: string): Promise<ByteSource> => {
+  const archive = await files.source(file)
   const { method, packed, size, offset } = await findEntry(archive, array)
   const local = await part(archive, offset, 30)
   if (local.readUInt32LE(0) !== 0x04034b50) throw malformed(archive, 'its directory points at no entry')
   // NumPy writes zip64 fields here, so the length of this header is only known from itself.
   const start = offset + 30 + local.readUInt16LE(26) + local.readUInt16LE(28)
-  const bytes = await part(archive, start, packed)
-  return bufferSource(method === 0 ? bytes : await inflate(archive, bytes, size), `${archive.name}, array "${array}"`)
-}
-
-const unpack = promisify(inflateRaw)
-
-const inflate = async (archive: ByteSource, bytes: Buffer, size: number): Promise<Buffer> => {
-  try {
-    return await unpack(bytes, { maxOutputLength: Math.max(size, 1) })
-  } catch (cause) {
-    throw malformed(archive, 'an array in it is damaged', cause)
+  if (start + packed > archive.size) throw malformed(archive, 'it was cut off')
+  const name = `${archive.name}, array "${array}"`
+  if (method !== 0)
+    return files.own(new InflatedSource({ source: archive, position: start, bytes: packed }, name, size))
+  if (packed !== size) throw malformed(archive, 'an array in it is damaged')
+  return {
+    name,
+    size,
+    read: (position, length) => archive.read(start + position, length),
+    fill: (position, target) => archive.fill(start + position, target),
   }
 }
 
@@ -63,8 +61,9 @@ const checked = (archive: ByteSource, directory: Buffer, at: number): Entry => {
   }
   if (entry.method !== 0 && entry.method !== 8) throw malformed(archive, `it is packed by method ${entry.method}`)
   if ((directory.readUInt16LE(at + 8) & 1) !== 0) throw malformed(archive, 'it is encrypted')
-  if (Math.max(entry.size, entry.packed) > maxEntryBytes || entry.offset >= 2 ** 32 - 1) {
-    throw malformed(archive, 'an array in it has 1 GiB or more; save it as .npy, which is read piece by piece')
+  // What does not fit here stands in a zip64 field, which is not read.
+  if (Math.max(entry.size, entry.packed, entry.offset) >= 2 ** 32 - 1) {
+    throw malformed(archive, 'an array in it has 4 GB or more; save it as .npy')
   }
   return entry
 }

@@ -18,7 +18,7 @@ export const sourceKey = async (
   const key = createHash('sha256').update(`tributary rows 1\n${JSON.stringify(declaration)}\n`)
   for (const name of names) key.update(`${stampOf(await files.stat(name))}\n`)
   if (folder !== undefined)
-    for (const image of await files.images(folder))
-      key.update(`${JSON.stringify(image)} ${stampOf(await files.stat(image))}\n`)
+    for await (const [image, stats] of files.imageStats(folder))
+      key.update(`${JSON.stringify(image)} ${stampOf(stats)}\n`)
   return key.digest('hex').slice(0, 32)
 }

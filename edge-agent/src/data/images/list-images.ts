@@ -1,9 +1,11 @@
-import { opendir, realpath } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { lstat, opendir, realpath } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { DataError } from '../data-error.ts'
 
 const maxImages = 2 ** 22
 const maxDepth = 8
+const statsAtOnce = 64
 
 export const isImageName = (name: string): boolean => /\.(png|jpe?g)$/i.test(name)
 
@@ -28,6 +30,16 @@ export const listImages = async (dataDir: string, folder: string): Promise<reado
   const found: string[] = []
   await walk(start, folder, maxDepth, found)
   return found.sort((a, b) => (a < b ? -1 : 1))
+}
+
+/** What the file system says of each image under a folder, without opening any. Throws as `listImages`. */
+export async function* statImages(dataDir: string, folder: string): AsyncGenerator<readonly [name: string, Stats]> {
+  const names = await listImages(dataDir, folder)
+  for (let first = 0; first < names.length; first += statsAtOnce) {
+    const some = names.slice(first, first + statsAtOnce)
+    const found = await Promise.all(some.map(name => lstat(join(dataDir, name)).catch(() => undefined)))
+    for (const [index, stats] of found.entries()) if (stats !== undefined) yield [some[index] as string, stats]
+  }
 }
 
 const walk = async (path: string, name: string, depth: number, found: string[]): Promise<void> => {
