@@ -1,3 +1,4 @@
+import './small-heap.ts'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { Agent } from './agent/agent.ts'
@@ -8,7 +9,6 @@ import { Datasets } from './data/datasets.ts'
 import { Deployments } from './deployments/deployments.ts'
 import { endSignal } from './end-signal.ts'
 import { Inference, InferenceSettingsError } from './inference/inference.ts'
-import { keepHeapSmall } from './small-heap.ts'
 import { ObjectCache } from './state/object-cache.ts'
 import { UpdateStore } from './state/update-store.ts'
 import { OnnxTrainer } from './training/onnx-trainer.ts'
@@ -21,7 +21,6 @@ import { Notices } from './transport/notices.ts'
 const maxKeptUpdates = 8
 
 const run = async (): Promise<void> => {
-  keepHeapSmall()
   const config = readConfig()
   const identity = await readIdentity(config.identity)
   const { device } = identity

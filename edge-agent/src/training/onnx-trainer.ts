@@ -4,7 +4,6 @@ import { lossOptions } from '@tributary/onnx-train/losses/loss'
 import { checkTrainingJob, plainLabels } from './check-job.ts'
 import { collectAfterLarge, collectForRest } from './collect-garbage.ts'
 import {
-  type CheckJob,
   type DataSet,
   type EvaluationJob,
   type EvaluationResult,
@@ -37,7 +36,7 @@ export type OnnxTrainerOptions = {
 /** Data sets that the worker keeps between jobs: one to train on, one to evaluate on. */
 const keptDataSets = 2
 
-/** Rows of a file are kept in memory, as they are stored, where they take no more. */
+/** Rows of a file to train on are kept in memory, as they are stored, where they take no more. */
 const rowsInMemoryBytes = 64 * 2 ** 20
 
 /**
@@ -92,19 +91,6 @@ export class OnnxTrainer implements Trainer {
     throw unexpected(report)
   }
 
-  async check({ graph, weights }: CheckJob, { signal }: Pick<TrainOptions, 'signal'> = {}): Promise<boolean> {
-    using _turn = await this.#turnstile.enter(signal)
-    const child = this.#begin()
-    try {
-      const id = ++this.#lastId
-      const report = await child.request({ kind: 'check', id, graph, weights }, signal, () => {})
-      if (report.kind === 'checked') return report.finite
-      throw unexpected(report)
-    } finally {
-      this.#rest()
-    }
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true
     await this.#end(disposed())
@@ -121,10 +107,9 @@ export class OnnxTrainer implements Trainer {
     try {
       const known = this.#dataIds.get(data)
       const dataId = known ?? ++this.#lastId
-      const sent = known === undefined ? await this.#dataMessage(data, dataId) : undefined
       const id = ++this.#lastId
-      const graphKey = hash('sha256', graph, 'hex')
-      const message = toMessage({ id, graph, graphKey, weights, dataId })
+      const message = toMessage({ id, graph, graphKey: hash('sha256', graph, 'hex'), weights, dataId })
+      const sent = known === undefined ? await dataMessage(data, message) : undefined
       return await child.request(message, signal, onReport, async send => {
         await this.#makeRoom(data, send)
         if (sent !== undefined) await send(sent)
@@ -152,15 +137,6 @@ export class OnnxTrainer implements Trainer {
       this.#process = new TrainerProcess(this.#workerUrl, this.#times)
     }
     return this.#process
-  }
-
-  async #dataMessage(data: DataSet, dataId: number): Promise<PutDataMessage | OpenDataMessage> {
-    if ('read' in data && data.file !== undefined) {
-      return { kind: 'open-data', dataId, file: data.file, memoryBytes: rowsInMemoryBytes }
-    }
-    const read = 'read' in data ? await data.read() : data
-    const labels = plainLabels(read)
-    return { kind: 'put-data', dataId, features: read.features, labels, examples: examplesOf(data) }
   }
 
   /** Drops the data set unused for longest, and makes `data` the youngest. */
@@ -201,6 +177,18 @@ export class OnnxTrainer implements Trainer {
     this.#dataIds.clear()
     this.#staleIds.length = 0
   }
+}
+
+const dataMessage = async (
+  data: DataSet,
+  { kind, dataId }: TrainMessage | EvaluateMessage,
+): Promise<PutDataMessage | OpenDataMessage> => {
+  if ('read' in data && data.file !== undefined) {
+    // An evaluation reads row after row, which a disk is as good for.
+    return { kind: 'open-data', dataId, file: data.file, memoryBytes: kind === 'train' ? rowsInMemoryBytes : 0 }
+  }
+  const read = 'read' in data ? await data.read() : data
+  return { kind: 'put-data', dataId, features: read.features, labels: plainLabels(read), examples: examplesOf(data) }
 }
 
 /** Gives the memory back now; the collector would let it wait. */

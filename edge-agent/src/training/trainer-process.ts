@@ -26,7 +26,7 @@ type Pending = {
 }
 
 /** The child's V8: young objects stay few, since what is large there are arrays, which live elsewhere. */
-const nodeOptions = ['--semi-space-growth-factor=1']
+const nodeOptions = ['--max-semi-space-size=1']
 /** The child's allocator: one heap for all threads, which gives back what is free. It gets nothing else of the environment. */
 const environment = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '1048576' }
 /** A killed process is gone at once; one in the middle of a disk's work is not waited for. */

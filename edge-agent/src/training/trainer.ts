@@ -83,9 +83,6 @@ export type EvaluationJob = Pick<TrainingJob, 'graph' | 'weights' | 'data'> & {
   readonly loss: LossChoice
 }
 
-/** A model that is to predict. */
-export type CheckJob = Pick<TrainingJob, 'graph' | 'weights'>
-
 export type EvaluationResult = {
   readonly examples: number
   /**
@@ -112,6 +109,4 @@ export type TrainOptions = {
 export type Trainer = AsyncDisposable & {
   train(job: TrainingJob, options?: TrainOptions): Promise<TrainResult>
   evaluate(job: EvaluationJob, options?: Pick<TrainOptions, 'signal'>): Promise<EvaluationResult>
-  /** Loads a model and runs it on a sample input: whether all numbers that come out are finite. */
-  check(job: CheckJob, options?: Pick<TrainOptions, 'signal'>): Promise<boolean>
 }

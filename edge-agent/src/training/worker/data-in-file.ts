@@ -2,6 +2,7 @@ import { elementCount } from '@tributary/onnx-train/tensor'
 import { openRowFile, type RowFile } from '../../data/rows/row-file.ts'
 import { castValues, expectLabels, expectSize } from './data-checks.ts'
 import type { FittedData, Part, Wanted, WorkerData } from './fitted-data.ts'
+import { release } from './runtime.ts'
 import { rowsOf } from './unpacked-rows.ts'
 
 /** Bytes of rows read at once where they are wanted one after another. */
@@ -28,11 +29,13 @@ export class DataInFile implements WorkerData {
     expectSize('values', examples * featuresPerRow, examples, exampleShape)
     expectSize('labels', examples * labelsPerRow, examples, label.shape)
     const expected = expectLabels(integerLabels, label, ignoreIndex)
+    let last: Part | undefined
     const read = async (order: Int32Array): Promise<Part> => {
+      if (last !== undefined) release([last.features, last.labels])
       const rows = await this.#rows.readRows(order, 0, order.length)
       const labels = castValues(rows.labels, label.dtype)
       expected(labels)
-      return {
+      last = {
         features: {
           dtype: featuresDtype,
           shape: [order.length, ...exampleShape],
@@ -40,6 +43,7 @@ export class DataInFile implements WorkerData {
         },
         labels: { dtype: label.dtype, shape: [order.length, ...label.shape], data: labels },
       }
+      return last
     }
     const blockRows = Math.max(1, Math.floor(blockBytes / (4 * elementCount(exampleShape))))
     let block: { readonly from: number; readonly to: number; readonly part: Part } | undefined

@@ -1,4 +1,4 @@
-import { type DType, type TensorData } from '@tributary/onnx-train/tensor'
+import type { DType, TensorData } from '@tributary/onnx-train/tensor'
 import type { ByteFeatures } from '../trainer.ts'
 import { castValues, expectLabels, expectSize, mismatch } from './data-checks.ts'
 import type { FittedData, Wanted, WorkerData } from './fitted-data.ts'

@@ -23,9 +23,6 @@ export type TrainMessage = JobMessage & {
 
 export type EvaluateMessage = JobMessage & { readonly kind: 'evaluate' }
 
-/** A model that is to be loaded and run once. */
-export type CheckMessage = Pick<JobMessage, 'id' | 'graph' | 'weights'> & { readonly kind: 'check' }
-
 export type PutDataMessage = {
   readonly kind: 'put-data'
   readonly dataId: number
@@ -43,7 +40,7 @@ export type OpenDataMessage = {
   readonly memoryBytes: number
 }
 
-export type JobRequest = TrainMessage | EvaluateMessage | CheckMessage
+export type JobRequest = TrainMessage | EvaluateMessage
 
 /** Messages to the worker. */
 export type WorkerRequest =
@@ -54,12 +51,11 @@ export type WorkerRequest =
   /** The job of this id is to stop at its next run. */
   | { readonly kind: 'cancel'; readonly id: number }
 
-/** Messages from the worker; every job ends with exactly one of trained, evaluated, checked, cancelled, failed. */
+/** Messages from the worker; every job ends with exactly one of trained, evaluated, cancelled, failed. */
 export type WorkerReport =
   | { readonly kind: 'progress'; readonly id: number; readonly progress: TrainProgress }
   | { readonly kind: 'trained'; readonly id: number; readonly result: TrainResult }
   | { readonly kind: 'evaluated'; readonly id: number; readonly result: EvaluationResult }
-  | { readonly kind: 'checked'; readonly id: number; readonly finite: boolean }
   | { readonly kind: 'cancelled'; readonly id: number }
   | {
       readonly kind: 'failed'

@@ -33,6 +33,8 @@ export const runTraining = async (
     ...[...compiled.frozen, ...compiled.anchors].map((each): [string, Tensor] => [each.input, startOf(each)]),
     [compiled.learningRate, { dtype: 'float32', shape: [], data: Float32Array.of(learningRate) }],
   ]
+  // Frozen weights and anchors are part of what the job starts from; without any, its first run makes an end of it.
+  const startIsKept = compiled.anchors.length > 0 || compiled.parameters.length < manifest.length
   const carried = [...compiled.parameters, ...compiled.state]
   const fetches = [...carried.map(({ output }) => output), compiled.losses]
   const totalSteps = message.orders.reduce((sum, order) => sum + Math.ceil(order.length / batchSize), 0)
@@ -58,8 +60,7 @@ export const runTraining = async (
       )
       const seconds = (performance.now() - runStarted) / 1000
       if (batch === batchSize) pace.observe(steps, seconds)
-      // What a job starts from is still needed: frozen weights and anchors are part of it.
-      if (total.steps > 0) release(current)
+      if (total.steps > 0 || !startIsKept) release(current)
       current = carried.map(({ output }) => results.get(output) as Tensor)
       const losses = (results.get(compiled.losses) as Tensor).data as Float32Array
       const diverged = losses.findIndex(loss => !Number.isFinite(loss))

@@ -59,7 +59,10 @@ export class Session implements AsyncDisposable {
  * would let those of many runs pile up.
  */
 export const release = (tensors: Iterable<Tensor>): void => {
-  for (const { data } of tensors) if (data.buffer instanceof ArrayBuffer) data.buffer.transfer(0)
+  for (const {
+    data: { buffer },
+  } of tensors)
+    if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0)
 }
 
 /** Runs a model once, for the compiler. */

@@ -8,9 +8,9 @@ import { DataInMemory } from './data-in-memory.ts'
 import type { WorkerData } from './fitted-data.ts'
 import { GraphCache } from './graph-cache.ts'
 import type { EvaluateMessage, JobRequest, TrainMessage, WorkerReport, WorkerRequest } from './protocol.ts'
-import { runCheck } from './run-check.ts'
 import { runEvaluation } from './run-evaluation.ts'
 import { runTraining } from './run-training.ts'
+import { release } from './runtime.ts'
 
 /** Compiled graphs kept: training and evaluation of the model at hand and of the one before. */
 const graphCapacity = 4
@@ -52,8 +52,6 @@ export const serveJobs = (post: Post): ((request: WorkerRequest) => void) => {
         const program = await graphs.evaluation(request)
         return { kind: 'evaluated', id, result: await runEvaluation(request, program, dataOf(request), signal) }
       }
-      case 'check':
-        return { kind: 'checked', id, finite: await runCheck(request) }
     }
   }
 
@@ -62,6 +60,7 @@ export const serveJobs = (post: Post): ((request: WorkerRequest) => void) => {
     const report = await run(request, signal).catch((error: unknown) => failure(request.id, error))
     cancels.delete(request.id)
     await post(report)
+    if (report.kind === 'trained') release([{ dtype: 'float32', shape: [], data: report.result.weights }])
     collectAfterLarge(byteLength)
   }
 
@@ -92,8 +91,7 @@ export const serveJobs = (post: Post): ((request: WorkerRequest) => void) => {
       case 'cancel':
         return cancels.get(request.id)?.abort(new CancelledError())
       case 'train':
-      case 'evaluate':
-      case 'check': {
+      case 'evaluate': {
         const cancel = new AbortController()
         cancels.set(request.id, cancel)
         return follow(() => answer(request, cancel))
