@@ -1,9 +1,8 @@
-import { IotBrokerRegistrar } from '../adapters/iot-broker-registrar.ts'
 import { IotDeviceLine } from '../adapters/iot-device-line.ts'
-import { type ConfigOf, readConfig } from '../config.ts'
+import { readConfig } from '../config.ts'
 import { httpFunction } from '../http/http-function.ts'
-import { type BrokerRegistrar, noRegistrar } from './broker-registrar.ts'
 import { fileCertificateAuthority } from './certificate-authority.ts'
+import { chooseRegistrar } from './choose-registrar.ts'
 import { fleetHandlers } from './fleet-handlers.ts'
 
 export const handler = httpFunction('fleet', context => {
@@ -12,15 +11,8 @@ export const handler = httpFunction('fleet', context => {
   return fleetHandlers({
     ...context,
     authority,
-    registrar: registrarOf(config.iot, authority.certificatePem),
+    registrar: chooseRegistrar(config.iot, authority.certificatePem),
     line: new IotDeviceLine(),
     mqttUrl: config.devices.DEVICE_MQTT_URL ?? null,
   })
 })
-
-const registrarOf = (iot: ConfigOf<'iot'>['iot'], authorityPem: string): BrokerRegistrar => {
-  const { IOT_DEVICE_POLICY: device, IOT_NODE_POLICY: node, IOT_AUTHORITY_REGISTERED: isRegistered } = iot
-  if (device === undefined || node === undefined) return noRegistrar
-  const policies = { device, 'regional-node': node }
-  return new IotBrokerRegistrar({ policies, authorityPem: isRegistered ? authorityPem : undefined })
-}
