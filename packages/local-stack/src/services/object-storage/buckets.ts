@@ -11,6 +11,9 @@ export interface OpenBucket {
 
 const bucketName = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/
 
+/** As the lifecycle rule of a bucket in the cloud, docs/registry.md. Nothing is taken from who comes back after a weekend. */
+const unfinishedDays = 7
+
 /** All buckets of the endpoint: folders by name. */
 export class Buckets {
   readonly #folder: string
@@ -50,6 +53,7 @@ export class Buckets {
       throw new StorageError('InvalidBucketName', 'a bucket name has 3 to 63 small letters, digits and hyphens')
     const bucket = await Bucket.open(join(this.#folder, name), name)
     const uploads = new MultipartUploads(bucket)
+    await uploads.removeOlder(Date.now() - unfinishedDays * 86_400_000)
     this.#open.set(name, { bucket, uploads })
   }
 }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import * as z from 'zod'
 import type { Bucket, WriteCondition } from './bucket.ts'
@@ -47,6 +47,14 @@ export class MultipartUploads {
     await mkdir(this.#folder(id), { mode: 0o700 })
     await writeDurably(join(this.#folder(id), 'upload.json'), JSON.stringify(upload))
     return id
+  }
+
+  /** Removes uploads that nobody added to since `time`, Unix milliseconds. */
+  async removeOlder(time: number): Promise<void> {
+    for (const id of await readdir(join(this.#bucket.folder, 'uploads'))) {
+      const { mtimeMs } = await stat(this.#folder(id))
+      if (mtimeMs < time) await this.abort(id)
+    }
   }
 
   /** @throws StorageError NoSuchUpload */
