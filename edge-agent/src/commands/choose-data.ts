@@ -47,7 +47,8 @@ const fromFolder = async (dataDir: string, wanted: string | undefined): Promise<
   await using converted = await mkdtempDisposable(join(tmpdir(), 'tributary-data-'))
   const datasets = await Datasets.open(dataDir, { maxBytes: maxDataBytes, cacheDir: converted.path })
   const faults: string[] = []
-  const summaries = await datasets.summaries((name, error) => void faults.push(`${name}: ${error.message}`))
+  const onFault = (name: string, error: Error) => void faults.push(`${name}: ${error.message}`)
+  const summaries = await datasets.summaries(onFault, { convert: 'uncounted' })
   const names = summaries.filter(({ heldOut }) => !heldOut).map(({ name }) => name)
   const [heldOut] = summaries.filter(summary => summary.heldOut).map(({ name }) => name)
   const [only] = names

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { after, before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { fromBinary } from '@bufbuild/protobuf'
@@ -99,6 +99,26 @@ suite('the onnx-train command', () => {
     const unnamed = await run(...table)
     assert.equal(unnamed.code, 1)
     assert.match(unnamed.err, /table\.csv, line 2, column "parity": "even" is no number.*declare all classes/)
+  })
+
+  test('train reads JSON lines, and a folder whose data set is split by a column', async () => {
+    const rows = Array.from({ length: 40 }, (_, row) => ({ x: [row % 7, row % 2 ? 1 : -1], parity: row % 2 }))
+    await writeFile(`${folder.path}/table.jsonl`, rows.map(row => JSON.stringify(row)).join('\n'))
+    const start = { w: randomTensor('float32', [2, 2], 1), b: randomTensor('float32', [2], 2) }
+    const model = modelOf('float32', [2], start, [node('MatMul', ['x', 'w'], 'm'), node('Add', ['m', 'b'], 'y')])
+    await writeFile(`${folder.path}/lines.onnx`, writeModel(model))
+    const lines = await run('train', 'lines.onnx', '--data', 'table.jsonl', '--label', 'parity')
+    assert.match(lines.out, /trained on 40 examples of table\.jsonl/)
+    await mkdir(`${folder.path}/split`)
+    const table = rows.map(({ x, parity }, row) => `${x.join()},${parity},${row < 8 ? 'test' : 'train'}`)
+    await writeFile(`${folder.path}/split/t.csv`, `a,b,parity,part\n${table.join('\n')}`)
+    const split = { heldOut: 'held', column: 'part', values: ['test'] }
+    const declaration = { name: 'split', format: 'csv', file: 't.csv', label: 'parity', split }
+    await writeFile(`${folder.path}/split/datasets.json`, JSON.stringify({ datasets: [declaration] }))
+    const { code, out } = await run('train', 'lines.onnx', '--data', 'split')
+    assert.equal(code, 0)
+    assert.match(out, /trained on 32 examples of split/)
+    assert.match(out, /on held|8 examples/)
   })
 
   test('of several inputs one gets the examples and the others are filled, of several outputs one is met', async () => {

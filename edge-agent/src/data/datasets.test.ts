@@ -308,4 +308,32 @@ suite('data sets of a device', () => {
     })
     await convertInProcess(request)
   })
+
+  test('what cannot be used is offered no more, and not read again before its files change', async () => {
+    const table = { name: 'table', format: 'csv', file: 'x.csv', label: 'y' }
+    await using folder = await dataFolder([table], { 'x.csv': 'x,y\n1,0\n?,1\n' })
+    const datasets = await openIn(folder)
+    assert.equal((await datasets.summaries(assert.fail)).length, 1)
+    const error = await datasets.load('table', 'training').catch((cause: unknown) => cause)
+    assert.match(String(error), /line 3, column "x"/)
+    assert.equal(await datasets.load('table', 'training').catch((cause: unknown) => cause), error)
+    assert.match((await faultsOf(datasets))[0] ?? '', /table: x\.csv, line 3, column "x"/)
+    await writeFile(join(folder.path, 'x.csv'), 'x,y\n1,0\n2,1\n')
+    assert.equal((await datasets.load('table', 'training')).examples, 2)
+    assert.equal((await datasets.summaries(assert.fail)).length, 1)
+  })
+
+  test('whoever wants to see all that is told has every data set converted for it', async () => {
+    const split = { heldOut: 'held', column: 'part', values: ['test'] }
+    const table = { name: 'table', format: 'csv', file: 'x.csv', label: 'y', split, tell: ['schema'] }
+    await using folder = await dataFolder([table], { 'x.csv': 'x,part,y\n1,train,0.5\n2,test,1\n' })
+    const uncounted = await (await openIn(folder)).summaries(assert.fail, { convert: 'uncounted' })
+    const counts = [
+      { name: 'table', heldOut: false, examples: 1 },
+      { name: 'held', heldOut: true, examples: 1 },
+    ]
+    assert.deepEqual(uncounted, counts)
+    const [training] = await (await openIn(folder)).describe(assert.fail, { convert: 'all' })
+    assert.deepEqual(training?.schema, { format: 'csv', shape: [1], columns: ['x'], label: { kind: 'real', size: 1 } })
+  })
 })

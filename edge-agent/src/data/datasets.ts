@@ -1,7 +1,7 @@
 import type { DataSource } from '../training/trainer.ts'
 import { convertInProcess } from './convert/convert-process.ts'
 import { DatasetCache, type Part, type StoredPart, type StoredParts } from './convert/dataset-cache.ts'
-import { DataError } from './data-error.ts'
+import { DataError, type DataErrorCode } from './data-error.ts'
 import { DataFiles } from './data-files.ts'
 import { readerOf } from './dataset-readers.ts'
 import type { DatasetDeclaration } from './declarations/dataset-declaration.ts'
@@ -35,12 +35,23 @@ export type StoredDataset = DataSource & {
   readonly open: (options?: RowFileOptions) => Promise<RowSource>
 }
 
+export type DescribeOptions = {
+  /**
+   * What may be read whole for it: `background` waits for nothing and leaves out what cannot be counted yet, `uncounted` waits
+   * for those, `all` converts every data set, so that schemas and histograms are known. @default background
+   */
+  readonly convert?: 'background' | 'uncounted' | 'all'
+}
+
 /** What a declaration was found to hold, and the sources it was found in. */
 type Known = {
   readonly key: string
   readonly examples: ReadonlyMap<Part, number>
   readonly stored?: ReadonlyMap<Part, StoredDataset>
 }
+
+/** Faults that may be gone the next time, with the same files. */
+const passing: ReadonlySet<DataErrorCode> = new Set(['CONVERSION_ENDED', 'FILE_CHANGED', 'TOO_LARGE'])
 
 /** A folder of many images is looked through no more often than this, unless its data is about to be used. */
 const folderLookMillis = 600_000
@@ -57,6 +68,8 @@ export class Datasets {
   /** Conversions run one after another. */
   #last: Promise<unknown> = Promise.resolve()
   readonly #preparing = new Map<string, Promise<unknown>>()
+  /** Sources that cannot be used; they are not read again until they change. */
+  readonly #unusable = new Map<string, { readonly key: string; readonly error: DataError }>()
 
   private constructor(
     dataDir: string,
@@ -84,17 +97,24 @@ export class Datasets {
   }
 
   /** Names and counts, without reading what need not be read. Broken ones are left out and handed to `onFault`. */
-  async summaries(onFault: (name: string, error: Error) => void): Promise<DatasetSummary[]> {
-    const descriptions = await this.describe(onFault)
+  async summaries(
+    onFault: (name: string, error: Error) => void,
+    options: DescribeOptions = {},
+  ): Promise<DatasetSummary[]> {
+    const descriptions = await this.describe(onFault, options)
     return descriptions.map(({ name, heldOut, examples }) => ({ name, heldOut, examples }))
   }
 
   /** What leaves the device about each data set: see `describeDataset`. Broken ones are handed to `onFault`. */
-  async describe(onFault: (name: string, error: Error) => void): Promise<DatasetDescription[]> {
+  async describe(
+    onFault: (name: string, error: Error) => void,
+    { convert = 'background' }: DescribeOptions = {},
+  ): Promise<DatasetDescription[]> {
     const descriptions: DatasetDescription[] = []
     for (const declaration of new Set(this.#declarations.values())) {
       try {
-        const known = await this.#look(declaration)
+        const known =
+          convert === 'all' ? await this.#prepare(declaration, undefined) : await this.#look(declaration, convert)
         for (const [part, examples] of known?.examples ?? [])
           descriptions.push(describeDataset(declaration, part, examples, known?.stored?.get(part)?.header))
       } catch (error) {
@@ -131,17 +151,19 @@ export class Datasets {
   }
 
   /** Sizes of a declaration's parts; undefined where they are not known before a conversion, which is then begun. */
-  async #look(declaration: DatasetDeclaration): Promise<Known | undefined> {
+  async #look(declaration: DatasetDeclaration, convert: 'background' | 'uncounted'): Promise<Known | undefined> {
     const { name, split } = declaration
     const reader = readerOf(declaration)
     await using files = DataFiles.of(this.#dataDir)
     const key = await this.#key(declaration, files, folderLookMillis)
+    this.#throwIfUnusable(name, key)
     const known = this.#known.get(name)
     if (known?.key === key) return known
     const stored = await this.#cache.find(name, key, partsOf(declaration))
     if (stored !== undefined) return this.#remember(declaration, key, stored)
     const examples = await reader.measure(files)
     if (split !== undefined && 'column' in split) {
+      if (convert === 'uncounted') return this.#prepare(declaration, undefined)
       this.#begin(declaration)
       return undefined
     }
@@ -157,7 +179,7 @@ export class Datasets {
     return measured
   }
 
-  /** Converts a data set in the background; its fault shows when somebody loads it. */
+  /** Converts a data set in the background; its fault shows at the next look. */
   #begin(declaration: DatasetDeclaration): void {
     const { name } = declaration
     if (this.#preparing.has(name)) return
@@ -181,8 +203,12 @@ export class Datasets {
     const known = this.#known.get(name)
     const found = await this.#cache.find(name, key, parts)
     if (found !== undefined) return known?.key === key && known.stored ? known : this.#remember(declaration, key, found)
+    this.#throwIfUnusable(name, key)
     await this.#cache.make(name, key, parts, async (targets, maxBytes) => {
-      await convertInProcess({ declaration, dataDir: this.#dataDir, targets, maxBytes }, { signal })
+      await convertInProcess({ declaration, dataDir: this.#dataDir, targets, maxBytes }, { signal }).catch(error => {
+        if (error instanceof DataError && !passing.has(error.code)) this.#unusable.set(name, { key, error })
+        throw error
+      })
       if ((await this.#freshKey(declaration)) === key) return
       throw new DataError(
         'FILE_CHANGED',
@@ -192,6 +218,12 @@ export class Datasets {
     const made = await this.#cache.find(name, key, parts)
     if (made === undefined) throw new DataError('ROWS_DAMAGED', `Data set "${name}" was converted, but cannot be read.`)
     return this.#remember(declaration, key, made)
+  }
+
+  #throwIfUnusable(name: string, key: string): void {
+    const known = this.#unusable.get(name)
+    if (known?.key === key) throw known.error
+    this.#unusable.delete(name)
   }
 
   async #freshKey(declaration: DatasetDeclaration): Promise<string> {
