@@ -12,11 +12,12 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { TestAuthority } from '@tributary/edge-agent/testing/certificates'
+import { childrenOf } from '@tributary/edge-agent/testing/child-processes'
 import {
   bundleOf,
   evaluationWork,
@@ -71,7 +72,7 @@ try {
   }
   const { agent, trainer } = await memory()
   const peak = agent.peak + trainer.peak
-  while ((await childrenOf(agentPid)).length > 0) await delay(200)
+  while (childrenOf(agentPid).length > 0) await delay(200)
   await tell('idle again')
   const idle = Math.max(idleBefore, (await memory()).agent.now)
   judge(`peak of both, batch ${batchSize}, ${examples} examples`, peak, limitMegabytes)
@@ -137,16 +138,10 @@ async function tell(when: string): Promise<void> {
 
 /** Resident megabytes of the agent and of the process that it starts; what that one took at most is remembered. */
 async function memory(): Promise<Record<'agent' | 'trainer', Resident>> {
-  const children = await Promise.all((await childrenOf(agentPid)).map(residentOf))
+  const children = await Promise.all(childrenOf(agentPid).map(residentOf))
   const now = children.reduce((sum, child) => sum + child.now, 0)
   trainerPeak = Math.max(trainerPeak, ...children.map(({ peak }) => peak))
   return { agent: await residentOf(agentPid), trainer: { now, peak: trainerPeak } }
-}
-
-async function childrenOf(parent: number): Promise<number[]> {
-  const threads = await readdir(`/proc/${parent}/task`)
-  const lists = await Promise.all(threads.map(thread => readFile(`/proc/${parent}/task/${thread}/children`, 'utf8')))
-  return lists.flatMap(list => list.split(' ').filter(id => id.trim() !== '')).map(Number)
 }
 
 async function residentOf(pid: number): Promise<Resident> {

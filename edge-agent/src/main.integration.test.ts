@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { TestAuthority } from './testing/certificates.ts'
+import { childrenOf, isAlive, until } from './testing/child-processes.ts'
 import { device, identityOf, publishBundle, temporaryFolder, trainingWork } from './testing/federation.ts'
 import { writeStripes } from './testing/idx-files.ts'
 import { TestNode } from './testing/test-node.ts'
@@ -86,6 +87,20 @@ suite('the agent as a process', () => {
     await using agent = launch(join(packageFolder, 'dist/main.mjs'), await environmentOf(folder.path, node.endpoint))
     await node.until('an accepted update', () => accepted(node))
     await endsCleanly(agent.ended, () => agent.child.kill('SIGTERM'))
+  })
+
+  test('killed in the middle of training, it leaves no process behind', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await TestNode.start(authority)
+    publishBundle(node)
+    node.training = trainingWork({ localEpochs: 1000, batchSize: 1 })
+    await using agent = launch(source, await environmentOf(folder.path, node.endpoint))
+    await node.until('training is on its way', () => (node.checkIns.at(-1)?.running[0]?.progress ?? 0) > 0)
+    const children = childrenOf(agent.child.pid as number)
+    assert.equal(children.length, 1)
+    agent.child.kill('SIGKILL')
+    await agent.ended
+    await until('the end of what it started', () => !children.some(isAlive))
   })
 
   test('says in plain words what is wrong with its settings, and ends with 3', async () => {

@@ -308,13 +308,12 @@ test('a job that shows no sign of life in time is given up', async () => {
   await assert.rejects(impatient.train(job()), { code: 'STALLED' })
 })
 
-test('a trainer that has been idle forgets, and does the next job all the same', async t => {
+test('a trainer that has been idle does the next job all the same', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   await using idle = new OnnxTrainer({ idleSeconds: 60 })
   const first = await idle.train(job())
   t.mock.timers.tick(60_000)
   const second = await idle.train(job())
   assert.equal(sha256(second.weights), sha256(first.weights))
-  // The same thread: only the first of a process flushes denormals.
   assert.equal(second.flushToZero, first.flushToZero)
 })
