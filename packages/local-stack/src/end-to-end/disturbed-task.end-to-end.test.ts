@@ -112,6 +112,50 @@ test('a running task is cancelled end to end', async () => {
   assert.equal(detail.rounds.committed, versionsThen)
 })
 
+/** sha256 of the version that the undisturbed task committed in a round. */
+const shaOfRound = (round: number): string | null | undefined =>
+  undisturbed.history.find(view => view.round === round)?.modelSha256
+
+test('a task is paused in the middle of a round and resumed, and ends with the bytes of one that was not', async () => {
+  const { id } = await repeatTask({ name: 'to pause', rounds: 2 })
+  assertInRound(await untilRound(id, 1))
+  const paused = await api.call('pauseTask', { params: { task: id } })
+  assert.equal(paused.state, 'paused')
+  // Agents go on with other work meanwhile: a dry run, on one of them alone.
+  const [device] = (await api.call('listDevices', { query: { kind: 'trainer', limit: 1 } })).items
+  const versions = async () => (await api.call('getModel', { params: { model: undisturbed.model } })).latestVersion
+  const before = await versions()
+  const dryRun = await untilFinal((await repeatTask({ name: 'dry run', dryRun: { device: device?.id } })).id)
+  assert.deepEqual([dryRun.state, dryRun.reason?.code, dryRun.history.length], ['completed', 'DRY_RUN', 1])
+  const [round] = dryRun.history
+  assert.deepEqual([round?.accepted, round?.version, (round?.trainingLoss ?? 0) > 0], [1, null, true])
+  assert.deepEqual(await versions(), before)
+
+  const still = await detailOf(id)
+  assert.deepEqual([still.state, still.rounds.committed], ['paused', 0])
+  assert.equal((await api.call('resumeTask', { params: { task: id } })).state, 'running')
+  const detail = await untilFinal(id)
+  assert.equal(detail.state, 'completed')
+  assert.equal(finalSha(detail), shaOfRound(2))
+})
+
+test('a task that failed for want of devices is retried when they are there', async () => {
+  const groups = ['late-comers']
+  const cohort = { ...(undisturbed.settings.cohort as object), groups }
+  // Long enough for nodes to hear of new groups, which the status call tells them every 5 s.
+  const changes = { cohort, rounds: 1, attempts: 1, deadlines: { selectionSeconds: 8 } }
+  const { id } = await repeatTask({ name: 'to retry', ...changes })
+  const failed = await untilFinal(id)
+  assert.equal(failed.state, 'failed', JSON.stringify(failed.reason))
+  const { items } = await api.call('listDevices', { query: { kind: 'trainer', limit: 200 } })
+  for (const { id: device } of items) await api.call('updateDevice', { params: { device }, body: { groups } })
+  const retried = await api.call('retryTask', { params: { task: id } })
+  assert.match(retried.state, /^(queued|running)$/)
+  const detail = await untilFinal(id)
+  assert.equal(detail.state, 'completed', JSON.stringify(detail.reason))
+  assert.equal(finalSha(detail), shaOfRound(1))
+})
+
 type Answer = { status: number; code: string | undefined; type: string | null }
 
 const request = async (
