@@ -60,7 +60,7 @@ const evaluate = async (
   job: EvaluationJob,
   { signal, latest }: JobControl<EvaluationJob>,
 ): Promise<EvaluationFindings> => {
-  const data = await datasets.load(job.dataset, 'evaluation')
+  const data = await datasets.load(job.dataset, 'evaluation', { signal })
   const { graph, flat } = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
   const loss = lossOf(job.trainer)
   const result = await trainer.evaluate({ graph, weights: flat, data, loss }, { signal })

@@ -57,7 +57,7 @@ const train = async (
 ): Promise<KeptUpdate> => {
   const { attempt } = job
   const settings = trainingSettingsOf(job.trainer)
-  const data = await datasets.load(job.dataset, 'training')
+  const data = await datasets.load(job.dataset, 'training', { signal })
   const bundle = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
   const examples = examplesOf(data)
   log.info({ attempt, dataset: job.dataset, examples }, 'training')

@@ -61,6 +61,9 @@ export const ParquetDeclaration = z.strictObject({
 })
 export type ParquetDeclaration = z.infer<typeof ParquetDeclaration>
 
+/** Formats of one example a row. */
+export type TableDeclaration = CsvDeclaration | JsonlDeclaration | ParquetDeclaration
+
 /** One data set as its owner declares it. */
 export const DatasetDeclaration = z.discriminatedUnion('format', [
   IdxDeclaration,

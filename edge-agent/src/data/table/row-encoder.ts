@@ -1,10 +1,17 @@
 import type { DataErrorCode } from '../data-error.ts'
 import type { ColumnSplit } from '../declarations/common.ts'
+import type { TableDeclaration } from '../declarations/dataset-declaration.ts'
 import type { RowFaults } from '../row-faults.ts'
 import { type Affine, affineValue } from '../rows/row-layout.ts'
 import { quote } from './quote.ts'
 import type { TableRow } from './table.ts'
-import type { Positions, TableDeclaration } from './table-dataset.ts'
+
+/** Of columns in a table. */
+export type Positions = {
+  readonly features: readonly number[]
+  readonly labels: readonly number[]
+  readonly split: number | undefined
+}
 
 export type RowEncoderOptions = {
   readonly declaration: TableDeclaration

@@ -1,7 +1,7 @@
 import { DataError, type DataErrorCode } from '../data-error.ts'
 import { type DatasetReader, type RowBlock, type RowStream, rowsPerBlock } from '../dataset-reader.ts'
 import type { ColumnSplit } from '../declarations/common.ts'
-import type { CsvDeclaration, JsonlDeclaration, ParquetDeclaration } from '../declarations/dataset-declaration.ts'
+import type { TableDeclaration } from '../declarations/dataset-declaration.ts'
 import { affineOf } from '../normaliser.ts'
 import type { RowFaults } from '../row-faults.ts'
 import { type RowLayout, rowBytesOf, unchanged } from '../rows/row-layout.ts'
@@ -9,10 +9,8 @@ import { csvTable } from './csv-table.ts'
 import { jsonlTable } from './jsonl-table.ts'
 import { parquetTable } from './parquet-table.ts'
 import { quote } from './quote.ts'
-import { maxNesting, RowEncoder } from './row-encoder.ts'
+import { maxNesting, type Positions, RowEncoder } from './row-encoder.ts'
 import type { Table, TableFormat, TableRow } from './table.ts'
-
-export type TableDeclaration = CsvDeclaration | JsonlDeclaration | ParquetDeclaration
 
 /** One example a row. */
 export const tableDataset = (declaration: TableDeclaration): DatasetReader => {
@@ -51,12 +49,6 @@ const wantedColumns = (declaration: TableDeclaration): readonly string[] | undef
   const { features, label } = declaration
   if (features === undefined) return undefined
   return [...new Set([...features, ...[label].flat(), ...[columnSplit(declaration)?.column ?? []].flat()])]
-}
-
-export type Positions = {
-  readonly features: readonly number[]
-  readonly labels: readonly number[]
-  readonly split: number | undefined
 }
 
 const positionsOf = (names: readonly string[], declaration: TableDeclaration): Positions => {
