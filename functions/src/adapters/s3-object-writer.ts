@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, subtle } from 'node:crypto'
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -22,7 +22,10 @@ export type S3ObjectWriterOptions = {
 
 type Part = { PartNumber: number; ETag: string; ChecksumSHA256: string }
 
-/** Holds one part while it fills and one in flight: memory is two parts, whatever the object's size. */
+/** Parts on their way at the same time. */
+const mostInFlight = 4
+
+/** Holds one part while it fills and four in flight: memory is five parts, whatever the object's size. */
 export class S3ObjectWriter implements ObjectWriter {
   readonly #options: S3ObjectWriterOptions
   readonly #hash = createHash('sha256')
@@ -30,8 +33,12 @@ export class S3ObjectWriter implements ObjectWriter {
   #part = new Uint8Array(partBytes)
   #filled = 0
   #bytes = 0
+  #sent = 0
   #uploadId: string | undefined
-  #inFlight: Promise<void> = Promise.resolve()
+  readonly #inFlight = new Set<Promise<void>>()
+  /** Memory of parts that have arrived. */
+  readonly #spare: Uint8Array<ArrayBuffer>[] = []
+  #failure: { readonly error: unknown } | undefined
   #state: 'open' | 'finished' | 'failed' = 'open'
 
   constructor(options: S3ObjectWriterOptions) {
@@ -78,7 +85,9 @@ export class S3ObjectWriter implements ObjectWriter {
 
   async #complete(uploadId: string): Promise<void> {
     await this.#sendPart()
-    await this.#inFlight
+    await Promise.all(this.#inFlight)
+    this.#throwFailure()
+    this.#parts.sort((a, b) => a.PartNumber - b.PartNumber)
     await this.#options.client.send(
       new CompleteMultipartUploadCommand({
         ...this.#target,
@@ -91,14 +100,25 @@ export class S3ObjectWriter implements ObjectWriter {
 
   async #sendPart(): Promise<void> {
     this.#uploadId ??= await this.#begin()
-    await this.#inFlight
-    const body = this.#part.subarray(0, this.#filled)
-    const number = this.#parts.length + 1
-    this.#part = new Uint8Array(partBytes)
+    while (this.#inFlight.size >= mostInFlight) await Promise.race(this.#inFlight)
+    this.#throwFailure()
+    this.#sent += 1
+    const memory = this.#part
+    const sending: Promise<void> = this.#upload(this.#uploadId, this.#sent, memory.subarray(0, this.#filled)).then(
+      () => void this.#spare.push(memory),
+      (error: unknown) => {
+        this.#failure ??= { error }
+      },
+    )
+    this.#inFlight.add(sending)
+    void sending.then(() => this.#inFlight.delete(sending))
+    this.#part = this.#spare.pop() ?? new Uint8Array(partBytes)
     this.#filled = 0
-    this.#inFlight = this.#upload(this.#uploadId, number, body)
-    // Awaited by the next part or by `finish`; until then its failure must not count as unhandled.
-    this.#inFlight.catch(() => undefined)
+  }
+
+  /** A part that failed is told by the next, or by `finish`. */
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
   }
 
   async #begin(): Promise<string> {
@@ -111,8 +131,9 @@ export class S3ObjectWriter implements ObjectWriter {
     return UploadId
   }
 
-  async #upload(uploadId: string, number: number, body: Uint8Array): Promise<void> {
-    const checksum = createHash('sha256').update(body).digest('base64')
+  async #upload(uploadId: string, number: number, body: Uint8Array<ArrayBuffer>): Promise<void> {
+    // On another thread, beside the hash of the whole.
+    const checksum = Buffer.from(await subtle.digest('SHA-256', body)).toString('base64')
     const { ETag = '' } = await this.#options.client.send(
       new UploadPartCommand({
         ...this.#target,
@@ -138,7 +159,7 @@ export class S3ObjectWriter implements ObjectWriter {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state === 'finished') return
     this.#state = 'failed'
-    await this.#inFlight.catch(() => undefined)
+    await Promise.all(this.#inFlight)
     if (this.#uploadId === undefined) return
     // Best effort: the bucket's lifecycle rule removes what is left of cut uploads.
     await this.#options.client

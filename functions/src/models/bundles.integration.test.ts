@@ -48,6 +48,8 @@ const stateDict = (() => {
   return new Uint8Array(Buffer.concat([length, padded, Buffer.alloc(32, 1)]))
 })()
 
+type SafetensorsInput = ReturnType<typeof extractWeights>['tensors']
+
 suite('bundles', { timeout: 120_000 }, () => {
   test('a state_dict needs no manifest: policies come from dtypes, shapes and names, the rest from what was declared', async () => {
     const model = await registry.createModel('pytorch')
@@ -130,4 +132,28 @@ suite('bundles', { timeout: 120_000 }, () => {
     assert.ok(Buffer.from((await download(model, version, 'onnx')) as Uint8Array).equals(whole))
     assert.equal(registry.jobs.length, 0)
   })
+
+  for (const [order, arrange] of [
+    ['the order of the graph', (tensors: SafetensorsInput) => tensors],
+    ['another order', (tensors: SafetensorsInput) => tensors.toReversed()],
+  ] as const) {
+    test(`weights in ${order} that changed since they were checked give no ONNX file`, async () => {
+      const model = await registry.createModel(`changed, ${order}`)
+      const onnx = readModel(mcmahan2nn(1), limits)
+      const weights = encodeSafetensors(arrange(extractWeights(onnx).tensors))
+      const version = await registry.upload(model, { weights, graph: writeModel(withoutWeights(onnx)) })
+      assert.equal((await registry.finalise(model, version)).body.state, 'ready')
+      const [{ key = '' } = {}] = await registry.db
+        .sql`select weights_key as key from model_version where id = ${version}`
+      const other = weights.slice()
+      other[other.length - 1] = (other.at(-1) ?? 0) ^ 1
+      await registry.store.put(key, other)
+      const path = `/v1/models/${model}/versions/${version}/download`
+      const refused = await registry.api('GET', path, { query: 'format=onnx' })
+      assert.equal(refused.body.code, 'CHECKSUM_MISMATCH')
+      assert.equal((await registry.db.sql`select from model_export where version = ${version}`).length, 0)
+      await registry.store.put(key, weights)
+      assert.ok(Buffer.from((await download(model, version, 'onnx')) as Uint8Array).equals(mcmahan2nn(1)))
+    })
+  }
 })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { TributaryError } from '@tributary/contracts/errors'
 import { layoutModel, mostModelBytes } from '@tributary/onnx-train/layout-model'
 import { readModel } from '@tributary/onnx-train/read-model'
@@ -7,7 +8,14 @@ import type { Sql } from '../database/transaction.ts'
 import { type Read, readAhead } from '../merge/read-ahead.ts'
 import { bundleFiles, exportKey } from './bundle-files.ts'
 import { readWeightsHeader } from './check-weights.ts'
-import { checkStoredFile, declaredBundle, type Progress, readStoredFile } from './stored-file.ts'
+import {
+  checkStoredFile,
+  type DeclaredObject,
+  declaredBundle,
+  mismatch,
+  type Progress,
+  readStoredFile,
+} from './stored-file.ts'
 import type { VersionRow } from './version-row.ts'
 
 const format = 'onnx'
@@ -45,7 +53,6 @@ export const exportOnnx = async (
   progress: Progress,
 ): Promise<StoredExport> => {
   checkExportable(version)
-  await checkStoredFile(store, declaredBundle(version).weights, progress)
   const key = exportKey(version.model, version.id)
   const written = await writeOnnx(store, version, key, progress)
   // Two at once write the same bytes; the first row stays.
@@ -58,13 +65,15 @@ export const exportOnnx = async (
   return { object_key: key, ...written }
 }
 
-const writeOnnx = async (store: ObjectStore, version: VersionRow, key: string, { signal, onProgress }: Progress) => {
+const writeOnnx = async (store: ObjectStore, version: VersionRow, key: string, progress: Progress) => {
+  const { signal, onProgress } = progress
   const { graph, weights } = declaredBundle(version)
   if (graph === null) throw new TypeError(`version ${version.id} has no graph`)
   const { pieces } = layoutModel(
     readModel(await readStoredFile(store, graph, signal), { maxBytes: bundleFiles.graph.maxBytes }),
   )
   const { tensors } = await readWeightsHeader(store, weights, signal)
+  const check = await weightsCheck(store, weights, pieces, tensors, progress)
   // `finalise` compared every parameter of the graph with a tensor.
   const reads = pieces.map(piece => {
     if (piece.kind === 'bytes') return []
@@ -83,10 +92,55 @@ const writeOnnx = async (store: ObjectStore, version: VersionRow, key: string, {
     if (piece.kind === 'bytes') await writer.write(piece.bytes)
     for (const _ of reads[index] ?? []) {
       const { value } = await ranges.next()
+      check.update(value)
       await writer.write(value)
       await onProgress?.()
     }
   }
+  check.finish()
   // Awaited here: the writer is disposed on return, which throws away what is not finished.
   return await writer.finish()
+}
+
+type Check = {
+  /** The next tensor's bytes, as the export reads them. */
+  update(bytes: Uint8Array): void
+  /** @throws TributaryError CHECKSUM_MISMATCH */
+  finish(): void
+}
+
+/**
+ * Where the export reads the whole file from front to back, it is checked on the way, and nothing is visible before its end; else it is
+ * read once before.
+ * @throws TributaryError UPLOAD_MISSING, CHECKSUM_MISMATCH
+ */
+const weightsCheck = async (
+  store: ObjectStore,
+  weights: DeclaredObject,
+  pieces: readonly { readonly kind: string; readonly name?: string }[],
+  tensors: ReadonlyMap<string, { readonly offset: number; readonly byteLength: number }>,
+  progress: Progress,
+): Promise<Check> => {
+  const used = pieces.flatMap(({ name }) => tensors.get(name ?? '') ?? [])
+  const start = used[0]?.offset ?? 0
+  let end = start
+  const inOrder = used.every(({ offset, byteLength }) => {
+    const follows = offset === end
+    end = offset + byteLength
+    return follows
+  })
+  // A header is small: whatever lies before the first tensor is taken for one.
+  if (!inOrder || end !== weights.bytes || start === 0 || start > rangeBytes) {
+    await checkStoredFile(store, weights, progress)
+    return { update: () => undefined, finish: () => undefined }
+  }
+  const hash = createHash('sha256').update(
+    await store.readRange(weights.key, { start: 0, end: start }, progress.signal),
+  )
+  return {
+    update: bytes => void hash.update(bytes),
+    finish: () => {
+      if (hash.digest('hex') !== weights.sha256) throw mismatch(weights)
+    },
+  }
 }

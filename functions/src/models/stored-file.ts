@@ -111,5 +111,5 @@ const hashOf = async (store: ObjectStore, { key, bytes }: DeclaredObject, progre
   return hash.digest('hex')
 }
 
-const mismatch = ({ file }: DeclaredObject): TributaryError =>
+export const mismatch = ({ file }: DeclaredObject): TributaryError =>
   new TributaryError('CHECKSUM_MISMATCH', { detail: `${file} has not the declared size and sha256` })
