@@ -68,7 +68,10 @@ const migrationsToApply = (
   for (const { name, sha256 } of applied) {
     const file = known.get(name)
     if (file === undefined) throw new MigrationError(`${name} was applied here but its file is missing: use newer code`)
-    if (file.sha256 !== sha256) throw new MigrationError(`${name} was applied with other content: restore the file`)
+    if (file.sha256 !== sha256)
+      throw new MigrationError(
+        `${name} was applied here with other content: run the code that applied it, or begin with an empty database`,
+      )
   }
   const missing = migrations.slice(applied.length)
   if (migrations.slice(0, applied.length).some(({ name }, index) => name !== applied[index]?.name)) {

@@ -6,6 +6,7 @@ import type { ObjectStore } from '../adapters/object-store.ts'
 import type { Context } from '../context.ts'
 import type { Sql } from '../database/transaction.ts'
 import { type Read, readAhead } from '../merge/read-ahead.ts'
+import { SpareBuffers } from '../merge/spare-buffers.ts'
 import { bundleFiles, exportKey } from './bundle-files.ts'
 import { readWeightsHeader } from './check-weights.ts'
 import {
@@ -74,16 +75,17 @@ const writeOnnx = async (store: ObjectStore, version: VersionRow, key: string, p
   )
   const { tensors } = await readWeightsHeader(store, weights, signal)
   const check = await weightsCheck(store, weights, pieces, tensors, progress)
+  const buffers = new SpareBuffers()
   // `finalise` compared every parameter of the graph with a tensor.
   const reads = pieces.map(piece => {
     if (piece.kind === 'bytes') return []
     const tensor = tensors.get(piece.name)
     if (tensor?.byteLength !== piece.byteLength) throw new TypeError(`there are no weights for ${piece.name}`)
     const { offset, byteLength } = tensor
-    return Array.from({ length: Math.ceil(byteLength / rangeBytes) }, (_, index): Read<Uint8Array> => {
+    return Array.from({ length: Math.ceil(byteLength / rangeBytes) }, (_, index): Read<Uint8Array<ArrayBuffer>> => {
       const start = offset + index * rangeBytes
       const end = Math.min(start + rangeBytes, offset + byteLength)
-      return stopping => store.readRange(weights.key, { start, end }, stopping)
+      return stopping => store.readRange(weights.key, { start, end }, stopping, buffers.take(end - start))
     })
   })
   await using ranges = readAhead(reads.flat(), rangesAhead, signal)
@@ -93,7 +95,9 @@ const writeOnnx = async (store: ObjectStore, version: VersionRow, key: string, p
     for (const _ of reads[index] ?? []) {
       const { value } = await ranges.next()
       check.update(value)
+      // Copied when it returns.
       await writer.write(value)
+      buffers.give(value)
       await onProgress?.()
     }
   }
