@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
 import { after, before, suite, test } from 'node:test'
+import { TributaryError } from '@tributary/contracts/errors'
 import { systemClock } from '../adapters/clock.ts'
 import { testApi, testParts, tokens } from '../testing/test-api.ts'
 import { createRequest, createTestAuthority, signRequest } from '../testing/test-certificates.ts'
 import { startTestDatabase, type TestDatabase } from '../testing/test-database.ts'
+import type { BrokerRegistrar } from './broker-registrar.ts'
 import { fileCertificateAuthority } from './certificate-authority.ts'
 import { fleetHandlers } from './fleet-handlers.ts'
 
@@ -16,6 +18,9 @@ suite('renewal of certificates', { timeout: 60_000 }, () => {
   const resources = new AsyncDisposableStack()
   let db: TestDatabase
   let api: ReturnType<typeof testApi>
+  /** What the broker was told, and how often it is out of reach from now on. */
+  const told: { what: string; sha256?: string; previous?: string | null }[] = []
+  let outages = 0
   let issuedEarlier: ReturnType<typeof fileCertificateAuthority>
   before(async () => {
     db = resources.use(await startTestDatabase())
@@ -23,7 +28,19 @@ suite('renewal of certificates', { timeout: 60_000 }, () => {
     const authority = fileCertificateAuthority(files.config, systemClock)
     const monthsAgo = { now: () => new Date(Date.now() - 90 * 86_400_000) }
     issuedEarlier = fileCertificateAuthority(files.config, monthsAgo)
-    const handlers = fleetHandlers({ ...testParts(db.database), authority })
+    const say = async (entry: (typeof told)[number]) => {
+      if (outages > 0) {
+        outages -= 1
+        throw new TributaryError('UNAVAILABLE')
+      }
+      told.push(entry)
+    }
+    const registrar: BrokerRegistrar = {
+      register: ({ kind, id, sha256, previousSha256: previous = null }) =>
+        say({ what: `${kind} ${id}`, sha256, previous }),
+      revoke: ({ kind, id }) => say({ what: `${kind} ${id} revoked` }),
+    }
+    const handlers = fleetHandlers({ ...testParts(db.database), authority, registrar })
     api = testApi('fleet', handlers, { database: db.database, authorityPem: files.pem })
     await api('POST', '/v1/regions', { token, body: { region: 'alps' } })
   })
@@ -95,6 +112,34 @@ suite('renewal of certificates', { timeout: 60_000 }, () => {
     assert.equal((await renew('regional-nodes', next, request.csr)).status, 201)
     assert.equal((await renew('regional-nodes', node, request.csr)).body.code, 'UNAUTHENTICATED')
   })
+
+  for (const [what, kind, fields] of [
+    ['devices', 'device', { label: 'd-broker' }],
+    ['regional-nodes', 'regional-node', { name: 'n-broker', hostnames: ['localhost'] }],
+  ] as const) {
+    test(`the broker hears of every certificate of ${what} that is good, and of their revocation`, async () => {
+      told.length = 0
+      const first = await register(what, fields)
+      const name = `${kind} ${first.id}`
+      const request = await createRequest()
+      outages = 1
+      const refused = await renew(what, first, request.csr)
+      assert.deepEqual([refused.status, refused.body.code], [503, 'UNAVAILABLE'])
+      // Asked again with what works still: the one that the broker did not hear of is good for nothing.
+      const { body } = await renew(what, first, request.csr)
+      const [before, now] = [sha256Of(first.certificate), sha256Of(body.certificate)]
+      assert.deepEqual(told, [
+        { what: name, sha256: before, previous: null },
+        { what: name, sha256: now, previous: before },
+      ])
+      told.length = 0
+      outages = 1
+      for (const _ of [1, 2, 3]) {
+        assert.equal((await api('POST', `/v1/${what}/${first.id}/revoke`, { token })).status, 200)
+      }
+      assert.deepEqual(told, [{ what: `${name} revoked` }, { what: `${name} revoked` }])
+    })
+  }
 
   test('an expired certificate, a revoked one and one of somebody else renew nothing, and say why', async () => {
     const device = await register('devices', { label: 'd-2' })
