@@ -17,7 +17,7 @@ type Parts = Pick<Context, 'database' | 'audit'> & {
   readonly registrar: BrokerRegistrar
 }
 
-/** @throws TributaryError CSR_INVALID, CERTIFICATE_REVOKED */
+/** @throws TributaryError CSR_INVALID, CERTIFICATE_REVOKED, UNAVAILABLE while the broker cannot be told */
 export const renewDeviceCertificate =
   ({ database, audit, authority, registrar }: Parts): Handler<'renewDeviceCertificate'> =>
   async ({ params: { device: id }, body, actor }) => {
@@ -40,7 +40,7 @@ export const renewDeviceCertificate =
 /**
  * The names of the server certificate are those of the registration: a node cannot give itself the name of another.
  * For a node that was registered before they were kept, they are those of its certificate, which the authority wrote by them.
- * @throws TributaryError CSR_INVALID, CERTIFICATE_REVOKED, STATE_CONFLICT for a node of before without names
+ * @throws TributaryError CSR_INVALID, CERTIFICATE_REVOKED, UNAVAILABLE while the broker cannot be told, STATE_CONFLICT for a node of before without names
  */
 export const renewNodeCertificate =
   ({ database, audit, authority, registrar }: Parts): Handler<'renewNodeCertificate'> =>
