@@ -159,8 +159,9 @@ export class OnnxTrainer implements Trainer {
     clearTimeout(this.#idleTimer)
     const seconds = availableMemory() < this.#leastFreeBytes ? 0 : this.#idleSeconds
     this.#idleTimer = setTimeout(() => {
-      void this.#end(idle())
+      this.#forgetAll()
       collectForRest()
+      void this.#end(idle())
     }, seconds * 1000)
     this.#idleTimer.unref()
   }

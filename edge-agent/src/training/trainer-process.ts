@@ -103,7 +103,7 @@ export class TrainerProcess {
     const { promise: last, resolve, reject } = Promise.withResolvers<WorkerReport>()
     const settle = (outcome: WorkerReport | Error): void =>
       outcome instanceof Error ? reject(outcome) : resolve(outcome)
-    const watchdog = setTimeout(() => this.end(stalled(stallSeconds)), stallSeconds * 1000)
+    const watchdog = setTimeout(() => void this.end(stalled(stallSeconds)), stallSeconds * 1000)
     last.catch(() => {})
     let patience: NodeJS.Timeout | undefined
     const cancel = (): void => {
