@@ -29,6 +29,8 @@ export type RowStream = {
 export type DatasetReader = {
   /** Names of the files, as they were declared; all that is read apart from the files of `folder`. */
   readonly files: readonly string[]
+  /** Whether damaged files may hold up its parser: then nothing of them is read in the agent's own process. */
+  readonly apart?: boolean
   /** A folder of which every file may be read. */
   readonly folder?: string
   /**

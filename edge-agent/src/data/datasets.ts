@@ -161,12 +161,12 @@ export class Datasets {
     if (known?.key === key) return known
     const stored = await this.#cache.find(name, key, partsOf(declaration))
     if (stored !== undefined) return this.#remember(declaration, key, stored)
-    const examples = await reader.measure(files)
-    if (split !== undefined && 'column' in split) {
+    if (reader.apart === true || (split !== undefined && 'column' in split)) {
       if (convert === 'uncounted') return this.#prepare(declaration, undefined)
       this.#begin(declaration)
       return undefined
     }
+    const examples = await reader.measure(files)
     const sizes = new Map<Part, number>([['all', examples]])
     if (split !== undefined) {
       const chosen = heldOutByShare(split)

@@ -4,7 +4,7 @@ import type { ConvertReply, ConvertRequest } from './convert-protocol.ts'
 
 export type ConvertProcessOptions = {
   readonly signal?: AbortSignal | undefined
-  /** Without any progress for so long the process is ended. @default 600 */
+  /** Without any progress for so long the process is ended. @default 120 */
   readonly stallSeconds?: number
   /** Memory of its objects; a file that needs more ends the process, not the agent. @default 1024 */
   readonly heapMegabytes?: number
@@ -23,7 +23,7 @@ const program = new URL(
  */
 export const convertInProcess = async (
   request: ConvertRequest,
-  { signal, stallSeconds = 600, heapMegabytes = 1024 }: ConvertProcessOptions = {},
+  { signal, stallSeconds = 120, heapMegabytes = 1024 }: ConvertProcessOptions = {},
 ): Promise<void> => {
   signal?.throwIfAborted()
   const child = fork(program, {

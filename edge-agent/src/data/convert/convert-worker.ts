@@ -25,4 +25,9 @@ const serve = async ({ declaration, dataDir, targets, maxBytes }: ConvertRequest
   process.disconnect()
 }
 
+// A parser that reads ahead may leave behind what nobody waits for.
+process.on('unhandledRejection', error => {
+  void tell({ kind: 'failed', code: 'FILE_UNREADABLE', message: `A file is damaged: ${String(error).slice(0, 300)}` })
+})
+
 process.once('message', (request: ConvertRequest) => void serve(request))

@@ -32,29 +32,25 @@ async function* rowsOf(
   columns: readonly string[],
 ): AsyncGenerator<TableRow> {
   // On use: an agent without such files has no need of the parser.
-  const { parquetRead, snappyUncompress } = await import('hyparquet')
+  const { parquetScan, snappyUncompress } = await import('hyparquet')
+  const compressors = decompressorsWith(snappyUncompress)
+  const file = asyncBuffer(source)
   let number = 0
   for (const [index, group] of metadata.row_groups.entries()) {
     const rows = Number(group.num_rows)
     checkGroup(source, group, index, columns)
-    let read: unknown[][] = []
-    await guarded(source, () =>
-      parquetRead({
-        file: asyncBuffer(source),
-        metadata,
-        columns: [...columns],
-        rowStart: number,
-        rowEnd: number + rows,
-        compressors: decompressorsWith(snappyUncompress),
-        geoparquet: false,
-        onComplete: found => {
-          read = found
-        },
-      }),
-    )
-    if (read.length !== rows) throw malformed(source, `row group ${index} has ${read.length} rows, not ${rows}`)
-    for (const cells of read) {
-      yield { place: `row ${number + 1}`, number, cells }
+    const options = { file, metadata, columns: [...columns], compressors, geoparquet: false, useOffsetIndex: false }
+    const read: ArrayLike<unknown>[] = []
+    await guarded(source, async () => {
+      const scan = await parquetScan(options)
+      // One after the other: a column that fails must not leave others behind that fail when nobody waits for them.
+      for (const column of columns)
+        read.push(await scan.readColumn({ column, rowStart: number, rowEnd: number + rows }))
+    })
+    const short = read.find(({ length }) => length !== rows)
+    if (short !== undefined) throw malformed(source, `row group ${index} has ${short.length} rows, not ${rows}`)
+    for (let row = 0; row < rows; row++) {
+      yield { place: `row ${number + 1}`, number, cells: read.map(values => values[row]) }
       number++
     }
   }
@@ -105,16 +101,23 @@ const columnsOf = ({ schema }: FileMetaData): readonly string[] => {
   return names
 }
 
-const asyncBuffer = (source: ByteSource) => ({
-  byteLength: source.size,
-  slice: async (from: number, to: number = source.size): Promise<ArrayBuffer> => {
-    const [start, end] = [from, Math.min(to, source.size)]
-    if (!(start >= 0 && start <= end)) throw new RangeError(`bytes ${from} to ${to} of ${source.size}`)
+const asyncBuffer = (source: ByteSource) => {
+  const read = async (start: number, end: number): Promise<ArrayBuffer> => {
+    if (!(start >= 0 && start <= end)) throw new RangeError(`bytes ${start} to ${end} of ${source.size}`)
     if (end - start > 2 * maxGroupBytes) throw new RangeError(`${end - start} bytes at once`)
     const bytes = await source.read(start, end - start)
     return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer
-  },
-})
+  }
+  return {
+    byteLength: source.size,
+    slice: (from: number, to: number = source.size): Promise<ArrayBuffer> => {
+      const slice = read(from, Math.min(to, source.size))
+      // The parser reads ahead: what it never comes to must not end the process when it fails.
+      slice.catch(() => {})
+      return slice
+    },
+  }
+}
 
 /** Whatever the parser stumbles over is the file's fault. */
 const guarded = async <Result>(source: ByteSource, read: () => Promise<Result>): Promise<Result> => {

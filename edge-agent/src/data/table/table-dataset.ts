@@ -17,6 +17,7 @@ export const tableDataset = (declaration: TableDeclaration): DatasetReader => {
   const format = formatOf(declaration)
   return {
     files: [declaration.file],
+    apart: declaration.format === 'parquet',
     measure: async files => {
       const { rows, columns } = await format.measure(await files.source(declaration.file))
       if (columns !== undefined) positionsOf(columns, declaration)
