@@ -14,11 +14,11 @@ const maxGroupRows = 2 ** 24
 export const parquetTable: TableFormat = {
   measure: async source => {
     const metadata = await metadataOf(source)
-    return { rows: Number(metadata.num_rows), columns: columnsOf(metadata) }
+    return { rows: Number(metadata.num_rows), columns: await guarded(source, async () => columnsOf(metadata)) }
   },
   open: async (source, wanted) => {
     const metadata = await metadataOf(source)
-    const known = columnsOf(metadata)
+    const known = await guarded(source, async () => columnsOf(metadata))
     // With a column missing nothing is read, and the message lists those that there are.
     const complete = wanted?.every(name => known.includes(name)) ?? false
     const columns = complete ? known.filter(name => wanted?.includes(name)) : known
@@ -38,10 +38,10 @@ async function* rowsOf(
   let number = 0
   for (const [index, group] of metadata.row_groups.entries()) {
     const rows = Number(group.num_rows)
-    checkGroup(source, group, index, columns)
     const options = { file, metadata, columns: [...columns], compressors, geoparquet: false, useOffsetIndex: false }
     const read: ArrayLike<unknown>[] = []
     await guarded(source, async () => {
+      checkGroup(source, group, index, columns)
       const scan = await parquetScan(options)
       // One after the other: a column that fails must not leave others behind that fail when nobody waits for them.
       for (const column of columns)
@@ -84,8 +84,10 @@ const metadataOf = async (source: ByteSource): Promise<FileMetaData> => {
   if (length > maxMetadataBytes || length + footerBytes > size)
     throw malformed(source, `its footer says that it has ${length} bytes`)
   const { parquetMetadataAsync } = await import('hyparquet')
-  const metadata = await guarded(source, () => parquetMetadataAsync(asyncBuffer(source), { geoparquet: false }))
-  const rows = metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0)
+  const { metadata, rows } = await guarded(source, async () => {
+    const found = await parquetMetadataAsync(asyncBuffer(source), { geoparquet: false })
+    return { metadata: found, rows: found.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0) }
+  })
   if (rows === Number(metadata.num_rows) && Number.isSafeInteger(rows)) return metadata
   throw malformed(source, `its row groups have ${rows} rows, its footer says ${metadata.num_rows}`)
 }
