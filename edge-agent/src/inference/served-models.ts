@@ -10,6 +10,7 @@ import type { InferenceMetrics } from './inference-metrics.ts'
 import { ModelProcess, ModelProcessError, type ModelProcessOptions } from './model-process.ts'
 import type { InferenceRequest, InferenceResult } from './request-queue.ts'
 import type { SampleSet } from './samples/sample-set.ts'
+import type { ServedModel } from './served-model.ts'
 import { RetiredError, ServedVersion } from './served-version.ts'
 import type { ModelFiles } from './worker/protocol.ts'
 
@@ -33,9 +34,6 @@ export type Withdrawals = {
   unhealthy(deployment: string, detail: string): void
   damaged(deployment: string): void
 }
-
-/** A model as it is asked for. */
-export type ServedModel = { readonly deployed: DeployedModel; readonly version: ServedVersion }
 
 type Candidate = { readonly deployment: string; readonly process: ModelProcess; readonly timer: NodeJS.Timeout }
 
