@@ -25,12 +25,12 @@ export type Accumulator = Disposable & {
  */
 export const openAccumulator = async (
   round: UpdateRound,
-  memory: Budget,
+  { sumMemory, spoolRoom }: { readonly sumMemory: Budget; readonly spoolRoom: Budget },
   from: SumFile | null,
 ): Promise<Accumulator> => {
   using held = new DisposableStack()
-  const room = memory.take(round.sumBytes)
-  if (room === null) return new FileAccumulator(round, from)
+  const room = sumMemory.take(round.sumBytes)
+  if (room === null) return new FileAccumulator(round, from, spoolRoom)
   held.use(room)
   const sum = held.use(await round.openSum())
   if (from !== null) await sum.restore(from.path, from.totals, from.seal)
@@ -65,11 +65,13 @@ class MemoryAccumulator implements Accumulator {
 class FileAccumulator implements Accumulator {
   readonly #round: UpdateRound
   #file: SumFile | null
+  readonly #spoolRoom: Budget
   #waiting: WeightedBody[] = []
 
-  constructor(round: UpdateRound, file: SumFile | null) {
+  constructor(round: UpdateRound, file: SumFile | null, spoolRoom: Budget) {
     this.#round = round
     this.#file = file
+    this.#spoolRoom = spoolRoom
   }
 
   async add(body: SpooledBody, weight: number): Promise<void> {
@@ -78,22 +80,26 @@ class FileAccumulator implements Accumulator {
 
   async write(path: string, seal: Seal): Promise<WrittenSum> {
     const updates = this.#waiting
-    const drafts: string[] = []
+    // A draft for each part but the last, of which two are there at a time.
+    using drafts = new DisposableStack()
+    if (updates.length > MOST_SUMMED_FILES) drafts.use(this.#spoolRoom.takeExisting(2 * this.#round.fileBytes))
+    let draft: string | undefined
     try {
       for (let start = 0, from = this.#file; ; start += MOST_SUMMED_FILES) {
         const isLast = start + MOST_SUMMED_FILES >= updates.length
         const to = isLast ? path : `${path}.${start}.draft`
-        if (!isLast) drafts.push(to)
         const part = updates.slice(start, start + MOST_SUMMED_FILES)
-        const written = await this.#round.sumFiles({ from, to, toSeal: seal, updates: part })
-        from = { path: to, seal, totals: written.totals }
+        const { sha256, bytes, totals } = await this.#round.sumFiles({ from, to, toSeal: seal, updates: part })
+        if (draft !== undefined) await rm(draft, { force: true })
+        draft = isLast ? undefined : to
+        from = { path: to, seal, totals, sha256 }
         if (!isLast) continue
         this.#file = from
         this.#waiting = this.#waiting.slice(updates.length)
-        return written
+        return { sha256, bytes, totals }
       }
     } finally {
-      for (const draft of drafts) await rm(draft, { force: true })
+      if (draft !== undefined) await rm(draft, { force: true })
     }
   }
 

@@ -1,5 +1,6 @@
 import type { MessageData, MessageType } from '@tributary/contracts/envelope'
 import type { CentralEvents } from '@tributary/contracts/events'
+import type { ShardPlan } from '@tributary/contracts/round'
 import type { DeviceNotice } from '@tributary/contracts/topics'
 import type { LeaseTable } from '../central/lease-table.ts'
 import type { Clock } from '../clock.ts'
@@ -41,7 +42,7 @@ export type AttemptContext = {
   readonly cache: ObjectCache
   readonly store: ObjectStore
   readonly workers: UpdateWorkers
-  /** Bytes of logs and of spooled updates. */
+  /** Bytes of logs, of spooled updates and of sum files. */
   readonly spoolRoom: Budget
   readonly room: DiskRoom
   /** Bytes of sums in memory, over all attempts; a sum that finds none is a file, worked on by slices. */
@@ -54,6 +55,8 @@ export type AttemptContext = {
   readonly statusChanged: () => void
   readonly journal: Journal
   readonly metrics: NodeMetrics
+  /** What receipts of a shard promised is not there any more: its epoch must end, and devices send again. */
+  readonly onShardLost: (place: Pick<ShardPlan, 'shard' | 'epoch'>, error: unknown) => void
   /** The disk does not keep what it was given: the node must stop. */
   readonly onDiskFailure: (error: unknown) => void
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { SumKeeper, verifyFile } from '../aggregation/sum-keeper.ts'
+import { SumKeeper } from '../aggregation/sum-keeper.ts'
+import { verifyFile } from '../aggregation/verify-file.ts'
 import { makeFolder } from '../log/durable-files.ts'
 import { LogCorruptError } from '../log/log-corrupt-error.ts'
 import type { LogKey } from '../log/log-key.ts'
@@ -34,11 +35,11 @@ export type OpenedAttempt = AttemptHome & {
  */
 export const openAttempt = async (
   home: AttemptHome,
-  context: Pick<AttemptContext, 'onDiskFailure' | 'spoolRoom' | 'limits'>,
+  context: Pick<AttemptContext, 'onDiskFailure' | 'spoolRoom' | 'sumMemory' | 'limits'>,
   opening?: Opening,
 ): Promise<OpenedAttempt> => {
   const { folder, name, key } = home
-  const { onDiskFailure: onFailure, spoolRoom, limits } = context
+  const { onDiskFailure: onFailure, spoolRoom, sumMemory, limits } = context
   await makeFolder(folder)
   let machine: ShardRound | undefined
   let spooled: SpooledUpdate[] = []
@@ -55,14 +56,18 @@ export const openAttempt = async (
       if (record.kind === 'folded') spooled = spooled.filter(update => update.number > record.through)
     },
   )
+  let spool: UpdateSpool | undefined
+  let sums: SumKeeper | undefined
   try {
     if (machine === undefined) throw new LogCorruptError('the log has no beginning')
     const spoolOptions = { key, budget: spoolRoom, reservedBytes: limits.reservedBytes }
-    const spool = await UpdateSpool.open(join(folder, 'spool'), spoolOptions)
-    const sums = new SumKeeper(folder, key)
+    spool = await UpdateSpool.open(join(folder, 'spool'), spoolOptions)
+    sums = new SumKeeper({ folder, key, spoolRoom, sumMemory })
     await verifyPromises(machine.state, spool, sums, spooled)
     return { ...home, machine, log, spool, sums, spooled }
   } catch (error) {
+    spool?.forget()
+    sums?.[Symbol.dispose]()
     await log.close()
     throw error
   }

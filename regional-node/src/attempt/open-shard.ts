@@ -22,20 +22,10 @@ export type ShardOpening = {
  * Makes ready what a lease is for. The key that comes with it opens the logs that the node kept from before a restart; a log that it
  * does not open, or that is damaged, is void: the epoch is not listed any more, central raises it, and devices send again.
  */
-export const openShard = async (
-  { folders, attempts, evaluations, journal }: ShardOpening,
-  { shard, epoch, logKey }: Lease,
-): Promise<OpenedShard> => {
-  const voidAll = async (): Promise<void> => {
-    await attempts.voidShard(shard)
-    await evaluations.voidShard(shard)
-    await folders.remove(shard)
-  }
-  const lost = async (error: unknown): Promise<OpenedShard> => {
-    journal.report('error', `the log of the shard is void: ${(error as Error).message}`, { shard, code: 'SHARD_LOST' })
-    await voidAll()
-    return 'void'
-  }
+export const openShard = async (opening: ShardOpening, { shard, epoch, logKey }: Lease): Promise<OpenedShard> => {
+  const { folders, attempts, evaluations, journal } = opening
+  // A lease that was renewed while its data was found damaged.
+  if (folders.isCondemned(shard, epoch)) return 'void'
   let key: LogKey
   try {
     key = LogKey.parse(logKey)
@@ -46,7 +36,7 @@ export const openShard = async (
   }
   if (folders.epochOf(shard) !== epoch) {
     // Another epoch: what was kept for the shard is void, whoever sent it sends again.
-    await voidAll()
+    await voidShard(opening, shard)
     await folders.begin(shard, epoch, key)
     return 'new'
   }
@@ -55,12 +45,24 @@ export const openShard = async (
     await attempts.replay(shard, epoch, key)
     await evaluations.replay(shard, epoch, key)
   } catch (error) {
-    return lost(error)
+    folders.condemn(shard, epoch)
+    reportLost(journal, shard, error)
+    await voidShard(opening, shard)
+    return 'void'
   }
   // From now on commands are for it, too.
   folders.unlock(shard, key)
   return 'opened'
 }
+
+const voidShard = async ({ attempts, evaluations, folders }: ShardOpening, shard: number): Promise<void> => {
+  await attempts.voidShard(shard)
+  await evaluations.voidShard(shard)
+  await folders.remove(shard)
+}
+
+const reportLost = (journal: Journal, shard: number, error: unknown): void =>
+  journal.report('error', `the log of the shard is void: ${(error as Error).message}`, { shard, code: 'SHARD_LOST' })
 
 /** How long a status answer waits for logs to be opened; what takes longer goes on beside it. */
 const openMillis = 2000
@@ -81,11 +83,32 @@ export class ShardOpener {
     this.#onOpened = onOpened
   }
 
+  /**
+   * What a shard's log promised was found damaged while the shard was open: it is void, as where that is found at a start. `onOpened`
+   * tells when the next epoch may come.
+   */
+  lose({ shard, epoch }: { readonly shard: number; readonly epoch: number }, error: unknown): void {
+    const { folders, journal } = this.#opening
+    if (folders.isCondemned(shard, epoch)) return
+    folders.condemn(shard, epoch)
+    reportLost(journal, shard, error)
+    const before = this.#running.get(shard)
+    const running = (async (): Promise<OpenedShard> => {
+      await before?.catch(() => {})
+      // A newer epoch has begun meanwhile, with nothing of this one.
+      if (folders.epochOf(shard) === undefined) await voidShard(this.#opening, shard)
+      return 'void'
+    })()
+    this.#track(shard, running)
+    // What could not be removed is found damaged again at the next start.
+    void running.catch(() => {}).then(this.#onOpened)
+  }
+
   async open(lease: Lease): Promise<OpenedShard | 'opening'> {
     // Whatever the answer says of it now, it says again once the shard is open.
     if (this.#running.has(lease.shard)) return 'opening'
-    const running = openShard(this.#opening, lease).finally(() => this.#running.delete(lease.shard))
-    this.#running.set(lease.shard, running)
+    const running = openShard(this.#opening, lease)
+    this.#track(lease.shard, running)
     const waited = new AbortController()
     const late = pause(this.#clock, openMillis, waited.signal).then(
       () => 'opening' as const,
@@ -98,5 +121,13 @@ export class ShardOpener {
     } finally {
       waited.abort()
     }
+  }
+
+  #track(shard: number, running: Promise<OpenedShard>): void {
+    const tracked: Promise<OpenedShard> = running.finally(() => {
+      if (this.#running.get(shard) === tracked) this.#running.delete(shard)
+    })
+    tracked.catch(() => {})
+    this.#running.set(shard, tracked)
   }
 }

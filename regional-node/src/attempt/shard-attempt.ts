@@ -256,6 +256,7 @@ export class ShardAttempt {
     const owned = work
       .catch((error: unknown) => {
         if (this.#stop.signal.aborted) return
+        if (error instanceof LogCorruptError) return this.#context.onShardLost(this.state.plan, error)
         this.#requests.end({ error })
         this.#context.onDiskFailure(error)
       })
@@ -280,7 +281,7 @@ export class ShardAttempt {
   }
 
   async #add(number: number, { device, sha256, bytes, weight }: AcceptedUpdate): Promise<void> {
-    await this.#opened.sums.add(this.spool.body(device, sha256, bytes), weight)
+    await this.#opened.sums.add({ body: this.spool.body(device, sha256, bytes), sha256, weight })
     this.#step({ kind: 'added', number })
   }
 
@@ -310,7 +311,7 @@ export class ShardAttempt {
 
   /** The attempt's objects, and the sum as it was before a restart. */
   async #prepare(): Promise<void> {
-    const { clock, cache, directory, presence, workers, sumMemory } = this.#context
+    const { clock, cache, directory, presence, workers } = this.#context
     const { descriptor, plan } = this.state
     const { signal } = this.#stop
     for (let tries = 0; ; tries += 1) {
@@ -319,9 +320,10 @@ export class ShardAttempt {
         this.#prepared = prepared
         const bodies = this.#spooled.map(({ device, sha256, bytes, weight }) => ({
           body: this.spool.body(device, sha256, bytes),
+          sha256,
           weight,
         }))
-        await this.#opened.sums.open(prepared.round, sumMemory, this.state.folded?.sum, bodies)
+        await this.#opened.sums.open(prepared.round, this.state.folded?.sum, bodies)
         break
       } catch (error) {
         this.#prepared?.[Symbol.dispose]()

@@ -129,14 +129,14 @@ export class ShardAttempts {
     await Promise.all(this.holding.filter(ref => ref.task === task).map(ref => this.settle(ref, 'cancelled')))
   }
 
-  /** A shard's data is void: another epoch was leased. */
+  /** A shard's data is void: another epoch was leased, or it is damaged. Its folder goes as a whole. */
   async voidShard(shard: number): Promise<void> {
     await Promise.all(
       [...this.#slots]
         .filter(([, slot]) => slot.shard === shard)
         .map(async ([key, { opening }]) => {
           this.#slots.delete(key)
-          await (await opening.catch(() => undefined))?.drop()
+          await (await opening.catch(() => undefined))?.close()
         }),
     )
   }

@@ -1,8 +1,10 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeFolder, removeFolder } from '../log/durable-files.ts'
+import { ignoreMissing, makeFolder, removeFolder, syncFolder } from '../log/durable-files.ts'
 import type { LogKey } from '../log/log-key.ts'
 
+/** Of a shard's folder on its way out. */
+const removedEnding = '.removed'
 const isNumber = (name: string): boolean => /^\d{1,10}$/.test(name)
 
 /**
@@ -13,6 +15,8 @@ export class ShardFolders {
   readonly #root: string
   readonly #epochs = new Map<number, number>()
   readonly #keys = new Map<number, LogKey>()
+  /** Newest epoch of a shard whose data was found damaged. */
+  readonly #condemned = new Map<number, number>()
 
   private constructor(root: string) {
     this.#root = root
@@ -21,7 +25,9 @@ export class ShardFolders {
   static async open(root: string): Promise<ShardFolders> {
     await makeFolder(root)
     const folders = new ShardFolders(root)
-    for (const shard of (await readdir(root)).filter(isNumber)) {
+    const names = await readdir(root)
+    for (const name of names.filter(found => found.endsWith(removedEnding))) await removeFolder(join(root, name))
+    for (const shard of names.filter(isNumber)) {
       const epochs = (await readdir(join(root, shard)))
         .filter(isNumber)
         .map(Number)
@@ -62,6 +68,16 @@ export class ShardFolders {
     return readdir(folder)
   }
 
+  /** The data of an epoch cannot be used any more: from now on it is neither listed nor begun again. */
+  condemn(shard: number, epoch: number): void {
+    if (this.#epochs.get(shard) === epoch) this.#epochs.delete(shard)
+    this.#condemned.set(shard, Math.max(epoch, this.#condemned.get(shard) ?? 0))
+  }
+
+  isCondemned(shard: number, epoch: number): boolean {
+    return epoch <= (this.#condemned.get(shard) ?? 0)
+  }
+
   /** Begins an epoch; the one before is void and deleted first. */
   async begin(shard: number, epoch: number, key: LogKey): Promise<void> {
     await this.remove(shard)
@@ -70,9 +86,14 @@ export class ShardFolders {
     this.#keys.set(shard, key)
   }
 
+  /** Removes what is kept for a shard. All at once: a crash in the middle must not leave a log that lacks a part. */
   async remove(shard: number): Promise<void> {
     this.#epochs.delete(shard)
     this.#keys.delete(shard)
-    await removeFolder(join(this.#root, `${shard}`))
+    const removed = join(this.#root, `${shard}${removedEnding}`)
+    await removeFolder(removed)
+    await rename(join(this.#root, `${shard}`), removed).catch(ignoreMissing)
+    await syncFolder(this.#root)
+    await removeFolder(removed)
   }
 }

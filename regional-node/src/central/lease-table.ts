@@ -27,6 +27,11 @@ export class LeaseTable {
     this.#others = new Map(otherShards.map(({ shard, endpoint }) => [shard, endpoint]))
   }
 
+  /** Gives up the lease on a shard: what was kept under it is lost. */
+  drop(shard: number): void {
+    this.#leases.delete(shard)
+  }
+
   /** Gives up every lease, as a draining node does. */
   release(): void {
     this.#leases.clear()

@@ -91,7 +91,10 @@ export class ShardEvaluations {
     this.#settled.add(id)
     const [oldest] = this.#settled
     if (this.#settled.size > mostSettled && oldest !== undefined) this.#settled.delete(oldest)
-    await this.#dropWhere(slot => slot.id === id)
+    await this.#endWhere(
+      slot => slot.id === id,
+      evaluation => evaluation.drop(),
+    )
   }
 
   async settleTask(task: string): Promise<void> {
@@ -99,8 +102,12 @@ export class ShardEvaluations {
     await Promise.all(ids.map(id => this.settle(id)))
   }
 
+  /** A shard's data is void. Its folder goes as a whole. */
   voidShard(shard: number): Promise<void> {
-    return this.#dropWhere(slot => slot.shard === shard)
+    return this.#endWhere(
+      slot => slot.shard === shard,
+      evaluation => evaluation.close(),
+    )
   }
 
   async close(): Promise<void> {
@@ -113,12 +120,16 @@ export class ShardEvaluations {
     return key
   }
 
-  async #dropWhere(matches: (slot: Slot) => boolean): Promise<void> {
+  async #endWhere(
+    matches: (slot: Slot) => boolean,
+    end: (evaluation: ShardEvaluation) => Promise<void>,
+  ): Promise<void> {
     await Promise.all(
       [...this.#slots].map(async ([key, slot]) => {
         if (!matches(slot)) return
         this.#slots.delete(key)
-        await (await slot.opening.catch(() => undefined))?.drop()
+        const evaluation = await slot.opening.catch(() => undefined)
+        if (evaluation !== undefined) await end(evaluation)
       }),
     )
   }

@@ -22,7 +22,8 @@ export type Jobs = {
   restore: { readonly job: { readonly sum: SumMemory; readonly from: SealedPath }; readonly result: null }
   sumFiles: {
     readonly job: {
-      readonly from: SealedPath | null
+      /** With a sha256, the job fails where the file has another. */
+      readonly from: (SealedPath & { readonly sha256?: string }) | null
       readonly to: SealedPath
       readonly updates: readonly WeightedBody[]
     }

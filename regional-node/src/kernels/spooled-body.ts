@@ -21,7 +21,13 @@ export type SpooledBody = {
 export type WeightedBody = { readonly body: SpooledBody; readonly weight: number }
 
 /** A shard-sum file and what it counts. */
-export type SumFile = { readonly path: string; readonly totals: SumTotals; readonly seal?: Seal }
+export type SumFile = {
+  readonly path: string
+  readonly totals: SumTotals
+  readonly seal?: Seal
+  /** Of the file before it was sealed: checked where a sum is written from it. */
+  readonly sha256?: string
+}
 
 /** A file as it is before it is sealed. */
 export type StoredFile = { readonly sha256: string; readonly bytes: number }

@@ -91,7 +91,11 @@ export class UpdateRound implements Disposable {
     for (const { weight } of updates) totals = countUpdate(totals, weight, this.#plan.rule)
     const job = {
       kind: 'sumFiles',
-      from: from && { path: from.path, ...(from.seal && { seal: from.seal }) },
+      from: from && {
+        path: from.path,
+        ...(from.seal && { seal: from.seal }),
+        ...(from.sha256 === undefined ? {} : { sha256: from.sha256 }),
+      },
       to: { path: to, ...(toSeal && { seal: toSeal }) },
       updates,
     } as const

@@ -11,7 +11,7 @@ import { shardOf } from '@tributary/learning/sharding'
 import { v7 as uuidv7 } from 'uuid'
 import { type AdmissionContext, admitUpdate } from '../attempt/admission.ts'
 import type { AttemptContext } from '../attempt/attempt-context.ts'
-import { type OpenedShard, openShard } from '../attempt/open-shard.ts'
+import { type OpenedShard, ShardOpener } from '../attempt/open-shard.ts'
 import { SettledMemory } from '../attempt/settled-memory.ts'
 import { ShardAttempts } from '../attempt/shard-attempts.ts'
 import { ShardFolders } from '../attempt/shard-folders.ts'
@@ -82,6 +82,8 @@ export class TestShard {
   presence!: Presence
   folders!: ShardFolders
   journal!: Journal
+  opener!: ShardOpener
+  spoolRoom!: Budget
   /** What the lease found at the last restart. */
   reopened: OpenedShard | undefined
 
@@ -218,9 +220,8 @@ export class TestShard {
 
   /** Opens the shard's data as a lease with the log key does. */
   async takeLease(epoch: number): Promise<void> {
-    const { folders, attempts, evaluations, journal, logKey } = this
-    const opening = { folders, attempts, evaluations, journal }
-    this.reopened = await openShard(opening, { shard: 0, epoch, leaseSeconds: 20, logKey })
+    const opened = await this.opener.open({ shard: 0, epoch, leaseSeconds: 20, logKey: this.logKey })
+    this.reopened = opened === 'opening' ? undefined : opened
     if (this.reopened === 'new') this.lease(epoch)
   }
 
@@ -302,6 +303,10 @@ export class TestShard {
       },
       journal: this.journal,
       metrics: createNodeMetrics(),
+      onShardLost: (place, error) => {
+        this.leases.drop(place.shard)
+        this.opener.lose(place, error)
+      },
       onDiskFailure: error => {
         throw error
       },
@@ -311,8 +316,13 @@ export class TestShard {
     if (folders.epochOf(0) === undefined && options.home === undefined)
       await folders.begin(0, 1, LogKey.parse(this.logKey))
     const settled = new SettledMemory()
+    this.spoolRoom = context.spoolRoom
     this.attempts = new ShardAttempts(context, folders, settled)
     this.evaluations = new ShardEvaluations(context, folders)
+    const { attempts, evaluations, journal } = this
+    this.opener = new ShardOpener({ folders, attempts, evaluations, journal }, clock, () => {
+      this.statusChanges += 1
+    })
     this.admission = {
       identity,
       receipts,

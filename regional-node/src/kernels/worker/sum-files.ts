@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { lowestValues } from '@tributary/learning/exact-sum/maximum'
 import type { Kernels } from '@tributary/learning/kernels/kernels'
 import type { UpdatePart } from '@tributary/learning/update/update-body'
@@ -6,6 +7,7 @@ import { type RoundPlan, SLICE_ADDRESS, SLICE_SUM_ADDRESS, slicesOf } from '../r
 import type { StoredFile } from '../spooled-body.ts'
 import { addSlice } from './add-slice.ts'
 import type { Control } from './control.ts'
+import { FileFailedError } from './file-failed-error.ts'
 import { readParts } from './read-parts.ts'
 import { SealedReader } from './sealed-reader.ts'
 import { SealedWriter } from './sealed-writer.ts'
@@ -24,6 +26,7 @@ export function sumFiles(
   using open = new DisposableStack()
   const before = from && open.use(new SealedReader(from))
   let at = before === null ? 0 : readSumHeader(before, plan)
+  const found = createHash('sha256').update(before === null ? '' : plan.layout.header)
   const terms = updates.map(({ body, weight }) => {
     const file = open.use(new SealedReader(body))
     const offsets = offsetsOf(readParts(file, body.bytes, plan.manifest))
@@ -36,8 +39,10 @@ export function sumFiles(
     control.beat()
     const { term, firstElement, elements, bytes } = slice
     const sum = kernels.bytes.subarray(SLICE_SUM_ADDRESS, SLICE_SUM_ADDRESS + elements * term.sumElementBytes)
-    if (before !== null) before.read(sum, at)
-    else if (term.tensor.policy === 'max') sum.set(lowestValues(term.tensor.dtype, sum.byteLength))
+    if (before !== null) {
+      before.read(sum, at)
+      found.update(sum)
+    } else if (term.tensor.policy === 'max') sum.set(lowestValues(term.tensor.dtype, sum.byteLength))
     else sum.fill(0)
     for (const { file, weight, offsets } of terms) {
       const offset = (offsets.get(term.tensor.name) as number) + firstElement * term.updateElementBytes
@@ -47,6 +52,8 @@ export function sumFiles(
     out.write(sum)
     at += sum.byteLength
   }
+  if (from?.sha256 !== undefined && found.digest('hex') !== from.sha256)
+    throw new FileFailedError(`${from.path} does not have its sha256`)
   return out.finish()
 }
 
