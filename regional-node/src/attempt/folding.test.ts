@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { VerdictCode } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import type { RoundDescriptor } from '@tributary/contracts/round'
@@ -8,7 +8,7 @@ import { until } from '../testing/manual-clock.ts'
 import { sampleDescriptor, sampleUpdate } from '../testing/sample-round.ts'
 import { TestShard, type TestShardOptions } from '../testing/test-shard.ts'
 
-const { ACCEPTED, ALREADY, WRONG_ATTEMPT } = VerdictCode
+const { ACCEPTED, ALREADY, WRONG_ATTEMPT, WRONG_SHARD } = VerdictCode
 const bodies = [1, 2, 3, 4].map(number => sampleUpdate([number / 4, -number, 0.125], [number, 1]))
 const body = (number: number) => bodies[number - 1] as Uint8Array
 
@@ -186,4 +186,84 @@ test('a spool without room folds what it can, so that the next update finds some
   await until(() => shard.statusChanges > 0)
   shard.clock.advance(20_000)
   assert.equal(shard.admission.room.isFull, false)
+})
+
+test('sum files take room from updates: a device that finds none is told NODE_FULL, before a restart and after it', async () => {
+  // Each update alone in the spool, so that of it only the record and the sum file stay.
+  const measured = await (async () => {
+    await using opened = await open({ foldUpdates: 1 })
+    const { shard, descriptor, push } = opened
+    const before = shard.spoolRoom.used
+    await push(1)
+    await settled(shard, descriptor)
+    const folder = folderOf(shard, descriptor)
+    const [sum = ''] = (await kept(folder)).sums
+    const [log, file] = await Promise.all([stat(join(folder, 'log')), stat(join(folder, sum))])
+    await until(() => shard.spoolRoom.used === log.size + file.size)
+    return { before, file: file.size, after: shard.spoolRoom.used }
+  })()
+  assert.ok(measured.file > 0 && measured.after > measured.before + measured.file)
+  // What a body takes while it is in the spool: 64 bytes of head, and 8192 for its record.
+  const room = 64 + body(2).byteLength + 8192
+  for (const restarted of [false, true]) {
+    const most = measured.after + room
+    for (const [spoolBytes, code] of [
+      [most + 100, ACCEPTED],
+      [most - measured.file + 100, VerdictCode.RETRY_AFTER],
+    ] as const) {
+      await using opened = await open({ foldUpdates: 1, spoolBytes })
+      const { shard, descriptor, push } = opened
+      assert.equal((await push(1)).code, ACCEPTED)
+      await settled(shard, descriptor)
+      if (restarted) {
+        await shard.restart({ foldUpdates: 1, spoolBytes })
+        await shard.opened(descriptor)
+      } else await until(() => shard.spoolRoom.used < measured.after + 100)
+      const answer = await push(2)
+      assert.deepEqual([answer.code, answer.errorCode], [code, code === ACCEPTED ? '' : 'NODE_FULL'])
+    }
+  }
+})
+
+test('a sum file that is damaged while the shard is open voids this shard alone: its epoch is over, and devices send again', async () => {
+  await using opened = await open({ foldUpdates: 1, sumMemoryBytes: 0 })
+  const { shard, descriptor, push } = opened
+  await push(1)
+  await settled(shard, descriptor)
+  const folder = folderOf(shard, descriptor)
+  const [sum = ''] = (await kept(folder)).sums
+  const bytes = await readFile(join(folder, sum))
+  bytes[bytes.byteLength - 1] = (bytes.at(-1) as number) ^ 1
+  await writeFile(join(folder, sum), bytes)
+  // Its own receipt was given before the fold that finds the damage.
+  await push(2)
+  await until(() => shard.attempts.holding.length === 0 && shard.statusChanges > 0)
+  assert.deepEqual([shard.folders.kept, shard.leases.shards], [[], []])
+  assert.equal(
+    (await shard.push(descriptor, 1, body(1), { token: await shard.tokenOf(descriptor, 1) })).code,
+    WRONG_SHARD,
+  )
+  await shard.takeLease(1)
+  assert.equal(shard.reopened, 'void', 'a lease that was renewed meanwhile brings nothing back')
+  await shard.takeLease(2)
+  assert.equal(shard.reopened, 'new')
+  const again = { ...descriptor, shards: descriptor.shards.map(plan => ({ ...plan, epoch: 2 })) }
+  await shard.opened(again)
+  for (const number of [1, 2, 3, 4]) {
+    const { code } = await shard.push(again, number, body(number), { examples: BigInt(number) })
+    assert.equal(code, ACCEPTED)
+  }
+  const { sum: stored, weight } = await shard.summed()
+  assert.deepEqual([weight, firstOf(shard.store.objects.get(`${stored?.objectKey}`))], ['10', firstValue])
+})
+
+test('a shard on its way out when the node dies is not taken for one that lacks a part', async () => {
+  await using opened = await open({})
+  const { shard, push } = opened
+  await push(1)
+  await shard.attempts.close()
+  const root = dirname(dirname(shard.folders.path(0, 1)))
+  await rename(join(root, '0'), join(root, '0.removed'))
+  await shard.crash({})
+  assert.deepEqual([shard.folders.kept, await namesIn(root)], [[{ shard: 0, epoch: 1 }], ['0']])
 })

@@ -1,7 +1,7 @@
 /**
  * The update worker on a file system that kills threads: where a file `<path>.kill` holds "<offset> <times>", a read of `<path>` at
- * that offset or behind it ends the thread, so many times. Where there is a file `<path>.tear`, the thread ends in the middle of
- * adding the first slice of `<path>`.
+ * that offset or behind it ends the thread, so many times. Where there is a file `<path>.tear`, the thread ends, once, in the middle
+ * of adding the first slice of `<path>`.
  */
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
@@ -40,7 +40,10 @@ const reading = (
 
 const storing = (array: Int32Array, index: number, value: number): number => {
   const stored = store(array, index, value)
-  if (index === ADDING_WORD && value === 1 && fs.existsSync(`${lastPath}.tear`)) process.exit(7)
+  if (index === ADDING_WORD && value === 1 && fs.existsSync(`${lastPath}.tear`)) {
+    fs.rmSync(`${lastPath}.tear`)
+    process.exit(7)
+  }
   return stored
 }
 
