@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Deployment } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import type { Logger } from 'pino'
@@ -9,7 +9,8 @@ import { Backoff } from '../transport/backoff.ts'
 import type { Endpoints } from '../transport/endpoints.ts'
 import { type DeployedModel, filesOf } from './deployed-model.ts'
 import type { DeployedModels } from './deployed-models.ts'
-import { BookPage, DeploymentBook, type StateReport } from './deployment-book.ts'
+import { DeploymentBook, type StateReport } from './deployment-book.ts'
+import { bookFile, readBookPage } from './deployment-book-file.ts'
 import { type DeploymentOffer, readOffer } from './deployment-offer.ts'
 import { prepareDeployment } from './prepare-deployment.ts'
 import { unhealthyReason } from './unhealthy-reason.ts'
@@ -17,7 +18,6 @@ import type { VersionCheck } from './version-check.ts'
 
 /** Models that one device serves; a node that offers more is not believed. */
 const mostModels = 32
-const mostPageBytes = 1024 * 1024
 /** Without news the loop looks again after so long: whatever was lost comes back. */
 const restMillis = 60_000
 
@@ -58,7 +58,7 @@ export class Deployments implements DeployedModels {
     await mkdir(options.folder, { recursive: true, mode: 0o700 })
     // What may stay is decided here, not by last use.
     const objects = await ObjectCache.open(files, Number.MAX_SAFE_INTEGER)
-    const book = new DeploymentBook(await readPage(join(options.folder, 'deployments.json')))
+    const book = new DeploymentBook(await readBookPage(options.folder))
     for (const model of [...book.serving.values()]) if (!(await isWhole(files, model))) book.lost(model)
     return new Deployments(options, objects, book)
   }
@@ -215,7 +215,7 @@ export class Deployments implements DeployedModels {
   async #save(): Promise<void> {
     const page = JSON.stringify(this.#book.page)
     if (page === this.#saved) return
-    await writeAtomically(join(this.#options.folder, 'deployments.json'), page)
+    await writeAtomically(bookFile(this.#options.folder), page)
     this.#saved = page
   }
 
@@ -241,14 +241,4 @@ const isWhole = async (folder: string, model: DeployedModel): Promise<boolean> =
     if (size !== bytes) return false
   }
   return true
-}
-
-const readPage = async (file: string): Promise<BookPage | undefined> => {
-  try {
-    if ((await stat(file)).size > mostPageBytes) return undefined
-    const parsed = BookPage.safeParse(JSON.parse(await readFile(file, 'utf8')))
-    return parsed.success ? parsed.data : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -1,16 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { node } from '@tributary/onnx-train/testing/model-of'
-import { modelOfGraph, startServing, type TestServing } from './testing/versions.ts'
-
-/** y = k · x for rows of two numbers. */
-const times = (k: number) =>
-  modelOfGraph({
-    inputs: [{ name: 'x', dtype: 'float32', shape: ['batch', 2] }],
-    outputs: [{ name: 'y', dtype: 'float32', shape: ['batch', 2] }],
-    constants: new Map([['w', { dtype: 'float32', shape: [2, 2], data: Float32Array.of(k, 0, 0, k) }]]),
-    nodes: [node('MatMul', ['x', 'w'], 'y')],
-  })
+import { modelOfGraph, startServing, type TestServing, times } from './testing/versions.ts'
 
 /** Two inputs of different datatypes, three outputs. */
 const several = () =>

@@ -7,6 +7,7 @@ import type { ModelProto } from '@tributary/onnx-train/gen/onnx_pb'
 import type { Graph } from '@tributary/onnx-train/graph'
 import { modelFromGraph } from '@tributary/onnx-train/graph-to-proto'
 import { readModel } from '@tributary/onnx-train/read-model'
+import { node } from '@tributary/onnx-train/testing/model-of'
 import { withoutWeights } from '@tributary/onnx-train/without-weights'
 import { writeModel } from '@tributary/onnx-train/write-model'
 import { encodeSafetensors } from '@tributary/tensors/safetensors/file'
@@ -25,6 +26,15 @@ const id = (number: number): string => `0190b5a0-0000-7000-8000-${number.toStrin
 /** A forward graph as it is deployed: opset 17, read and checked. */
 export const modelOfGraph = (graph: Omit<Graph, 'name'>): ModelProto =>
   readModel(writeModel(modelFromGraph({ ...graph, name: 'test' }, 17)), { maxBytes: 1e8 })
+
+/** y = k · x for rows of two numbers. */
+export const times = (k: number) =>
+  modelOfGraph({
+    inputs: [{ name: 'x', dtype: 'float32', shape: ['batch', 2] }],
+    outputs: [{ name: 'y', dtype: 'float32', shape: ['batch', 2] }],
+    constants: new Map([['w', { dtype: 'float32', shape: [2, 2], data: Float32Array.of(k, 0, 0, k) }]]),
+    nodes: [node('MatMul', ['x', 'w'], 'y')],
+  })
 
 /** Versions whose files are in a folder, deployed and withdrawn by a test instead of a node. */
 export class TestDeployments implements DeployedModels, Withdrawals {

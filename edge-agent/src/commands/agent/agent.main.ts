@@ -1,0 +1,16 @@
+import { agentEnvironment, callFolder } from '../config.ts'
+import { runAgentCommand } from './run-agent-command.ts'
+
+const controller = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort(new Error(name)))
+
+process.exitCode = await runAgentCommand(process.argv.slice(2), {
+  folder: callFolder(),
+  environment: agentEnvironment(),
+  output: {
+    out: text => void process.stdout.write(text),
+    err: text => void process.stderr.write(text),
+    columns: process.stderr.isTTY ? process.stderr.columns : undefined,
+  },
+  signal: controller.signal,
+})

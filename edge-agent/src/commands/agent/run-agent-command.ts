@@ -1,0 +1,58 @@
+import { UsageError } from '../usage-error.ts'
+import { type AgentCommand, CommandError, type Surroundings } from './agent-command.ts'
+
+const commands = new Map<string, AgentCommand>([
+  [
+    'predict',
+    {
+      summary: 'ask a deployed model for predictions',
+      run: async (line, surroundings) => (await import('./predict/predict-command.ts')).predict(line, surroundings),
+    },
+  ],
+])
+
+/**
+ * Runs one command line of `tributary-agent` and returns the exit code: 0 done, 1 not possible, 2 wrong call. What is wrong is one line on
+ * `err`; only what nobody foresaw is thrown.
+ */
+export const runAgentCommand = async (line: readonly string[], surroundings: Surroundings): Promise<number> => {
+  const { output, signal } = surroundings
+  const [name = 'help', ...rest] = line
+  if (name === 'help' || name === '--help' || name === '-h') {
+    output.out(usage())
+    return 0
+  }
+  const say = (message: string): void => output.err(`tributary-agent: ${message.replace(/\s+/g, ' ')}\n`)
+  const command = commands.get(name)
+  if (command === undefined) {
+    say(`There is no command "${name.slice(0, 40)}"; there are ${[...commands.keys()].join(', ')}. See --help.`)
+    return 2
+  }
+  try {
+    return await command.run(rest, surroundings)
+  } catch (error) {
+    if (error instanceof UsageError) {
+      say(`${error.message}. See tributary-agent ${name} --help.`)
+      return 2
+    }
+    if (signal.aborted) {
+      say('stopped')
+      return 1
+    }
+    if (!(error instanceof CommandError)) throw error
+    say(error.message)
+    return 1
+  }
+}
+
+const usage = (): string => {
+  const width = Math.max(...[...commands.keys()].map(name => name.length))
+  const list = [...commands].map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}\n`).join('')
+  return `The edge agent of Tributary: trains on this device's data, and serves what was released.
+
+  npm run agent -- <command> [options]
+
+${list}
+Every command has --help. Exit codes: 0 done, 1 not possible, 2 wrong call.
+`
+}
