@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { RoundDescriptor, ShardPlan } from '@tributary/contracts/round'
 import type { Account } from '../log/budget.ts'
 import { LogCorruptError, LogEmptyError } from '../log/log-corrupt-error.ts'
@@ -99,8 +100,8 @@ export class AttemptLog {
   }
 
   /** Devices with a durable record, by id. */
-  devices(): Generator<string> {
-    return this.#offsets.sorted()
+  devices(): AsyncGenerator<string> {
+    return this.#offsets.sorted(setImmediate)
   }
 
   close(): Promise<void> {

@@ -17,7 +17,7 @@ export type Stragglers = {
 
 /** Who took part and how it ended: one JSON object a line, ordered by device id. */
 export async function* participationLines(log: AttemptLog, stragglers: Stragglers): AsyncGenerator<string> {
-  for (const device of log.devices()) {
+  for await (const device of log.devices()) {
     const found = await log.find(device)
     if (found === undefined) continue
     const { label, report } = found

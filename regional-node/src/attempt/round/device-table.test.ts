@@ -8,10 +8,10 @@ import { DeviceTable } from './device-table.ts'
 
 const id = (number: number) => `01900000-0000-7000-8abc-${number.toString(16).padStart(12, '0')}`
 
-test('a table of devices does what a Map does, in the same order', () => {
+test('a table of devices does what a Map does, in the same order', async () => {
   const command = fc.tuple(fc.nat(300), fc.nat(3))
-  fc.assert(
-    fc.property(fc.array(command, { maxLength: 600 }), commands => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(command, { maxLength: 600 }), async commands => {
       const table = new DeviceTable()
       const model = new Map<string, number>()
       for (const [number, value] of commands) {
@@ -21,7 +21,7 @@ test('a table of devices does what a Map does, in the same order', () => {
       }
       const present = [...model].filter(([, value]) => value !== 0).map(([device]) => device)
       assert.deepEqual([...table.devices()], present)
-      assert.deepEqual([...table.sorted()], [...present].sort())
+      assert.deepEqual(await Array.fromAsync(table.sorted(setImmediate)), [...present].sort())
       assert.equal(table.size, present.length)
       for (let number = 0; number <= 300; number += 1) {
         assert.equal(table.get(id(number)), model.get(id(number)) ?? 0)
@@ -36,6 +36,22 @@ test('a table holds offsets as large as a file, and refuses what is no id', () =
   table.set(id(1), Number.MAX_SAFE_INTEGER)
   assert.equal(table.get(id(1)), Number.MAX_SAFE_INTEGER)
   assert.throws(() => table.get('device-1'), RangeError)
+})
+
+test('many devices are sorted a run at a time, and others get their turn in between', async () => {
+  const table = new DeviceTable()
+  const numbers = Array.from({ length: 30_000 }, (_, i) => (i * 7919) % 30_000)
+  for (const number of numbers) table.set(id(number), number % 3)
+  let turns = 0
+  const pause = async (): Promise<void> => {
+    turns += 1
+    // What comes meanwhile does not show.
+    table.set(id(100_000 + turns), 1)
+  }
+  const expected = numbers.filter(number => number % 3 !== 0).sort((a, b) => a - b)
+  assert.deepEqual(await Array.fromAsync(table.sorted(pause)), expected.map(id))
+  // 20 000 entries: those of number 0 were never there.
+  assert.equal(turns, 3)
 })
 
 setFlagsFromString('--expose-gc')

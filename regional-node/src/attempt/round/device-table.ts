@@ -1,5 +1,7 @@
 const idBytes = 16
 const firstCapacity = 64
+/** Devices that are sorted at a time: some milliseconds. */
+const runLength = 8192
 /** Offsets of the dashes in `01900000-0000-7000-8000-000000000000`. */
 const dashes = new Set([8, 13, 18, 23])
 const uuidLength = 36
@@ -54,11 +56,32 @@ export class DeviceTable {
     }
   }
 
-  /** Devices by id. */
-  *sorted(): Generator<string> {
-    const order = Uint32Array.from({ length: this.#entries }, (_, entry) => entry)
-    order.sort((a, b) => this.#compare(a, b))
-    for (const entry of order) if (this.#values[entry] !== 0) yield this.#idOf(entry)
+  /**
+   * Devices by id: those that were there when it began. Sorts a run of them at a time, and merges as it goes.
+   * @param pause awaited between runs, so that other work gets its turn
+   */
+  async *sorted(pause: () => Promise<unknown>): AsyncGenerator<string> {
+    const order = new Uint32Array(this.#entries)
+    for (let entry = 0; entry < order.length; entry += 1) order[entry] = entry
+    const runs: { next: number; readonly end: number }[] = []
+    for (let start = 0; start < order.length; start += runLength) {
+      const end = Math.min(start + runLength, order.length)
+      order.subarray(start, end).sort((a, b) => this.#compare(a, b))
+      runs.push({ next: start, end })
+      await pause()
+    }
+    for (let left = order.length; left > 0; left -= 1) {
+      let least: (typeof runs)[number] | undefined
+      for (const run of runs) {
+        if (run.next === run.end) continue
+        if (least === undefined || this.#compare(order[run.next] as number, order[least.next] as number) < 0)
+          least = run
+      }
+      if (least === undefined) return
+      const entry = order[least.next] as number
+      least.next += 1
+      if (this.#values[entry] !== 0) yield this.#idOf(entry)
+    }
   }
 
   #find(device: string): number {
