@@ -65,8 +65,8 @@ const readAnswer = (stream: ClientHttp2Stream, path: string): Promise<Buffer> =>
     let status: string | undefined
     let detail = ''
     const take = (headers: Record<string, unknown>): void => {
-      if (headers['grpc-status'] !== undefined) status = `${headers['grpc-status']}`
-      if (headers['grpc-message'] !== undefined) detail = `${headers['grpc-message']}`
+      if (headers['grpc-status'] !== undefined) status = String(headers['grpc-status'] as string)
+      if (headers['grpc-message'] !== undefined) detail = String(headers['grpc-message'] as string)
     }
     stream.setTimeout(callMillis, () => stream.close(constants.NGHTTP2_CANCEL))
     stream.on('response', take)

@@ -33,7 +33,7 @@ export class Histogram {
   /** @param bounds ascending; one of infinity is added */
   constructor(bounds: readonly number[]) {
     this.#bounds = bounds
-    this.#counts = new Array<number>(bounds.length + 1).fill(0)
+    this.#counts = Array.from({ length: bounds.length + 1 }, () => 0)
   }
 
   observe(value: number): void {

@@ -73,7 +73,7 @@ export class TestDeployments implements DeployedModels, Withdrawals {
     return {
       deployment: id(this.#last),
       revision: 1,
-      model: id(0xa00 + [...name].reduce((sum, character) => sum + character.charCodeAt(0), 0)),
+      model: id(0xa00 + Buffer.from(name).reduce((sum, byte) => sum + byte, 0)),
       modelName: name,
       version: id(0xb000 + this.#last),
       versionNumber: this.#last,
