@@ -257,6 +257,27 @@ test('a sum file that is damaged while the shard is open voids this shard alone:
   assert.deepEqual([weight, firstOf(shard.store.objects.get(`${stored?.objectKey}`))], ['10', firstValue])
 })
 
+test('a sum file that is damaged or gone when the shard closes is not stored: the shard is void', async () => {
+  for (const damage of ['flip', 'remove']) {
+    await using opened = await open({ foldUpdates: 1 }, { goal: 2, select: 2 })
+    const { shard, descriptor, push } = opened
+    const { write } = shard.store
+    const folder = folderOf(shard, descriptor)
+    shard.store.write = async (...which) => {
+      const sum = `${shard.attempts.find(descriptor, 0)?.state.folded?.sum.file}`
+      if (damage === 'flip') await writeFile(join(folder, sum), Buffer.alloc((await stat(join(folder, sum))).size))
+      else await rm(join(folder, sum))
+      return write.apply(shard.store, which)
+    }
+    const devices = [1, 2, 3, 4].filter(number =>
+      shard.attempts.find(descriptor, 0)?.state.selected.has(shard.device(number).device),
+    )
+    for (const number of devices) assert.equal((await push(number)).code, ACCEPTED)
+    await until(() => shard.attempts.holding.length === 0 && shard.statusChanges > 0)
+    assert.deepEqual([shard.folders.kept, shard.events, shard.store.objects.size], [[], [], 2])
+  }
+})
+
 test('a shard on its way out when the node dies is not taken for one that lacks a part', async () => {
   await using opened = await open({})
   const { shard, push } = opened

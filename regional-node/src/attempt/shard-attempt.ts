@@ -4,7 +4,7 @@ import type { ShardProgress } from '@tributary/contracts/node-status'
 import { backoffMillis, pause } from '../clock.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import type { UpdateVerdict } from '../kernels/spooled-body.ts'
-import { removeFolder } from '../log/durable-files.ts'
+import { isMissing, removeFolder } from '../log/durable-files.ts'
 import { failpoint } from '../log/failpoint.ts'
 import { LogCorruptError } from '../log/log-corrupt-error.ts'
 import { isNoRoom } from '../log/no-room-error.ts'
@@ -356,6 +356,7 @@ export class ShardAttempt {
       const place = { folder, key, node: identity.id, store, signal }
       return storeShardResult(this.state, sum, lines, place).catch((error: unknown) => {
         if (isNoRoom(error)) room.noteFull(error)
+        if (isMissing(error)) throw new LogCorruptError('the sum file is gone', { cause: error })
         throw error
       })
     })

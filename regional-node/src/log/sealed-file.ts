@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { LogCorruptError } from './log-corrupt-error.ts'
 import { fileCipher, type Seal } from './log-key.ts'
 
 /** A range of a file on disk, sealed or not. */
@@ -24,13 +25,13 @@ export class RangeReader {
     return new RangeReader(await open(range.path, 'r'), range)
   }
 
-  /** @throws Error when the file ends before */
+  /** @throws LogCorruptError when the file ends before */
   async range(start: number, length: number): Promise<Buffer> {
     const { path, offset, seal } = this.#range
     const bytes = Buffer.from(new ArrayBuffer(length))
     for (let filled = 0; filled < length; ) {
       const { bytesRead } = await this.#handle.read(bytes, filled, length - filled, offset + start + filled)
-      if (bytesRead === 0) throw new Error(`the file ${path} ends at byte ${offset + start + filled}`)
+      if (bytesRead === 0) throw new LogCorruptError(`the file ${path} ends at byte ${offset + start + filled}`)
       filled += bytesRead
     }
     return seal === undefined ? bytes : fileCipher(seal, offset + start)(bytes)

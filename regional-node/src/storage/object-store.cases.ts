@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { LogCorruptError } from '../log/log-corrupt-error.ts'
 import type { FileRange } from '../log/sealed-file.ts'
 import { sha256Of } from '../testing/sample-round.ts'
 import { ObjectMissingError, type ObjectStore } from './object-store.ts'
@@ -39,13 +40,18 @@ export const objectStoreCases = (name: string, open: () => Promise<{ store: Obje
     })
   }
 
-  test(`${name} refuses bytes that do not have their sha256`, async () => {
-    await withFile(Buffer.from('other'), async (file, store) => {
-      const object = { objectKey: 'sums/a/wrong.safetensors', sha256: sha256Of(Buffer.from('bytes')), bytes: 5 }
-      await assert.rejects(store.write(file, object, signal))
-      await assert.rejects(store.read(object.objectKey, signal), ObjectMissingError)
+  for (const bytes of [5, 20 * 1024 * 1024 + 1]) {
+    test(`${name} refuses ${bytes} bytes that do not have their sha256`, async () => {
+      const damaged = Buffer.alloc(bytes, 'tributary')
+      const sha256 = sha256Of(damaged)
+      damaged[bytes - 1] = 0
+      await withFile(damaged, async (file, store) => {
+        const object = { objectKey: 'sums/a/wrong.safetensors', sha256, bytes }
+        await assert.rejects(store.write(file, object, signal), LogCorruptError)
+        await assert.rejects(store.read(object.objectKey, signal), ObjectMissingError)
+      })
     })
-  })
+  }
 
   test(`${name} says that an object is missing`, async () => {
     await withFile(Buffer.alloc(0), async (_, store) => {

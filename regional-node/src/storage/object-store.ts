@@ -8,7 +8,10 @@ export type ObjectStore = {
    * @throws ObjectMissingError
    */
   readonly read: (objectKey: string, signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>
-  /** Stores what a file holds under its key, part by part; the store verifies the bytes by their sha256. */
+  /**
+   * Stores what a file holds under its key, part by part; the store verifies the bytes by their sha256.
+   * @throws LogCorruptError where the file does not hold the object's bytes: nothing is stored
+   */
   readonly write: (file: FileRange, object: ObjectRef, signal: AbortSignal) => Promise<void>
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   AbortMultipartUploadCommand,
@@ -13,6 +13,7 @@ import {
 } from '@aws-sdk/client-s3'
 import type { ObjectRef } from '@tributary/contracts/ids'
 import { backoffMillis } from '../clock.ts'
+import { LogCorruptError } from '../log/log-corrupt-error.ts'
 import { type FileRange, RangeReader } from '../log/sealed-file.ts'
 import { ObjectMissingError, type ObjectStore } from './object-store.ts'
 
@@ -26,6 +27,11 @@ const mostCuts = 5
 const abortMillis = 10_000
 
 const base64 = (hex: string): string => Buffer.from(hex, 'hex').toString('base64')
+
+/** @throws LogCorruptError */
+const checkSha256 = (found: Hash, { objectKey, sha256 }: ObjectRef): void => {
+  if (found.digest('hex') !== sha256) throw new LogCorruptError(`the file for ${objectKey} does not have its sha256`)
+}
 
 type Download = {
   readonly body: AsyncIterable<Uint8Array>
@@ -98,10 +104,12 @@ export class S3ObjectStore implements ObjectStore {
   async write(file: FileRange, object: ObjectRef, signal: AbortSignal): Promise<void> {
     await using reader = await RangeReader.open(file)
     if (object.bytes > leastPartBytes) return await this.#writeParts(reader, object, signal)
+    const Body = await reader.range(0, object.bytes)
+    checkSha256(createHash('sha256').update(Body), object)
     const command = new PutObjectCommand({
       Bucket: this.#bucket,
       Key: object.objectKey,
-      Body: await reader.range(0, object.bytes),
+      Body,
       ContentLength: object.bytes,
       ChecksumSHA256: base64(object.sha256),
     })
@@ -112,7 +120,8 @@ export class S3ObjectStore implements ObjectStore {
     this.#client.destroy()
   }
 
-  async #writeParts(reader: RangeReader, { objectKey, bytes }: ObjectRef, signal: AbortSignal): Promise<void> {
+  async #writeParts(reader: RangeReader, object: ObjectRef, signal: AbortSignal): Promise<void> {
+    const { objectKey, bytes } = object
     const target = { Bucket: this.#bucket, Key: objectKey }
     const options = { abortSignal: signal }
     const created = await this.#client.send(
@@ -122,15 +131,19 @@ export class S3ObjectStore implements ObjectStore {
     const upload = { ...target, UploadId: created.UploadId }
     const partBytes = Math.max(leastPartBytes, Math.ceil(bytes / mostParts))
     const parts: CompletedPart[] = []
+    // S3 verifies each part as it is read here, and knows no sha256 of them all.
+    const whole = createHash('sha256')
     try {
       for (let offset = 0; offset < bytes; offset += partBytes) {
         const Body = await reader.range(offset, Math.min(partBytes, bytes - offset))
+        whole.update(Body)
         const ChecksumSHA256 = createHash('sha256').update(Body).digest('base64')
         const PartNumber = parts.length + 1
         const part = new UploadPartCommand({ ...upload, PartNumber, Body, ChecksumSHA256 })
         const { ETag } = await this.#client.send(part, options)
         parts.push({ PartNumber, ETag, ChecksumSHA256 })
       }
+      checkSha256(whole, object)
       await this.#client.send(
         new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: parts } }),
         options,

@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ObjectRef } from '@tributary/contracts/ids'
 import { isMissing } from '../log/durable-files.ts'
+import { LogCorruptError } from '../log/log-corrupt-error.ts'
 import { type FileRange, RangeReader } from '../log/sealed-file.ts'
 import { ObjectMissingError, type ObjectStore } from '../storage/object-store.ts'
 
@@ -28,7 +29,7 @@ export class FolderObjectStore implements ObjectStore {
     await using reader = await RangeReader.open(file)
     const content = await reader.range(0, file.bytes)
     if (content.byteLength !== bytes || createHash('sha256').update(content).digest('hex') !== sha256) {
-      throw new Error('BadDigest')
+      throw new LogCorruptError(`the file for ${objectKey} does not have its sha256`)
     }
     await this.put(objectKey, content)
   }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ObjectRef } from '@tributary/contracts/ids'
+import { LogCorruptError } from '../log/log-corrupt-error.ts'
 import { type FileRange, RangeReader } from '../log/sealed-file.ts'
 import { ObjectMissingError, type ObjectStore } from '../storage/object-store.ts'
 
@@ -21,7 +22,7 @@ export class MemoryObjectStore implements ObjectStore {
     await using reader = await RangeReader.open(file)
     const content = await reader.range(0, file.bytes)
     if (content.byteLength !== bytes || createHash('sha256').update(content).digest('hex') !== sha256) {
-      throw new Error('BadDigest')
+      throw new LogCorruptError(`the file for ${objectKey} does not have its sha256`)
     }
     this.objects.set(objectKey, content)
   }
