@@ -2,7 +2,7 @@ import { DTYPE_BYTES, type FloatDtype } from '@tributary/tensors/dtype'
 import { type Manifest, weightsLayout } from '@tributary/tensors/manifest'
 import { bytesOf, typedView } from '@tributary/tensors/view'
 import { PartSums, SLICE_ELEMENTS } from '../kernels/part-sums.ts'
-import { initialMoments, optimise } from '../server-optimiser/optimise.ts'
+import { beginMoments, optimise } from '../server-optimiser/optimise.ts'
 import {
   isOptimised,
   momentCount,
@@ -21,7 +21,7 @@ import { attemptTotals } from './totals.ts'
 /** Of the version file at a time, where a model is in memory as a whole. */
 const partBytes = 2 * 1024 * 1024
 
-/** A part of the new version. */
+/** A part of the new version; its bytes hold until the next part begins. */
 export interface MergedPart {
   /** The part's range of the version file. */
   readonly weights: Uint8Array
@@ -39,6 +39,8 @@ export class PartMerge {
   readonly #sums = new PartSums()
   /** Largest values of the pieces of policy max, by piece. */
   readonly #maxima = new Map<MergePiece, Uint8Array>()
+  /** Memory of the state of an optimiser that begins. */
+  #begun = new Float64Array(0)
   #part: MergePart = emptyPart
   #shards = 0
 
@@ -117,7 +119,11 @@ export class PartMerge {
     if (momentCount(this.#optimiser) === 0) return null
     if (before !== undefined) return before
     const { begin, end } = this.#part.state
-    return bytesOf(initialMoments(this.#optimiser, (end - begin) / DTYPE_BYTES.F64 / momentCount(this.#optimiser)))
+    const bytes = end - begin
+    if (this.#begun.byteLength < bytes) this.#begun = new Float64Array(bytes / DTYPE_BYTES.F64)
+    const moments = this.#begun.subarray(0, bytes / DTYPE_BYTES.F64)
+    beginMoments(this.#optimiser, moments)
+    return bytesOf(moments)
   }
 
   /** Slice by slice, so that mean, step and result of an element are made while it lies in the cache. */

@@ -2,15 +2,13 @@ import { momentCount, type ServerOptimiser } from './server-optimiser.ts'
 
 /**
  * Moments before the first round: 0, and v = τ² as Reddi 2021, Algorithm 2 begins.
- * @param count of parameters
+ * @param moments of any number of parameters; every one is replaced
  */
-export function initialMoments(optimiser: ServerOptimiser, count: number): Float64Array {
-  const moments = new Float64Array(count * momentCount(optimiser))
-  if ('tau' in optimiser) {
-    const start = optimiser.tau * optimiser.tau
-    for (let i = 1; i < moments.length; i += 2) moments[i] = start
-  }
-  return moments
+export function beginMoments(optimiser: ServerOptimiser, moments: Float64Array): void {
+  moments.fill(0)
+  if (!('tau' in optimiser)) return
+  const start = optimiser.tau * optimiser.tau
+  for (let i = 1; i < moments.length; i += 2) moments[i] = start
 }
 
 /**
