@@ -73,8 +73,10 @@ const merge = (
   const written = planMerge(manifest, partBytes, optimiser).map(part => {
     merging.begin(part)
     merging.addShard(sum.subarray(part.sum.begin, part.sum.end))
-    const before = state?.subarray(part.state.begin, part.state.end)
-    return merging.finish(weights.slice(part.weights.begin, part.weights.end), 4n, before)
+    // Copies: it is written on what is given, and what it gives holds until the next part.
+    const before = state?.slice(part.state.begin, part.state.end)
+    const merged = merging.finish(weights.slice(part.weights.begin, part.weights.end), 4n, before)
+    return { ...merged, state: merged.state?.slice() ?? null }
   })
   const layout = optimiserStateLayout(manifest, optimiser)
   const states = written.flatMap(part => (part.state === null ? [] : [part.state]))
