@@ -54,10 +54,13 @@ export class SumKeeper implements Disposable {
   }
 
   /**
-   * Makes the running sum: what the newest file holds, and the updates since.
+   * Makes the running sum: what the newest file holds, and the updates since. Again, after it failed, is fine.
    * @throws Error when the file is not of this round
    */
   async open(round: UpdateRound, newest: FoldedSum | undefined, updates: readonly CountedBody[]): Promise<void> {
+    this.#accumulator?.[Symbol.dispose]()
+    this.#accumulator = undefined
+    this.#failure = undefined
     this.#round = round
     this.#newest = newest
     this.#since = []

@@ -1,10 +1,11 @@
 import { TributaryError } from '@tributary/contracts/errors'
+import type { ShardSummed } from '@tributary/contracts/events'
 import type { AttemptRef } from '@tributary/contracts/ids'
 import type { ShardProgress } from '@tributary/contracts/node-status'
 import { backoffMillis, pause } from '../clock.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import type { UpdateVerdict } from '../kernels/spooled-body.ts'
-import { isMissing, removeFolder } from '../log/durable-files.ts'
+import { removeFolder } from '../log/durable-files.ts'
 import { failpoint } from '../log/failpoint.ts'
 import { LogCorruptError } from '../log/log-corrupt-error.ts'
 import { isNoRoom } from '../log/no-room-error.ts'
@@ -15,17 +16,14 @@ import type { Opening } from './attempt-log.ts'
 import type { AcceptedUpdate, AttemptRecord, FailedDevice, InvalidUpdate } from './attempt-records.ts'
 import { isEligible } from './eligibility.ts'
 import { type AttemptHome, type OpenedAttempt, openAttempt, type SpooledUpdate } from './open-attempt.ts'
-import { participationLines } from './participation-list.ts'
 import { type PreparedAttempt, prepareAttempt } from './prepare-attempt.ts'
+import { ResultDelivery } from './result-delivery.ts'
 import type { Answer, RoundEffect } from './round/round-effect.ts'
 import type { Moment, RoundEvent } from './round/round-event.ts'
 import type { Report, ShardState } from './round/shard-state.ts'
 import { RoundRequests } from './round-requests.ts'
-import { storeShardResult } from './shard-result.ts'
 import { Stragglers } from './stragglers.ts'
 
-/** How long a node waits for its lease to be renewed before it looks again. */
-const leasePollMillis = 250
 const triesBeforeFailure = 5
 
 /**
@@ -41,6 +39,7 @@ export class ShardAttempt {
   readonly #requests = new RoundRequests()
   readonly #stragglers: Stragglers
   readonly #stop = new AbortController()
+  readonly #delivery: ResultDelivery
   /** Work that runs: `close` waits for it. */
   readonly #running = new Set<Promise<void>>()
   #prepared: PreparedAttempt | undefined
@@ -53,6 +52,7 @@ export class ShardAttempt {
     this.#spooled = [...opened.spooled]
     this.#journal = new AttemptJournal(context, this.state)
     this.#stragglers = new Stragglers(this.state)
+    this.#delivery = new ResultDelivery(opened, context, this.#journal, this.#stop.signal)
   }
 
   /** Opens it as `openAttempt` does; `start` begins its work. */
@@ -329,6 +329,7 @@ export class ShardAttempt {
         this.#prepared?.[Symbol.dispose]()
         this.#prepared = undefined
         signal.throwIfAborted()
+        if (error instanceof LogCorruptError) throw error
         if (tries + 1 === triesBeforeFailure) await this.#tellFailure(error)
         this.#journal.failed('the model of the attempt cannot be had', error)
         const left = Date.parse(descriptor.deadline) - clock.now()
@@ -343,51 +344,13 @@ export class ShardAttempt {
     this.#step({ kind: 'prepared', candidates })
   }
 
-  /** Sum and participation list to object storage, until they are there. */
   async #store(): Promise<void> {
-    const { store, identity, room } = this.#context
-    const { signal } = this.#stop
-    const { folder, key, log, sums, spool } = this.#opened
-    const event = await this.#untilDone('the shard sum cannot be stored', async () => {
-      await this.#leaseHeld(signal)
-      const { folded } = this.state
-      const lines = participationLines(log, this.#stragglers.withSpool(spool))
-      const sum = folded === undefined ? null : sums.range(folded.sum)
-      const place = { folder, key, node: identity.id, store, signal }
-      return storeShardResult(this.state, sum, lines, place).catch((error: unknown) => {
-        if (isNoRoom(error)) room.noteFull(error)
-        if (isMissing(error)) throw new LogCorruptError('the sum file is gone', { cause: error })
-        throw error
-      })
-    })
-    this.#step({ kind: 'stored', event })
+    this.#step({ kind: 'stored', event: await this.#delivery.store(this.#stragglers) })
   }
 
-  async #publish(event: NonNullable<ShardState['summed']>): Promise<void> {
-    const { publish, statusChanged } = this.#context
-    await this.#untilDone('central cannot be told of the sum', () => publish('shard.summed', event, this.#stop.signal))
-    failpoint('result.after-event')
-    statusChanged()
+  async #publish(event: ShardSummed): Promise<void> {
+    await this.#delivery.publish(event)
     this.#step({ kind: 'published' })
-  }
-
-  /** Does work again and again, with growing pauses, until it is done; what is damaged for good ends it. */
-  async #untilDone<Result>(complaint: string, work: () => Promise<Result>): Promise<Result> {
-    const { signal } = this.#stop
-    for (let tries = 0; ; tries += 1) {
-      try {
-        return await work()
-      } catch (error) {
-        signal.throwIfAborted()
-        if (error instanceof LogCorruptError) throw error
-        this.#journal.failed(complaint, error)
-        await pause(this.#context.clock, backoffMillis(tries, 200, 5000), signal)
-      }
-    }
-  }
-
-  async #leaseHeld(signal: AbortSignal): Promise<void> {
-    while (!this.#moment().leased) await pause(this.#context.clock, leasePollMillis, signal)
   }
 
   async #tellFailure(error: unknown): Promise<void> {
