@@ -34,7 +34,7 @@ import { aborted, endWithParent } from '@tributary/local-stack/processes/end-wit
 import { startBackingServices } from '@tributary/local-stack/services/start-services'
 import { testContext } from '@tributary/local-stack/services/testing'
 import { build } from 'esbuild'
-import { processorTimes } from './processor-time.ts'
+import { watchProcessorTime } from './processor-time.ts'
 import { median, percentile } from './statistics.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
@@ -69,7 +69,7 @@ type Call = { readonly method: string; readonly path: string; readonly token?: s
 type Load = {
   readonly port: number
   readonly perSecond: number
-  readonly seconds: number
+  readonly requests: number
   readonly call: (n: number) => Call
 }
 
@@ -93,10 +93,10 @@ const send = (port: number, { method, path, token, body }: Call): Promise<number
   })
 
 /** Latencies in ms, from when each request should have left. @throws Error for an answer that is no 2xx */
-const load = async ({ port, perSecond, seconds, call }: Load): Promise<number[]> => {
+const load = async ({ port, perSecond, requests, call }: Load): Promise<number[]> => {
   const started = performance.now()
   const latencies: Promise<number>[] = []
-  for (let n = 0; n < perSecond * seconds; n += 1) {
+  for (let n = 0; n < requests; n += 1) {
     const due = started + (n * 1000) / perSecond
     const early = due - performance.now()
     if (early > 0) await delay(early)
@@ -214,6 +214,7 @@ const run = async ({ seconds, turns }: { seconds: number; turns: number }): Prom
     AMQP_URL: services.rabbit.url,
     // An instance that is thrown away during a measurement measures a cold start.
     DISPOSAL_AFTER_INVOCATION: '0',
+    DISPOSAL_MEAN_IDLE_SECONDS: '1000000',
     FUNCTION_ENVIRONMENT: JSON.stringify(
       functionEnvironment(services, { lambdaUrl: `http://127.0.0.1:${ports.lambda}`, apiTokens }),
     ),
@@ -237,14 +238,17 @@ const run = async ({ seconds, turns }: { seconds: number; turns: number }): Prom
     (n: number): Call => ({ method: 'GET', path, token: token(n) })
   const create = (n: number): Call => ({ method: 'POST', path: '/v1/tasks', token: token(n), body: task })
   const measure = async (perSecond: number, call: (n: number) => Call): Promise<Slice> => {
-    const before = await processorTimes(child.pid as number)
-    const latencies = await load({ port, perSecond, seconds: sliceSeconds, call })
-    const after = await processorTimes(child.pid as number)
-    return { latencies, api: after.api - before.api, postgres: after.postgres - before.postgres }
+    const taken = await watchProcessorTime(child.pid as number)
+    const latencies = await load({ port, perSecond, requests: perSecond * sliceSeconds, call })
+    return { latencies, ...(await taken()) }
   }
   const compare = async (name: string, perSecond: number, call: (n: number) => Call) => {
     const slices: { readonly bare: Slice; readonly own: Slice }[] = []
-    for (const warm of [bare, call]) await load({ port, perSecond, seconds: 2, call: warm })
+    for (const warm of [bare, call]) {
+      // As many at once as there may be instances: one that starts during the measurement measures a cold start.
+      for (let turn = 0; turn < 5; turn += 1) await load({ port, perSecond: Infinity, requests: 16, call: warm })
+      await load({ port, perSecond, requests: 2 * perSecond, call: warm })
+    }
     for (let slice = 0; slice < (turns * seconds) / sliceSeconds; slice += 1) {
       // Which of the two goes first changes, so that neither always follows what the other leaves behind.
       const early = slice % 2 === 0 ? await measure(perSecond, bare) : await measure(perSecond, call)
@@ -302,8 +306,8 @@ const run = async ({ seconds, turns }: { seconds: number; turns: number }): Prom
       ['deep', `&cursor=${encodeCursor(position)}`],
     ] as const) {
       const call = get(`${path}?limit=50${query}`)
-      await load({ port, perSecond: 20, seconds: 1, call })
-      const found = summary(await load({ port, perSecond: 40, seconds, call }))
+      await load({ port, perSecond: 20, requests: 20, call })
+      const found = summary(await load({ port, perSecond: 40, requests: 40 * seconds, call }))
       show(`${name}, ${where} page`, found)
       pages.push(found)
     }

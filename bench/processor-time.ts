@@ -20,16 +20,32 @@ const descendants = (all: readonly Process[], root: number): Process[] => {
   return children.flatMap(child => [child, ...descendants(all, child.pid)])
 }
 
-const total = async (of: readonly Process[]): Promise<number> => {
-  // One that has ended meanwhile counts no more.
-  const seconds = await Promise.all(of.map(({ pid }) => cpuSeconds(pid).catch(() => 0)))
-  return seconds.reduce((sum, value) => sum + value, 0)
+type Times = ReadonlyMap<number, number>
+
+const timesOf = async (of: readonly Process[]): Promise<Times> => {
+  const times = await Promise.all(of.map(async ({ pid }) => [pid, await cpuSeconds(pid).catch(() => 0)] as const))
+  return new Map(times)
 }
 
-/** Seconds of processor time, user and system, that a tree of processes took so far, and Postgres of this process's own. */
-export const processorTimes = async (root: number): Promise<{ api: number; postgres: number }> => {
-  const all = await processes()
-  const api = all.filter(({ pid }) => pid === root).concat(descendants(all, root))
-  const postgres = descendants(all, process.pid).filter(({ name }) => name === 'postgres')
-  return { api: await total(api), postgres: await total(postgres) }
+/** What the processes that are there took; of one that has ended since nothing is known. */
+const since = (before: Times, after: Times): number =>
+  [...after].reduce((sum, [pid, seconds]) => sum + Math.max(0, seconds - (before.get(pid) ?? 0)), 0)
+
+/**
+ * Seconds of processor time, user and system, of a tree of processes, and of all Postgres processes below this one.
+ * @returns a function that tells how much there was since
+ */
+export const watchProcessorTime = async (root: number): Promise<() => Promise<{ api: number; postgres: number }>> => {
+  const read = async () => {
+    const all = await processes()
+    return {
+      api: await timesOf(all.filter(({ pid }) => pid === root).concat(descendants(all, root))),
+      postgres: await timesOf(descendants(all, process.pid).filter(({ name }) => name === 'postgres')),
+    }
+  }
+  const before = await read()
+  return async () => {
+    const after = await read()
+    return { api: since(before.api, after.api), postgres: since(before.postgres, after.postgres) }
+  }
 }
