@@ -49,14 +49,20 @@ const write = async (sql: Transaction, entries: readonly AuditEntry[], clock: Cl
   const time = clock.now().toISOString()
   let sequence = last?.sequence ?? 0
   let previous: Buffer = last?.hash ?? genesisHash
-  for (const { actor, action, subject, detail = {} } of entries) {
+  const rows = entries.map(({ actor, action, subject, detail = {} }) => {
     sequence += 1
     // As the database will give it back: undefined members and the like are gone.
     const stored: unknown = JSON.parse(JSON.stringify(detail))
     const hash = chainHash(previous, { sequence, time, actor, action, subject, detail: stored })
-    await sql`
-      insert into audit_entry (sequence, time, actor, action, subject, detail, previous_hash, hash)
-      values (${sequence}, ${time}, ${actor}, ${action}, ${subject}, ${sql.json(asJson(stored))}, ${previous}, ${hash})`
+    const row = { sequence, time, actor, action, subject, detail: stored, previous: hex(previous), hash: hex(hash) }
     previous = hash
-  }
+    return row
+  })
+  await sql`
+    insert into audit_entry (sequence, time, actor, action, subject, detail, previous_hash, hash)
+    select sequence, time, actor, action, subject, detail, decode(previous, 'hex'), decode(hash, 'hex')
+    from jsonb_to_recordset(${sql.json(asJson(rows))})
+      as entry (sequence bigint, time timestamptz, actor text, action text, subject text, detail jsonb, previous text, hash text)`
 }
+
+const hex = (bytes: Buffer): string => bytes.toString('hex')

@@ -26,12 +26,16 @@ type OpenPlan = Extract<AttemptPlan, { kind: 'open' }>
  * Whoever changes what an attempt depends on calls it in the same transaction; calling it again changes nothing.
  */
 export const openNextAttempt = async (context: Context, sql: Transaction, taskId: string): Promise<void> => {
-  const task = await lockTask(sql, taskId, { place: false })
+  // Two statements in one flight: the second one's snapshot is taken after the lock is granted.
+  const [task, [last]] = await Promise.all([
+    lockTask(sql, taskId, { place: false }),
+    sql<{ attempt: number; settled: boolean }[]>`
+      select a.attempt, a.state in ('committed', 'abandoned') as settled
+      from task t join round_attempt a on a.task = t.id and a.round = t.rounds_committed + 1
+      where t.id = ${taskId} order by a.attempt desc limit 1`,
+  ])
   if (task === undefined || (task.state !== 'queued' && task.state !== 'running')) return
   const round = task.roundsCommitted + 1
-  const [last] = await sql<{ attempt: number; settled: boolean }[]>`
-    select attempt, state in ('committed', 'abandoned') as settled from round_attempt
-    where task = ${task.id} and round = ${round} order by attempt desc limit 1`
   if (last !== undefined && !last.settled) return
   if (task.state === 'running' && (await stopAfterTime(context, sql, task))) return
   if (task.state === 'queued' && !(await hasTurn(sql, task))) return endWait(sql, task)

@@ -17,17 +17,16 @@ export const waitForDevices = async (
   ref: AttemptRef,
   detail: string,
 ): Promise<void> => {
-  // Every status call of every node comes here while a task waits: it reads, and writes only where the wait begins or is over.
-  const [wait] = await sql<{ since: Date | null; over: boolean }[]>`
-    select waiting_since as since, coalesce(
-      waiting_since <= now() - make_interval(secs => ${task.settings.deadlines.selectionSeconds}), false) as over
-    from task where id = ${task.id}`
-  if (wait === undefined) return
-  if (wait.since === null) {
+  if (task.waitingSince === null) {
     await sql`update task set waiting_since = now() where id = ${task.id}`
     return
   }
-  if (!wait.over) return
+  // Every status call of every node comes here while a task waits: it reads, and writes only where the wait is over.
+  const [wait] = await sql<{ since: Date; over: boolean }[]>`
+    select waiting_since as since,
+      waiting_since <= now() - make_interval(secs => ${task.settings.deadlines.selectionSeconds}) as over
+    from task where id = ${task.id}`
+  if (wait === undefined || !wait.over) return
   const reason: Reason = { code: 'TOO_FEW_DEVICES', detail }
   await sql`
     insert into round_attempt

@@ -15,8 +15,6 @@ export const chooseVersion = async (
   sql: Transaction,
   { model, version: named, alias }: CreateTask['model'],
 ): Promise<ChosenVersion> => {
-  const [known] = await sql`select 1 from model where id = ${model}`
-  if (known === undefined) throw new TributaryError('NOT_FOUND', { detail: `There is no model ${model}.` })
   const version = alias === undefined ? named : await resolveAlias(sql, model, alias)
   const [row] = await sql<(ChosenVersion & { ready: boolean })[]>`
     select id, state = 'ready' as ready, graph_key is not null as "hasGraph" from model_version
@@ -24,6 +22,8 @@ export const chooseVersion = async (
     order by number desc limit 1
     for key share`
   if (row?.ready === true) return row
+  const [known] = await sql`select 1 from model where id = ${model}`
+  if (known === undefined) throw new TributaryError('NOT_FOUND', { detail: `There is no model ${model}.` })
   if (version !== undefined && row === undefined) {
     throw new TributaryError('NOT_FOUND', { detail: `Model ${model} has no version ${version}.` })
   }

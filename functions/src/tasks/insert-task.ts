@@ -21,17 +21,18 @@ export const insertTask = async (
 ): Promise<TaskRow> => {
   const { settings, seed, version, regions, rounds } = await planTask(sql, wishes)
   const id = context.ids.next()
-  await sql`
+  const inserted = sql`
     insert into task (id, name, state, model, start_version, current_version, rounds_wanted, settings, seed, regions, priority,
       start_at, created_by)
     values (${id}, ${settings.name}, 'draft', ${settings.model.model}, ${version}, ${version}, ${rounds},
       ${sql.json(asJson(settings))}, ${seedText(seed)}, ${[...regions]}::text[], ${settings.priority},
-      ${settings.startAt ?? null}, ${actor})`
+      ${settings.startAt ?? null}, ${actor})`.execute()
   const detail = { settings, ...(origin !== undefined && { cloneOf: origin }) }
   context.audit.append(sql, { actor, action: 'task.created', subject: `task/${id}`, detail })
   if (settings.start) {
-    await moveTask(context, sql, id, 'start', { actor })
+    // In one flight: the connection runs them in the order in which they were begun.
+    await Promise.all([inserted, moveTask(context, sql, id, 'start', { actor })])
     await openNextAttempt(context, sql, id)
-  }
+  } else await inserted
   return (await lockTask(sql, id)) as TaskRow
 }
