@@ -261,13 +261,13 @@ test('a sum file that is damaged or gone when the shard closes is not stored: th
   for (const damage of ['flip', 'remove']) {
     await using opened = await open({ foldUpdates: 1 }, { goal: 2, select: 2 })
     const { shard, descriptor, push } = opened
-    const { write } = shard.store
+    const write = shard.store.write.bind(shard.store)
     const folder = folderOf(shard, descriptor)
     shard.store.write = async (...which) => {
       const sum = `${shard.attempts.find(descriptor, 0)?.state.folded?.sum.file}`
       if (damage === 'flip') await writeFile(join(folder, sum), Buffer.alloc((await stat(join(folder, sum))).size))
       else await rm(join(folder, sum))
-      return write.apply(shard.store, which)
+      return write(...which)
     }
     const devices = [1, 2, 3, 4].filter(number =>
       shard.attempts.find(descriptor, 0)?.state.selected.has(shard.device(number).device),
