@@ -30,7 +30,7 @@ def examples(count: int = 22, width: int = 6, classes: int = 3) -> Rows:
     """Seeded examples."""
     generator = np.random.Generator(np.random.PCG64(7))
     features = generator.normal(size=(count, width)).astype(np.float32)
-    return Rows(features, (np.arange(count) % classes).astype(np.int32))
+    return Rows.of(features, (np.arange(count) % classes).astype(np.int32))
 
 
 def task_of(tensors: Mapping[str, Any], data: Rows | None, kind: Any = "train", **settings: Any) -> Task:
@@ -45,6 +45,30 @@ def task_of(tensors: Mapping[str, Any], data: Rows | None, kind: Any = "train", 
     return Task(kind, tuple(described), TrainSettings(**values), data, bytes(range(32)), orders)
 
 
+def write_rows(path: Path, features: Any, labels: Any, **header: Any) -> None:
+    """A file of rows as the agent keeps it."""
+    affine = {"scale": 1, "shift": [0], "divisor": [1], "run": 1}
+    described = {
+        "examples": len(features),
+        "stored": "u8" if features.dtype == np.uint8 else "f32",
+        "features": features.shape[1],
+        "labels": 1,
+        "labelDtype": "i32",
+        "integerLabels": True,
+        "affine": affine,
+        "columns": None,
+        "classCounts": None,
+        "skipped": 0,
+        **header,
+    }
+    text = json.dumps(described).encode()
+    text += b" " * (-(len(text) + 12) % 4096)
+    body = b"".join(
+        label.tobytes() + row.tobytes() + b"\0" * (-row.nbytes % 4) for row, label in zip(features, np.atleast_1d(labels))
+    )
+    path.write_bytes(b"TRIBROW1" + len(text).to_bytes(4, "little") + text + body)
+
+
 @dataclass
 class Outcome:
     code: int
@@ -56,10 +80,8 @@ class Outcome:
 def run_job(folder: Path, trainer: str, weights: Mapping[str, Any], data: Rows, **job: Any) -> Outcome:
     """Runs the worker as the agent does, in a process of its own."""
     save_file(dict(weights), str(folder / "base.safetensors"))
-    np.save(folder / "features.npy", data.stored)
-    np.save(folder / "labels.npy", data.labels)
+    write_rows(folder / "data.rows", data.stored, data.labels)
     np.save(folder / "orders.npy", np.stack([np.arange(len(data))] * 2).astype(np.int32))
-    path = {name: str(folder / name) for name in ("features.npy", "labels.npy")}
     description = {
         "kind": "train",
         "trainer": trainer,
@@ -69,7 +91,7 @@ def run_job(folder: Path, trainer: str, weights: Mapping[str, Any], data: Rows, 
         "tensors": [
             {"name": name, "dtype": "F32", "shape": list(value.shape), "policy": "average"} for name, value in weights.items()
         ],
-        "data": {"features": path["features.npy"], "labels": path["labels.npy"], "scale": data.scale},
+        "data": {"file": str(folder / "data.rows"), "shape": list(data.shape)},
         "orders": str(folder / "orders.npy"),
         "seed": "00" * 32,
         "settings": SETTINGS,

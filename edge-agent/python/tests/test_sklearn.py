@@ -31,7 +31,7 @@ class SklearnTest(unittest.TestCase):
 
     def test_a_linear_model_takes_one_step_an_example(self) -> None:
         data = examples()
-        rows = Rows(data.stored, np.linspace(-1, 1, 22).astype(np.float32))
+        rows = Rows.of(data.stored, np.linspace(-1, 1, 22).astype(np.float32))
         tensors: dict[str, Any] = {"coef_": np.full(6, 0.5), "intercept_": np.zeros(1)}
         trainer = SklearnTrainer(lambda: SGDRegressor(alpha=0, shuffle=False))
         task = task_of(tensors, rows, loss="mean-squared-error", learning_rate=0.01)

@@ -82,7 +82,8 @@ export const weightsFromFlat = (
   return tensors
 }
 
-const readManifest = (bytes: Uint8Array): Manifest => {
+/** Throws ModelError. */
+export const readManifest = (bytes: Uint8Array): Manifest => {
   let json: unknown
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))

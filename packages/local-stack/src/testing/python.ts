@@ -1,5 +1,5 @@
 import { access, mkdir, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { runCommand } from '../processes/run-command.ts'
 import { readStackEnvironment } from '../settings/config.ts'
 import { userFolders } from '../settings/folders.ts'
@@ -21,10 +21,23 @@ export const hasPython = async (): Promise<boolean> =>
     () => false,
   )
 
-/** A Python with these packages (NumPy, safetensors and onnxruntime unless others are named) in the user's cache; made once. */
-export const ensurePython = async (packages: readonly string[] = readers): Promise<string> => {
+export type PythonBase = {
+  /** A Python whose own packages are there too. */
+  readonly base: string
+  /** Tells it from others in the cache. */
+  readonly label: string
+}
+
+/** Where `ensurePython` makes it. */
+export const pythonFolder = (packages: readonly string[], base?: PythonBase): string => {
   const { cache } = userFolders(readStackEnvironment())
-  const folder = join(cache, `python-${packages.map(name => name.replace('==', '-')).join('-')}`)
+  const names = [...(base === undefined ? [] : [base.label.replaceAll(/[^\w.]+/g, '-')]), ...packages]
+  return join(cache, `python-${names.map(name => name.replace('==', '-')).join('-')}`)
+}
+
+/** A Python with these packages (NumPy, safetensors and onnxruntime unless others are named) in the user's cache; made once. */
+export const ensurePython = async (packages: readonly string[] = readers, base?: PythonBase): Promise<string> => {
+  const folder = pythonFolder(packages, base)
   const python = join(folder, 'bin', 'python')
   if (
     await access(python).then(
@@ -33,9 +46,13 @@ export const ensurePython = async (packages: readonly string[] = readers): Promi
     )
   )
     return python
-  await mkdir(cache, { recursive: true })
+  await mkdir(dirname(folder), { recursive: true })
   const unfinished = `${folder}.${process.pid}`
-  await run('python3', ['-m', 'venv', unfinished], 120)
+  await run(
+    base?.base ?? 'python3',
+    ['-m', 'venv', ...(base === undefined ? [] : ['--system-site-packages']), unfinished],
+    120,
+  )
   await run(
     join(unfinished, 'bin', 'python'),
     ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages],

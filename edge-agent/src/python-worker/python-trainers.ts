@@ -1,0 +1,216 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { AttemptRef } from '@tributary/contracts/ids'
+import type { TrainerSettings } from '@tributary/contracts/round'
+import type { Manifest } from '@tributary/tensors/manifest'
+import type { Logger } from 'pino'
+import { Turnstile } from '../training/turnstile.ts'
+import { type InstalledTrainer, readTrainers } from './installed-trainers.ts'
+import { JobFolder } from './job-folder.ts'
+import { LocalTensors } from './local-tensors.ts'
+import { runWorker } from './run-worker.ts'
+import { workerEnvironment } from './worker-environment.ts'
+import { WorkerError } from './worker-error.ts'
+import type { WorkerOutcome } from './worker-lines.ts'
+
+/** Loading a framework from a slow card takes its time. */
+const probeSeconds = 180
+const maxWaitingJobs = 8
+
+/** A data set in a file of rows: docs/datasets.md. */
+export type RowsOnDisk = {
+  readonly examples: number
+  readonly file: string
+  readonly header: { readonly features: number }
+}
+
+export type PythonJob = {
+  readonly settings: Pick<TrainerSettings, 'framework' | 'batchSize' | 'loss'> & Partial<TrainerSettings>
+  readonly manifest: Manifest
+  /** File of the weights, as the manifest describes them. */
+  readonly weights: string
+  readonly data: RowsOnDisk
+}
+
+export type PythonTrainingJob = PythonJob & {
+  readonly settings: TrainerSettings
+  readonly attempt: AttemptRef
+  readonly seed: Uint8Array
+}
+
+export type PythonTrained = Extract<WorkerOutcome, { kind: 'trained' }> & {
+  /** File of the new weights: of what the manifest sends. Gone when the job's folder is. */
+  readonly weights: string
+}
+
+export type PythonEvaluated = Extract<WorkerOutcome, { kind: 'evaluated' }>
+
+export type PythonJobOptions = {
+  readonly signal: AbortSignal
+  /** 0 … 1 */
+  readonly onProgress?: (progress: number) => void
+}
+
+/** Trains with code that the owner of the device installed, one job at a time, each in a process of its own. */
+export class PythonTrainers {
+  readonly #installed: ReadonlyMap<string, InstalledTrainer>
+  readonly #folder: string
+  readonly #local: LocalTensors
+  readonly #log: Logger
+  readonly #working = new Set<string>()
+  readonly #turnstile = new Turnstile(maxWaitingJobs)
+
+  private constructor(
+    installed: ReadonlyMap<string, InstalledTrainer>,
+    folder: string,
+    local: LocalTensors,
+    log: Logger,
+  ) {
+    this.#installed = installed
+    this.#folder = folder
+    this.#local = local
+    this.#log = log
+  }
+
+  /**
+   * Reads `trainers.json` of the data folder; what a killed agent left in `folder` is removed. Throws TrainersFileError.
+   * @param folder for the files of jobs
+   */
+  static async open({
+    dataDir,
+    folder,
+    log,
+  }: {
+    dataDir: string
+    folder: string
+    log: Logger
+  }): Promise<PythonTrainers> {
+    const installed = await readTrainers(dataDir)
+    await rm(join(folder, 'jobs'), { recursive: true, force: true })
+    await mkdir(join(folder, 'jobs'), { recursive: true, mode: 0o700 })
+    return new PythonTrainers(installed, folder, await LocalTensors.open(join(folder, 'local')), log)
+  }
+
+  /** Those for which a trainer was started here and found to work. */
+  get frameworks(): readonly string[] {
+    const working = [...this.#installed.values()].filter(({ name }) => this.#working.has(name))
+    return [...new Set(working.map(({ framework }) => framework))]
+  }
+
+  /** Starts every trainer once to see whether it loads, one after another; resolves when all are known or the signal aborts. */
+  async probe(signal: AbortSignal, onWorks: () => void): Promise<void> {
+    for (const trainer of this.#installed.values()) {
+      if (signal.aborted) return
+      const { name, framework } = trainer
+      try {
+        using _turn = await this.#turnstile.enter(signal)
+        await using folder = await JobFolder.create(join(this.#folder, 'jobs'))
+        const limits = { ...trainer, timeSeconds: probeSeconds, stallSeconds: probeSeconds }
+        const args = ['probe', framework, trainer.trainer]
+        const found = await this.#run({ ...trainer, ...limits }, folder, args, { signal })
+        if (found.kind !== 'probed') throw unexpected(found)
+        this.#working.add(name)
+        this.#log.info({ trainer: name, framework, version: found.version, python: found.python }, 'trainer works')
+        onWorks()
+      } catch (error) {
+        if (signal.aborted) return
+        this.#log.error({ trainer: name, err: error }, 'a trainer does not load; tasks for it are refused')
+      }
+    }
+  }
+
+  /**
+   * Trains one job.
+   * @param use is given the result while its files are there
+   * @throws WorkerError, or the signal's reason
+   */
+  async train<Result>(
+    job: PythonTrainingJob,
+    options: PythonJobOptions,
+    use: (trained: PythonTrained, folder: JobFolder) => Promise<Result>,
+  ): Promise<Result> {
+    using _turn = await this.#turnstile.enter(options.signal)
+    const trainer = this.#trainerFor(job.settings)
+    await using folder = await JobFolder.create(join(this.#folder, 'jobs'))
+    const { settings, seed, attempt, data } = job
+    const keepsLocal = job.manifest.tensors.some(({ policy }) => policy === 'keep-local')
+    const result = folder.file('result.safetensors')
+    const localResult = folder.file('local.safetensors')
+    const file = await folder.writeJob({
+      ...describe(job, trainer, 'train'),
+      seed: Buffer.from(seed).toString('hex'),
+      orders: await folder.writeOrders(seed, settings.localEpochs, data.examples),
+      local: keepsLocal ? ((await this.#local.before(attempt)) ?? null) : null,
+      result,
+      localResult,
+    })
+    const outcome = await this.#run(trainer, folder, ['run', file], options)
+    if (outcome.kind !== 'trained') throw unexpected(outcome)
+    const used = await use({ ...outcome, weights: result }, folder)
+    if (keepsLocal) await this.#local.keep(attempt, localResult)
+    return used
+  }
+
+  /** Evaluates one job. Throws WorkerError, or the signal's reason. */
+  async evaluate(job: PythonJob, options: PythonJobOptions): Promise<PythonEvaluated> {
+    using _turn = await this.#turnstile.enter(options.signal)
+    const trainer = this.#trainerFor(job.settings)
+    await using folder = await JobFolder.create(join(this.#folder, 'jobs'))
+    const file = await folder.writeJob({ ...describe(job, trainer, 'evaluate'), seed: '00' })
+    const outcome = await this.#run(trainer, folder, ['run', file], options)
+    if (outcome.kind === 'evaluated') return outcome
+    throw unexpected(outcome)
+  }
+
+  #trainerFor({ framework, trainer: name }: PythonJob['settings']): InstalledTrainer {
+    const found = name === undefined ? undefined : this.#installed.get(name)
+    if (found === undefined || found.framework !== framework)
+      throw new WorkerError(
+        'TRAINER_MISSING',
+        `No trainer ${name ?? '(none named)'} of ${framework} is installed here.`,
+      )
+    return found
+  }
+
+  #run(
+    trainer: InstalledTrainer,
+    folder: JobFolder,
+    args: readonly string[],
+    { signal, onProgress }: PythonJobOptions,
+  ): Promise<WorkerOutcome> {
+    return runWorker({
+      python: trainer.python,
+      args,
+      env: workerEnvironment(trainer, folder.path),
+      cwd: folder.path,
+      limits: trainer,
+      sendLog: trainer.sendLog,
+      signal,
+      onProgress: ({ steps, totalSteps }) => onProgress?.(Math.min(steps / Math.max(totalSteps, 1), 1)),
+    })
+  }
+}
+
+const describe = (
+  { manifest, settings, weights, data }: PythonJob,
+  { trainer, memoryBytes }: InstalledTrainer,
+  kind: 'train' | 'evaluate',
+) => ({
+  kind,
+  trainer,
+  memoryBytes,
+  weights,
+  tensors: manifest.tensors,
+  settings,
+  data: { file: data.file, shape: exampleShape(manifest, data.header.features) },
+})
+
+/** As the manifest's input has it, where that is known; else flat. */
+const exampleShape = ({ inputs: [input] }: Manifest, features: number): readonly number[] => {
+  const shape = input?.shape.slice(1) ?? []
+  const fits = shape.reduce<number>((product, size) => product * (size ?? Number.NaN), 1) === features
+  return fits ? (shape as number[]) : [features]
+}
+
+const unexpected = ({ kind }: WorkerOutcome): WorkerError =>
+  new WorkerError('PROTOCOL', `it answered with a line of kind "${kind}"`)
