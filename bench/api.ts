@@ -214,7 +214,7 @@ const run = async ({ seconds, turns }: { seconds: number; turns: number }): Prom
     AMQP_URL: services.rabbit.url,
     // An instance that is thrown away during a measurement measures a cold start.
     DISPOSAL_AFTER_INVOCATION: '0',
-    DISPOSAL_MEAN_IDLE_SECONDS: '1000000',
+    DISPOSAL_MEAN_IDLE_SECONDS: '50000',
     FUNCTION_ENVIRONMENT: JSON.stringify(
       functionEnvironment(services, { lambdaUrl: `http://127.0.0.1:${ports.lambda}`, apiTokens }),
     ),
