@@ -9,6 +9,8 @@ import { Datasets } from './data/datasets.ts'
 import { Deployments } from './deployments/deployments.ts'
 import { endSignal } from './end-signal.ts'
 import { Inference, InferenceSettingsError } from './inference/inference.ts'
+import { TrainersFileError } from './python-worker/installed-trainers.ts'
+import { PythonTrainers } from './python-worker/python-trainers.ts'
 import { ObjectCache } from './state/object-cache.ts'
 import { UpdateStore } from './state/update-store.ts'
 import { OnnxTrainer } from './training/onnx-trainer.ts'
@@ -38,6 +40,7 @@ const run = async (): Promise<void> => {
   const updates = await UpdateStore.open(join(config.stateDir, 'updates'), limits)
   using endpoints = new Endpoints(config.endpoints, identity)
   await using trainer = new OnnxTrainer({ idleSeconds, ...bundledWorker() })
+  const python = await PythonTrainers.open({ dataDir: config.dataDir, folder: join(config.stateDir, 'python'), log })
   const conditions = () => readConditions({ metered: config.networkMetered })
   const { maxModelBytes, centralUrl, dataDir } = config
   const workerUrl = bundled('./model-worker.mjs')
@@ -59,6 +62,7 @@ const run = async (): Promise<void> => {
     deployments,
     datasets,
     trainer,
+    python,
     conditions,
     log,
     maxModelBytes,
@@ -104,7 +108,7 @@ const bundled = (file: string): URL | undefined =>
 try {
   await run()
 } catch (error) {
-  const kinds = [ConfigError, IdentityError, DataError, InferenceSettingsError]
+  const kinds = [ConfigError, IdentityError, DataError, InferenceSettingsError, TrainersFileError]
   const expected = kinds.some(kind => error instanceof kind)
   console.error(expected ? (error as Error).message : error)
   process.exitCode = expected ? 3 : 1

@@ -68,8 +68,9 @@ export class Agent {
 
   /** Checks in until the signal aborts; resolves when all work has ended. */
   async run(signal: AbortSignal): Promise<void> {
-    const { log, endpoints, deployments } = this.#context
+    const { log, endpoints, deployments, python } = this.#context
     const following = deployments.run(signal, () => this.#wakeup.wake())
+    const probing = python.probe(signal, () => this.#wakeup.wake())
     const backoff = new Backoff()
     // Refusals do not pass by themselves as lost connections do.
     const refusals = new Backoff(1_000, 15_000)
@@ -92,12 +93,17 @@ export class Agent {
         await (retryable ? backoff : refusals).wait(signal).catch(() => {})
       }
     }
-    await Promise.all([this.#training.stop('the agent stops'), this.#evaluation.stop('the agent stops'), following])
+    await Promise.all([
+      this.#training.stop('the agent stops'),
+      this.#evaluation.stop('the agent stops'),
+      following,
+      probing,
+    ])
   }
 
   /** One check-in. @returns how long to pause, ms */
   async #checkIn(signal: AbortSignal): Promise<number> {
-    const { endpoints, updates, log, conditions, deployments } = this.#context
+    const { endpoints, updates, log, conditions, deployments, python } = this.#context
     const training = this.#training.current
     const failed = this.#failures.waiting
     const request = create(CheckInRequestSchema, {
@@ -105,7 +111,7 @@ export class Agent {
       protocolMax: protocolRange.max,
       agentVersion,
       datasets: [...(await this.#datasets.read())],
-      frameworks: ['onnx'],
+      frameworks: ['onnx', ...python.frameworks],
       holding: updates.list().map(({ attempt }) => attempt),
       // Whoever took the shard over since learns from them that this device was selected.
       receipts: updates.list().flatMap(({ receipt }) => receipt ?? []),

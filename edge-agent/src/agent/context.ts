@@ -2,6 +2,7 @@ import type { DeviceCondition } from '@tributary/contracts/round'
 import type { Logger } from 'pino'
 import type { Datasets } from '../data/datasets.ts'
 import type { Deployments } from '../deployments/deployments.ts'
+import type { PythonTrainers } from '../python-worker/python-trainers.ts'
 import type { ObjectCache } from '../state/object-cache.ts'
 import type { UpdateStore } from '../state/update-store.ts'
 import type { Trainer } from '../training/trainer.ts'
@@ -16,6 +17,8 @@ export type AgentContext = {
   readonly deployments: Deployments
   readonly datasets: Datasets
   readonly trainer: Trainer
+  /** Trainers of other frameworks, which the owner installed. */
+  readonly python: PythonTrainers
   /** Those that hold now. */
   readonly conditions: () => Promise<readonly DeviceCondition[]>
   readonly log: Logger

@@ -2,6 +2,7 @@ import type { ErrorCode } from '@tributary/contracts/errors'
 import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
 import { SafetensorsError } from '@tributary/tensors/safetensors/safetensors-error'
 import { DataError } from '../data/data-error.ts'
+import { WorkerError } from '../python-worker/worker-error.ts'
 import { TrainingDivergedError, TrainingError } from '../training/training-error.ts'
 import { CallError } from '../transport/call-error.ts'
 import { ModelError, WorkError } from './work.ts'
@@ -22,6 +23,7 @@ export const failureOf = (error: unknown): Failure | undefined => {
   if (error instanceof CallError) return undefined
   if (error instanceof DataError) return failure('DATASET_UNUSABLE', error.code)
   if (error instanceof TrainingError) return trainingFailure(error)
+  if (error instanceof WorkerError) return workerFailure(error)
   if (error instanceof ModelError || error instanceof SafetensorsError) {
     return failure('MODEL_UNSUPPORTED', error.message)
   }
@@ -51,6 +53,42 @@ const trainingFailure = (error: TrainingError): Failure | undefined => {
   }
 }
 
+/** What the owner's own code said goes out only where the owner lets it: the end of its log, as much of it as there is room for. */
+const workerFailure = (error: WorkerError): Failure => {
+  const { code, message, step, sendLog, logTail } = error
+  switch (code) {
+    case 'MODEL_MISMATCH':
+      return failure('MODEL_UNSUPPORTED', sendLog ? message : code)
+    case 'SETTINGS_INVALID':
+    case 'TRAINER_MISSING':
+      return failure('WORK_UNSUPPORTED', sendLog ? message : code)
+    case 'DATA_MISMATCH':
+      return failure('DATASET_UNUSABLE', code)
+    case 'DIVERGED':
+      return failure('TRAINING_DIVERGED', step === undefined ? '' : `step ${step}`)
+    case 'MEMORY_LIMIT':
+    case 'TIME_LIMIT':
+      return failure(code, sendLog ? withLog(message, logTail) : '')
+    case 'TRAINER_FAILED':
+    case 'STALLED':
+    case 'CRASHED':
+    case 'PROTOCOL':
+      return failure('TRAINING_FAILED', sendLog ? withLog(`${code}: ${message}`, logTail) : code)
+  }
+}
+
+/** The message, and of the log as much of its end as fits. */
+const withLog = (message: string, logTail: string): string => {
+  const start = cut(message.replace(/\s+/g, ' '), 250)
+  if (logTail === '') return start
+  const log = Buffer.from(logTail.replace(/\s+/g, ' '))
+  const room = mostDetailBytes - Buffer.byteLength(start) - ' Log: …'.length - 2
+  // Cut between characters: no byte in the middle of one comes first.
+  let from = Math.max(log.length - room, 0)
+  while (((log[from] ?? 0) & 0xc0) === 0x80) from += 1
+  return `${start} Log: ${from > 0 ? '…' : ''}${log.toString('utf8', from)}`
+}
+
 const isOutOfMemory = (error: unknown): boolean => {
   const { message, code, cause } = error as { message?: unknown; code?: unknown; cause?: unknown }
   if (code === 'ERR_WORKER_OUT_OF_MEMORY' || outOfMemory.test(`${message}`)) return true
@@ -60,7 +98,7 @@ const isOutOfMemory = (error: unknown): boolean => {
 const failure = (code: ErrorCode, detail: string): Failure => ({ code, detail: cut(detail.replace(/\s+/g, ' ')) })
 
 /** Cuts between characters. */
-const cut = (text: string): string => {
-  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(mostDetailBytes))
+const cut = (text: string, bytes = mostDetailBytes): string => {
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(bytes))
   return text.slice(0, read)
 }

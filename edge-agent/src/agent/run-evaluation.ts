@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf'
 import { ReportEvaluationRequestSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { evaluationSums } from '@tributary/learning/evaluation-metrics'
 import { lossOf } from '../training/graph-options.ts'
+import type { EvaluationResult } from '../training/trainer.ts'
 import { Backoff } from '../transport/backoff.ts'
 import { isRetryable } from '../transport/call-error.ts'
 import type { NodeClient } from '../transport/node-client.ts'
@@ -12,6 +13,7 @@ import { type Failure, failureOf } from './failure.ts'
 import type { JobControl, JobOutcome } from './job-slot.ts'
 import { logFailure } from './log-failure.ts'
 import { loadBundle } from './model-bundle.ts'
+import { evaluateInPython } from './train-in-python.ts'
 import { actionFor } from './verdict.ts'
 import type { EvaluationJob } from './work.ts'
 
@@ -43,7 +45,7 @@ export const runEvaluation = async (
   const log = context.log.child({ evaluation: job.evaluation })
   try {
     const client = context.endpoints.client()
-    const findings = known.get(job.evaluation) ?? (await evaluate(context, client, job, control))
+    const findings = known.get(job.evaluation) ?? (await evaluate(job)(context, client, job, control))
     known.set(job.evaluation, findings)
     for (const oldest of known.keys()) if (known.size > 16) known.delete(oldest)
     return await report(context, client, job, findings, control)
@@ -54,16 +56,24 @@ export const runEvaluation = async (
   }
 }
 
-const evaluate = async (
+const evaluate =
+  ({ trainer }: EvaluationJob) =>
+  async (...[context, client, job, control]: Parameters<typeof evaluateOnnx>): Promise<EvaluationFindings> =>
+    findingsOf(await (trainer.framework === 'onnx' ? evaluateOnnx : evaluateInPython)(context, client, job, control))
+
+const evaluateOnnx = async (
   { objects, datasets, trainer }: AgentContext,
   client: NodeClient,
   job: EvaluationJob,
   { signal, latest }: JobControl<EvaluationJob>,
-): Promise<EvaluationFindings> => {
+): Promise<EvaluationResult> => {
   const data = await datasets.load(job.dataset, 'evaluation', { signal })
   const { graph, flat } = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
   const loss = lossOf(job.trainer)
-  const result = await trainer.evaluate({ graph, weights: flat, data, loss }, { signal })
+  return trainer.evaluate({ graph, weights: flat, data, loss }, { signal })
+}
+
+const findingsOf = (result: EvaluationResult): EvaluationFindings => {
   const { examples, correct, lossQ20 } = evaluationSums(result.examples, result.correct ?? 0, result.lossSum)
   return {
     examples,

@@ -1,5 +1,5 @@
 import { epochOrder } from '@tributary/learning/seeded/epoch-order'
-import type { IntegerMetrics, KeptUpdate } from '../state/kept-update.ts'
+import type { KeptUpdate } from '../state/kept-update.ts'
 import { collectAfterLarge } from '../training/collect-garbage.ts'
 import { trainingSettingsOf } from '../training/graph-options.ts'
 import { type DataSet, examplesOf } from '../training/trainer.ts'
@@ -12,6 +12,8 @@ import type { JobControl, JobOutcome } from './job-slot.ts'
 import { logFailure } from './log-failure.ts'
 import { loadBundle, type ModelBundle, weightsFromFlat } from './model-bundle.ts'
 import { sendUpdate } from './send-update.ts'
+import { trainInPython } from './train-in-python.ts'
+import { trainingMetrics } from './training-metrics.ts'
 import { type TrainingJob, WorkError } from './work.ts'
 
 /** Rows to train on over all local epochs: four bytes each in memory. */
@@ -33,7 +35,7 @@ export const runTraining = async (
   try {
     const kept = updates.get(job.attempt)
     const resume = kept?.baseSha256 === job.weights.sha256
-    const update = resume ? kept : await train(context, endpoints.client(), job, control)
+    const update = resume ? kept : await train(job)(context, endpoints.client(), job, control)
     // What was trained is on disk now and sent from there.
     collectAfterLarge(update.bytes)
     if (update.bytes > job.maxUpdateBytes) {
@@ -49,7 +51,10 @@ export const runTraining = async (
   }
 }
 
-const train = async (
+/** ONNX in a process of the agent's own, other frameworks in one of the owner's. */
+const train = ({ trainer }: TrainingJob) => (trainer.framework === 'onnx' ? trainOnnx : trainInPython)
+
+const trainOnnx = async (
   { objects, datasets, updates, trainer, log }: AgentContext,
   client: NodeClient,
   job: TrainingJob,
@@ -94,14 +99,4 @@ const train = async (
       { signal, onProgress: ({ steps, totalSteps }) => onProgress(steps / totalSteps) },
     )
   }
-}
-
-/** Losses in units of 2^-20, kept inside int64. */
-const trainingMetrics = (examples: number, meanLoss: number, steps: number): IntegerMetrics => {
-  const loss = Math.min(Math.max(Math.round(meanLoss * examples * 2 ** 20), -(2 ** 62)), 2 ** 62)
-  return [
-    { name: 'examples', value: String(examples) },
-    { name: 'loss_q20', value: String(BigInt(loss)) },
-    { name: 'steps', value: String(steps) },
-  ]
 }

@@ -13,6 +13,9 @@ import { workerEnvironment } from './worker-environment.ts'
 import { WorkerError } from './worker-error.ts'
 import type { WorkerOutcome } from './worker-lines.ts'
 
+/** Of the weights of the round, in the folder of a job. */
+export const baseFile = 'base.safetensors'
+
 /** Loading a framework from a slow card takes its time. */
 const probeSeconds = 180
 const maxWaitingJobs = 8
@@ -27,8 +30,8 @@ export type RowsOnDisk = {
 export type PythonJob = {
   readonly settings: Pick<TrainerSettings, 'framework' | 'batchSize' | 'loss'> & Partial<TrainerSettings>
   readonly manifest: Manifest
-  /** File of the weights, as the manifest describes them. */
-  readonly weights: string
+  /** For its files; has the weights, as the manifest describes them, under `baseFile`. */
+  readonly folder: JobFolder
   readonly data: RowsOnDisk
 }
 
@@ -39,8 +42,10 @@ export type PythonTrainingJob = PythonJob & {
 }
 
 export type PythonTrained = Extract<WorkerOutcome, { kind: 'trained' }> & {
-  /** File of the new weights: of what the manifest sends. Gone when the job's folder is. */
+  /** File of the new weights, of what the manifest sends, in the job's folder. */
   readonly weights: string
+  /** Makes this device's own values those of the round, once nothing can go wrong with it any more. */
+  readonly keepLocal: () => Promise<void>
 }
 
 export type PythonEvaluated = Extract<WorkerOutcome, { kind: 'evaluated' }>
@@ -104,7 +109,7 @@ export class PythonTrainers {
       const { name, framework } = trainer
       try {
         using _turn = await this.#turnstile.enter(signal)
-        await using folder = await JobFolder.create(join(this.#folder, 'jobs'))
+        await using folder = await this.newJob()
         const limits = { ...trainer, timeSeconds: probeSeconds, stallSeconds: probeSeconds }
         const args = ['probe', framework, trainer.trainer]
         const found = await this.#run({ ...trainer, ...limits }, folder, args, { signal })
@@ -119,45 +124,41 @@ export class PythonTrainers {
     }
   }
 
-  /**
-   * Trains one job.
-   * @param use is given the result while its files are there
-   * @throws WorkerError, or the signal's reason
-   */
-  async train<Result>(
-    job: PythonTrainingJob,
-    options: PythonJobOptions,
-    use: (trained: PythonTrained, folder: JobFolder) => Promise<Result>,
-  ): Promise<Result> {
-    using _turn = await this.#turnstile.enter(options.signal)
+  /** A folder for the files of a job; dispose of it when nothing of the job is needed any more. */
+  newJob(): Promise<JobFolder> {
+    return JobFolder.create(join(this.#folder, 'jobs'))
+  }
+
+  /** Trains one job. Throws WorkerError, or the signal's reason. */
+  async train(job: PythonTrainingJob, options: PythonJobOptions): Promise<PythonTrained> {
     const trainer = this.#trainerFor(job.settings)
-    await using folder = await JobFolder.create(join(this.#folder, 'jobs'))
-    const { settings, seed, attempt, data } = job
+    using _turn = await this.#turnstile.enter(options.signal)
+    const { settings, seed, attempt, data, folder } = job
     const keepsLocal = job.manifest.tensors.some(({ policy }) => policy === 'keep-local')
-    const result = folder.file('result.safetensors')
+    const weights = folder.file('result.safetensors')
     const localResult = folder.file('local.safetensors')
     const file = await folder.writeJob({
       ...describe(job, trainer, 'train'),
       seed: Buffer.from(seed).toString('hex'),
       orders: await folder.writeOrders(seed, settings.localEpochs, data.examples),
       local: keepsLocal ? ((await this.#local.before(attempt)) ?? null) : null,
-      result,
+      result: weights,
       localResult,
     })
     const outcome = await this.#run(trainer, folder, ['run', file], options)
     if (outcome.kind !== 'trained') throw unexpected(outcome)
-    const used = await use({ ...outcome, weights: result }, folder)
-    if (keepsLocal) await this.#local.keep(attempt, localResult)
-    return used
+    const keepLocal = async () => {
+      if (keepsLocal) await this.#local.keep(attempt, localResult)
+    }
+    return { ...outcome, weights, keepLocal }
   }
 
   /** Evaluates one job. Throws WorkerError, or the signal's reason. */
   async evaluate(job: PythonJob, options: PythonJobOptions): Promise<PythonEvaluated> {
-    using _turn = await this.#turnstile.enter(options.signal)
     const trainer = this.#trainerFor(job.settings)
-    await using folder = await JobFolder.create(join(this.#folder, 'jobs'))
-    const file = await folder.writeJob({ ...describe(job, trainer, 'evaluate'), seed: '00' })
-    const outcome = await this.#run(trainer, folder, ['run', file], options)
+    using _turn = await this.#turnstile.enter(options.signal)
+    const file = await job.folder.writeJob({ ...describe(job, trainer, 'evaluate'), seed: '00' })
+    const outcome = await this.#run(trainer, job.folder, ['run', file], options)
     if (outcome.kind === 'evaluated') return outcome
     throw unexpected(outcome)
   }
@@ -192,14 +193,14 @@ export class PythonTrainers {
 }
 
 const describe = (
-  { manifest, settings, weights, data }: PythonJob,
+  { manifest, settings, folder, data }: PythonJob,
   { trainer, memoryBytes }: InstalledTrainer,
   kind: 'train' | 'evaluate',
 ) => ({
   kind,
   trainer,
   memoryBytes,
-  weights,
+  weights: folder.file(baseFile),
   tensors: manifest.tensors,
   settings,
   data: { file: data.file, shape: exampleShape(manifest, data.header.features) },

@@ -22,6 +22,7 @@ import { Datasets } from '../data/datasets.ts'
 import { Deployments } from '../deployments/deployments.ts'
 import { Inference } from '../inference/inference.ts'
 import type { InferenceSettings } from '../inference/settings.ts'
+import { PythonTrainers } from '../python-worker/python-trainers.ts'
 import { ObjectCache } from '../state/object-cache.ts'
 import { UpdateStore } from '../state/update-store.ts'
 import { OnnxTrainer } from '../training/onnx-trainer.ts'
@@ -206,6 +207,7 @@ export const startAgent = async (
     deployments,
     datasets,
     trainer: onnx,
+    python: await PythonTrainers.open({ dataDir, folder: join(stateDir, 'python'), log }),
     conditions: async () => ['unmetered'],
     log,
     maxModelBytes,

@@ -44,16 +44,19 @@ class SklearnTrainer:
     def train(self, task: Task) -> TrainResult:
         data = self._open(task, training=True)
         estimator = self._begin(data)
-        steps, planned = 0, task.steps_in(len(data))
+        steps, planned, loss = 0, task.steps_in(len(data)), 0.0
         for order in task.orders(len(data)):
             for batch in task.batches(order):
                 self._fit(estimator, data, batch)
                 steps += 1
+                # Perceptrons tell the loss of their batch before its step, linear models none.
+                loss += float(getattr(estimator, "loss_", np.nan)) * len(batch)
                 task.report(steps, planned)
+        mean = loss / (len(data) * task.settings.local_epochs)
         values = {name: _array_of(estimator, name) for name in self._weights}
         if not all(np.isfinite(value).all() for value in values.values()):
             raise Diverged(steps)
-        return TrainResult(values, steps, len(data), None)
+        return TrainResult(values, steps, len(data), mean if np.isfinite(mean) else None)
 
     def evaluate(self, task: Task) -> EvaluateResult:
         data = self._open(task, training=False)

@@ -112,9 +112,9 @@ class JobFile:
 
 
 def read_job(path: str) -> dict[str, Any]:
-    """The agent's file, at most 32 MiB of JSON."""
-    if os.path.getsize(path) > 2**25:
-        raise JobError("SETTINGS_INVALID", "the job's file is larger than 32 MiB")
+    """The agent's file, at most 64 MiB of JSON."""
+    if os.path.getsize(path) > 2**26:
+        raise JobError("SETTINGS_INVALID", "the job's file is larger than 64 MiB")
     with open(path, encoding="utf-8") as file:
         job: dict[str, Any] = json.load(file)
     return job
