@@ -88,6 +88,7 @@ const describe = async (
     return {
       ...ref,
       taskName: task.name,
+      model: objects.model,
       openedAt: after(0),
       selectionDeadline: after(selectionSeconds),
       deadline: after(selectionSeconds + roundSeconds),

@@ -6,6 +6,7 @@ export type VersionObjects = {
   readonly weights: ObjectRef & { readonly version: string; readonly number: number }
   readonly manifest: ObjectRef
   readonly graph: ObjectRef | null
+  readonly model: { readonly id: string; readonly name: string }
 }
 
 type Row = {
@@ -19,15 +20,18 @@ type Row = {
   readonly graphKey: string | null
   readonly graphSha256: string | null
   readonly graphBytes: number | null
+  readonly model: string
+  readonly modelName: string
 }
 
 /** @throws Error when the version is not ready: a task only ever refers to versions that are */
 export const readVersionObjects = async (sql: Transaction, version: string): Promise<VersionObjects> => {
   const [row] = await sql<Row[]>`
-    select number, weights_key as "weightsKey", weights_sha256 as "weightsSha256", weights_bytes as "weightsBytes",
-      manifest_key as "manifestKey", manifest_sha256 as "manifestSha256", manifest_bytes as "manifestBytes",
-      graph_key as "graphKey", graph_sha256 as "graphSha256", graph_bytes as "graphBytes"
-    from model_version where id = ${version} and state = 'ready'`
+    select v.number, v.weights_key as "weightsKey", v.weights_sha256 as "weightsSha256",
+      v.weights_bytes as "weightsBytes", v.manifest_key as "manifestKey", v.manifest_sha256 as "manifestSha256",
+      v.manifest_bytes as "manifestBytes", v.graph_key as "graphKey", v.graph_sha256 as "graphSha256",
+      v.graph_bytes as "graphBytes", m.id as model, m.name as "modelName"
+    from model_version v join model m on m.id = v.model where v.id = ${version} and v.state = 'ready'`
   if (row === undefined) throw new Error(`model version ${version} is not ready`)
   const { graphKey, graphSha256, graphBytes } = row
   const graph = graphKey !== null && graphSha256 !== null && graphBytes !== null
@@ -40,6 +44,7 @@ export const readVersionObjects = async (sql: Transaction, version: string): Pro
       number: row.number,
     },
     manifest: { objectKey: row.manifestKey, sha256: row.manifestSha256, bytes: row.manifestBytes },
+    model: { id: row.model, name: row.modelName },
     graph: graph ? { objectKey: graphKey, sha256: graphSha256, bytes: graphBytes } : null,
   }
 }

@@ -298,6 +298,12 @@ export const errorCatalogue = {
     false,
     'Training passed the time that the owner of the device allows it. Lower the local epochs, or ask for more.',
   ),
+  POLICY_REFUSED: entry(
+    422,
+    'PERMISSION_DENIED',
+    false,
+    'The policy of the owner of the device does not allow this work. The detail names the rule; only the owner can change it.',
+  ),
   // Sums
   SHARD_SUM_MALFORMED: entry(422, 'DATA_LOSS', false, 'A shard sum does not fit the manifest of the model.'),
   RESULT_NOT_FINITE: entry(

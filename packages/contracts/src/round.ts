@@ -103,6 +103,8 @@ export type ShardPlan = z.infer<typeof ShardPlan>
 /** Everything a region needs to run its part of one attempt. */
 export const RoundDescriptor = AttemptRef.extend({
   taskName: z.string(),
+  /** Whose version the base is; absent from older centrals. */
+  model: z.object({ id: Uuid, name: z.string() }).optional(),
   openedAt: Timestamp,
   /** Selection waits for further devices until then. */
   selectionDeadline: Timestamp,

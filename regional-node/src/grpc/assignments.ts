@@ -71,6 +71,10 @@ export const trainingWork = async (
     seed: Buffer.from(trainingSeed(descriptor.taskSeed, round, label)).toString('hex'),
     maxUpdateBytes: BigInt(maxUpdateBytes),
     deadlineUnixMillis: BigInt(Date.parse(deadline)),
+    taskName: descriptor.taskName,
+    groups: cohort.groups,
+    model: descriptor.model?.id ?? '',
+    modelName: descriptor.model?.name ?? '',
   }
 }
 
@@ -93,5 +97,6 @@ export const evaluationWork = async (
     ...(graph === null ? {} : { graph: objectInfo(graph) }),
     trainer: trainerSettings(trainer),
     deadlineUnixMillis: BigInt(Date.parse(deadline)),
+    task: descriptor.task,
   }
 }
