@@ -1,7 +1,7 @@
 import { InvalidUpdateError } from '@tributary/learning/update/invalid-update-error'
 import { type Manifest, weightsLayout } from '@tributary/tensors/manifest'
-import { baseFile } from '../python-worker/python-trainers.ts'
 import type { JobFolder } from '../python-worker/job-folder.ts'
+import { baseFile } from '../python-worker/python-trainers.ts'
 import type { KeptUpdate } from '../state/kept-update.ts'
 import type { EvaluationResult } from '../training/trainer.ts'
 import type { NodeClient } from '../transport/node-client.ts'

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { link, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { epochOrder } from '@tributary/learning/seeded/epoch-order'
+import { pytorchPython, tensorflowPython } from '@tributary/local-stack/testing/framework-python'
+import { mcmahan2nn, mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
+import { loadMnist } from '@tributary/onnx-train/testing/mnist'
+import { Manifest } from '@tributary/tensors/manifest'
+import { decodeSafetensors } from '@tributary/tensors/safetensors/file'
+import { typedView } from '@tributary/tensors/view'
+import { pino } from 'pino'
+import { Datasets } from '../data/datasets.ts'
+import { bundleOf, temporaryFolder } from '../testing/federation.ts'
+import { idxBytes } from '../testing/idx-files.ts'
+import { workerExamples, workerSource } from '../testing/python-code.ts'
+import { withPython } from '../testing/with-python.ts'
+import { OnnxTrainer } from '../training/onnx-trainer.ts'
+import { baseFile, PythonTrainers } from './python-trainers.ts'
+
+const examples = 203
+const seed = new Uint8Array(32).fill(5)
+const never = new AbortController().signal
+
+type Case = { model: Uint8Array; trainer: string; framework: 'pytorch' | 'keras'; localEpochs: number }
+
+/** Trains the same job in the agent's own trainer and in a worker; the largest difference of two weights, and both losses. */
+const compare = async (python: string, { model, trainer, framework, localEpochs }: Case) => {
+  await using folder = await temporaryFolder()
+  const digits = loadMnist('train', examples)
+  const pixels = Uint8Array.from(digits.images, value => Math.round(value * 255))
+  await writeFile(join(folder.path, 'images'), idxBytes([examples, 28, 28], pixels))
+  await writeFile(join(folder.path, 'labels'), idxBytes([examples], Uint8Array.from(digits.labels)))
+  const declared = { name: 'digits', format: 'idx', images: 'images', labels: 'labels', scale: 255 }
+  await writeFile(join(folder.path, 'datasets.json'), JSON.stringify({ datasets: [declared] }))
+  const path = [workerSource, workerExamples]
+  const installed = { name: 'here', framework, python, trainer, path, threads: 2 }
+  await writeFile(join(folder.path, 'trainers.json'), JSON.stringify({ trainers: [installed] }))
+
+  const datasets = await Datasets.open(folder.path, { maxBytes: 2 ** 30, cacheDir: join(folder.path, 'rows') })
+  const data = await datasets.load('digits', 'training')
+  const { weights, manifest, graph } = bundleOf(model)
+  const settings = {
+    framework,
+    trainer: 'here',
+    localEpochs,
+    batchSize: 10,
+    learningRate: 0.05,
+    optimizer: 'momentum',
+    loss: 'softmax-cross-entropy',
+  } as const
+  const tensors = decodeSafetensors(weights)
+  const flat = Float32Array.from([...tensors.values()].flatMap(({ bytes }) => [...typedView(bytes, 'F32')]))
+  const orders = Array.from({ length: localEpochs }, (_, epoch) => Int32Array.from(epochOrder(seed, epoch, examples)))
+  await using onnx = new OnnxTrainer()
+  const optimizer = { kind: 'momentum' } as const
+  const ours = await onnx.train({ graph, weights: flat, data, settings: { ...settings, optimizer }, orders })
+
+  const log = pino({ level: 'silent' })
+  const trainers = await PythonTrainers.open({ dataDir: folder.path, folder: join(folder.path, 'python'), log })
+  await trainers.probe(never, () => {})
+  assert.deepEqual(trainers.frameworks, [framework])
+  await using job = await trainers.newJob()
+  const base = join(folder.path, 'base')
+  await writeFile(base, weights)
+  await link(base, job.file(baseFile))
+  const attempt = { task: '0190b5a0-0000-7000-8000-0000000000f1', round: 1, attempt: 1 }
+  const described = Manifest.parse(JSON.parse(Buffer.from(manifest).toString()))
+  const trained = await trainers.train(
+    { settings, manifest: described, folder: job, data, attempt, seed },
+    { signal: never },
+  )
+  assert.deepEqual([trained.steps, trained.examples], [ours.steps, examples])
+  const theirs = decodeSafetensors(await readFile(trained.weights))
+  assert.deepEqual([...theirs.keys()], [...tensors.keys()])
+  let largest = 0
+  let moved = 0
+  let offset = 0
+  for (const { bytes } of theirs.values()) {
+    for (const value of typedView(bytes, 'F32')) {
+      const mine = ours.weights[offset] as number
+      largest = Math.max(largest, Math.abs(value - mine))
+      moved = Math.max(moved, Math.abs(value - (flat[offset] as number)))
+      offset += 1
+    }
+  }
+  assert.ok(moved > 0.01, 'it learned')
+  const evaluated = await trainers.evaluate({ settings, manifest: described, folder: job, data }, { signal: never })
+  const known = await onnx.evaluate({ graph, weights: flat, data, loss: 'softmax-cross-entropy' })
+  assert.equal(evaluated.correct, known.correct)
+  assert.ok(Math.abs((evaluated.lossSum ?? 0) - known.lossSum) < 1e-2, `${evaluated.lossSum} and ${known.lossSum}`)
+  return { largest, losses: [ours.meanLoss, trained.meanLoss ?? Number.NaN] as const }
+}
+
+const cases: [string, () => Promise<string | undefined>, string, Case][] = [
+  [
+    'the 2NN in PyTorch',
+    pytorchPython,
+    'PyTorch',
+    { model: mcmahan2nn(1), trainer: 'mcmahan_pytorch:two_nn', framework: 'pytorch', localEpochs: 2 },
+  ],
+  [
+    'the CNN in PyTorch',
+    pytorchPython,
+    'PyTorch',
+    { model: mcmahanCnn(1), trainer: 'mcmahan_pytorch:cnn', framework: 'pytorch', localEpochs: 1 },
+  ],
+  [
+    'the 2NN in Keras',
+    tensorflowPython,
+    'TensorFlow',
+    { model: mcmahan2nn(1), trainer: 'mcmahan_keras:two_nn', framework: 'keras', localEpochs: 2 },
+  ],
+]
+
+for (const [name, find, what, job] of cases) {
+  test(
+    `${name} learns what the ONNX trainer learns from the same data, seed and order, within 1e-5`,
+    withPython(what, find, async python => {
+      const { largest, losses } = await compare(python, job)
+      assert.ok(largest < 1e-5, `the largest difference is ${largest}`)
+      assert.ok(Math.abs(losses[0] - losses[1]) < 1e-5, `mean losses ${losses.join(' and ')}`)
+    }),
+  )
+}
