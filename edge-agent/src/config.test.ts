@@ -18,7 +18,7 @@ test('reads the environment, with defaults for limits', () => {
   assert.deepEqual([config.centralUrl, config.networkMetered], [undefined, false])
   const more = readConfig({ ...environment, CENTRAL_URL: 'https://central.example/', NETWORK_METERED: 'true' })
   assert.deepEqual([more.centralUrl, more.networkMetered], ['https://central.example', true])
-  assert.deepEqual([config.logLevel, config.maxModelBytes, config.trainerIdleSeconds], ['info', 2 ** 31, 15])
+  assert.deepEqual([config.log.level, config.maxModelBytes, config.trainerIdleSeconds], ['info', 2 ** 31, 15])
 })
 
 test('lists every fault at once', () => {

@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import { isLoopback, readListenAddress } from './inference/http/listen-address.ts'
 import type { InferenceSettings } from './inference/settings.ts'
+import type { LogSettings } from './log.ts'
+import { loadSettings } from './settings/load-settings.ts'
 
 const HostPort = z.string().regex(/^[A-Za-z0-9.-]{1,253}:\d{1,5}$/, 'not host:port')
 const positive = (fallback: number, most: number) => z.coerce.number().int().min(1).max(most).default(fallback)
@@ -28,6 +30,12 @@ const Environment = z.object({
   DATA_DIR: z.string().min(1),
   STATE_DIR: z.string().min(1),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** Where the log goes beside standard output. */
+  LOG_FILE: z.string().min(1).optional(),
+  /** Size at which a file of the log is followed by the next, bytes. */
+  LOG_FILE_BYTES: positive(10 * 2 ** 20, gibibyte),
+  /** Files of the log that are kept. */
+  LOG_FILES: positive(5, 100),
   /** Largest model, graph or update that is accepted or made, bytes. */
   MAX_MODEL_BYTES: positive(2 * gibibyte, 2 ** 43),
   /** Largest data set held in memory while training, bytes of features. */
@@ -95,7 +103,7 @@ export type AgentConfig = {
   readonly dataDir: string
   /** Object cache and updates that are not settled yet. */
   readonly stateDir: string
-  readonly logLevel: string
+  readonly log: LogSettings
   readonly maxModelBytes: number
   readonly maxDatasetBytes: number
   readonly datasetCacheBytes: number
@@ -133,7 +141,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     networkMetered: env.NETWORK_METERED === 'true',
     dataDir: env.DATA_DIR,
     stateDir: env.STATE_DIR,
-    logLevel: env.LOG_LEVEL,
+    log: { level: env.LOG_LEVEL, file: env.LOG_FILE, fileBytes: env.LOG_FILE_BYTES, files: env.LOG_FILES },
     maxModelBytes: env.MAX_MODEL_BYTES,
     maxDatasetBytes: env.MAX_DATASET_BYTES,
     datasetCacheBytes: env.DATASET_CACHE_BYTES,
@@ -154,3 +162,8 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     },
   }
 }
+
+/** The same, with what enrolment wrote into `agent.json` below the environment. Throws ConfigError, AgentFileError. */
+export const loadConfig = async (
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<AgentConfig> => readConfig(await loadSettings(environment))

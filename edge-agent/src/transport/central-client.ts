@@ -31,13 +31,23 @@ export const postSigned = async (
   signal: AbortSignal,
 ): Promise<unknown> => {
   const body = JSON.stringify(value)
-  const token = await signRequest(identity, path, body)
+  return postJson(url, path, body, { authorization: `Bearer ${await signRequest(identity, path, body)}` }, signal)
+}
+
+/** The same with headers of one's own. Throws CentralError. */
+export const postJson = async (
+  url: string,
+  path: string,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<unknown> => {
   let status: number
   let text: string
   try {
     const response = await fetch(`${url}${path}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      headers: { 'content-type': 'application/json', ...headers },
       body,
       redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(answerMillis)]),

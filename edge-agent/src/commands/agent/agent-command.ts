@@ -7,6 +7,8 @@ export type Surroundings = {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly output: Output
   readonly signal: AbortSignal
+  /** Asks whoever sits at the terminal; absent where nobody does. */
+  readonly ask?: (question: string) => Promise<string>
 }
 
 /** A command of `tributary-agent`. */

@@ -3,6 +3,20 @@ import { type AgentCommand, CommandError, type Surroundings } from './agent-comm
 
 const commands = new Map<string, AgentCommand>([
   [
+    'enrol',
+    {
+      summary: 'join a federation with a code of its operator',
+      run: async (line, surroundings) => (await import('./enrol/enrol-command.ts')).enrol(line, surroundings),
+    },
+  ],
+  [
+    'run',
+    {
+      summary: 'start the agent',
+      run: async (line, surroundings) => (await import('./run/run-command.ts')).run(line, surroundings),
+    },
+  ],
+  [
     'predict',
     {
       summary: 'ask a deployed model for predictions',

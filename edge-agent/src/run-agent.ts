@@ -1,0 +1,134 @@
+import { join } from 'node:path'
+import { Agent } from './agent/agent.ts'
+import { readConditions } from './agent/device-conditions.ts'
+import { ConfigError, loadConfig } from './config.ts'
+import { DataError } from './data/data-error.ts'
+import { Datasets } from './data/datasets.ts'
+import { Deployments } from './deployments/deployments.ts'
+import { endSignal } from './end-signal.ts'
+import { Inference, InferenceSettingsError } from './inference/inference.ts'
+import { createLog } from './log.ts'
+import { TrainersFileError } from './python-worker/installed-trainers.ts'
+import { PythonTrainers } from './python-worker/python-trainers.ts'
+import { AgentFileError } from './settings/agent-file.ts'
+import { ObjectCache } from './state/object-cache.ts'
+import { UpdateStore } from './state/update-store.ts'
+import { OnnxTrainer } from './training/onnx-trainer.ts'
+import { CertificateKeeper } from './transport/certificate-keeper.ts'
+import { Endpoints } from './transport/endpoints.ts'
+import { IdentityError, readIdentity } from './transport/identity.ts'
+import { Notices } from './transport/notices.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Kept updates at once. */
+const maxKeptUpdates = 8
+
+const run = async (environment: Environment | undefined): Promise<void> => {
+  const config = await loadConfig(environment)
+  const identity = await readIdentity(config.identity)
+  const { device } = identity
+  const log = createLog(config.log, device)
+  using life = endSignal()
+  const { signal } = life
+  const idleSeconds = config.trainerIdleSeconds
+  const datasets = await Datasets.open(config.dataDir, {
+    maxBytes: config.maxDatasetBytes,
+    cacheDir: join(config.stateDir, 'datasets'),
+    cacheBytes: config.datasetCacheBytes,
+  })
+  const objects = await ObjectCache.open(join(config.stateDir, 'objects'), config.objectCacheBytes)
+  const limits = { maxUpdates: maxKeptUpdates, maxBytes: Math.max(config.maxModelBytes, config.objectCacheBytes) }
+  const updates = await UpdateStore.open(join(config.stateDir, 'updates'), limits)
+  using endpoints = new Endpoints(config.endpoints, identity)
+  await using trainer = new OnnxTrainer({ idleSeconds, ...bundledWorker() })
+  const python = await PythonTrainers.open({ dataDir: config.dataDir, folder: join(config.stateDir, 'python'), log })
+  const conditions = () => readConditions({ metered: config.networkMetered })
+  const { maxModelBytes, centralUrl, dataDir } = config
+  const workerUrl = bundled('./model-worker.mjs')
+  await using inference = new Inference({ settings: config.inference, dataDir, datasets, workerUrl, log })
+  const deployments = await Deployments.open({
+    folder: join(config.stateDir, 'deployments'),
+    maxBytes: config.deployedBytes,
+    maxModelBytes,
+    endpoints,
+    versions: inference.models,
+    log,
+  })
+  await inference.serve(deployments)
+  const context = {
+    device,
+    endpoints,
+    objects,
+    updates,
+    deployments,
+    datasets,
+    trainer,
+    python,
+    conditions,
+    log,
+    maxModelBytes,
+  }
+  const agent = new Agent(context, status => notices.setStatus(status))
+  const notices = new Notices({
+    url: config.mqttUrl,
+    identity,
+    onNotice: () => agent.notice(),
+    onCommand: ({ kind }) => {
+      log.info({ kind }, 'an operator asks')
+      if (kind === 'renew-certificate') keeper.renewNow()
+      else agent.notice()
+    },
+    log,
+  })
+  const { certificateFile } = config.identity
+  const keeper = new CertificateKeeper({
+    centralUrl,
+    identity,
+    certificateFile,
+    onRenewed: renewed => {
+      endpoints.useIdentity(renewed)
+      notices.useIdentity(renewed)
+      // The first check-in with the new one ends the time of the one before.
+      agent.notice()
+    },
+    log,
+  })
+  log.info({ endpoints: config.endpoints }, 'agent started')
+  await Promise.all([agent.run(signal), notices.run(signal), keeper.run(signal)])
+  log.info({ reason: (signal.reason as Error).message }, 'agent stopped')
+}
+
+/** Where the worker is once esbuild has put everything beside this file. */
+const bundledWorker = (): { workerUrl?: URL } =>
+  import.meta.url.endsWith('.ts') ? {} : { workerUrl: new URL('./onnx-worker.mjs', import.meta.url) }
+
+/** A file beside this one, once esbuild has put everything there. */
+const bundled = (file: string): URL | undefined =>
+  import.meta.url.endsWith('.ts') ? undefined : new URL(file, import.meta.url)
+
+/** What a person can mend; the message says how. */
+const expectedErrors = [
+  ConfigError,
+  AgentFileError,
+  IdentityError,
+  DataError,
+  InferenceSettingsError,
+  TrainersFileError,
+]
+
+/**
+ * Runs the agent until the process is asked to end. Whoever calls it imports `small-heap.ts` before.
+ * @param environment settings; what is not set there comes from `agent.json`. @default that of the process
+ * @returns the exit code: 0 stopped, 3 cannot run as it is set up, 1 anything else
+ */
+export const runAgent = async (environment?: Environment): Promise<number> => {
+  try {
+    await run(environment)
+    return 0
+  } catch (error) {
+    const expected = expectedErrors.some(kind => error instanceof kind)
+    console.error(expected ? (error as Error).message : error)
+    return expected ? 3 : 1
+  }
+}
