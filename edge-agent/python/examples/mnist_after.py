@@ -28,7 +28,7 @@ def train(model, loader, optimizer):
     total = 0.0
     for images, labels in loader:
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(images.reshape(-1, 1, 28, 28)), labels)
+        loss = nn.functional.cross_entropy(model(images), labels)
         loss.backward()
         optimizer.step()
         total += loss.item() * len(images)
@@ -36,7 +36,7 @@ def train(model, loader, optimizer):
 
 
 def load(folder, part):
-    images = np.fromfile(folder / f"{part}-images-idx3-ubyte", np.uint8, offset=16).reshape(-1, 784) / np.float32(255)
+    images = np.fromfile(folder / f"{part}-images-idx3-ubyte", np.uint8, offset=16).reshape(-1, 1, 28, 28) / np.float32(255)
     labels = np.fromfile(folder / f"{part}-labels-idx1-ubyte", np.uint8, offset=8).astype(np.int64)
     return TensorDataset(torch.from_numpy(images), torch.from_numpy(labels))
 
@@ -50,7 +50,7 @@ def main():
     torch.save(model.state_dict(), "mnist.pt")
 
 
-trainer = PyTorchTrainer(Net, train=train)
+trainer = PyTorchTrainer(Net, train=train, shape=(1, 28, 28))
 
 if __name__ == "__main__":
     main()

@@ -47,6 +47,12 @@ class RowsTest(unittest.TestCase):
         write_rows(self.path, features, np.array([1, 2], np.float32), labelDtype="f32")
         self.assertEqual(Rows.open(str(self.path), (1,)).targets().dtype, np.int32)
 
+    def test_a_model_may_take_another_shape(self) -> None:
+        rows = Rows.of(np.arange(12, dtype=np.float32).reshape(2, 6), np.array([0, 1]))
+        self.assertEqual(rows.shaped((1, 2, 3)).features().shape, (2, 1, 2, 3))
+        with self.assertRaises(JobError):
+            rows.shaped((5,))
+
     def test_what_does_not_fit_is_refused(self) -> None:
         write_rows(self.path, np.zeros((2, 4), np.float32), np.array([0, 1], np.int32))
         with self.assertRaisesRegex(JobError, r"4 numbers; the model takes \(5,\)"):

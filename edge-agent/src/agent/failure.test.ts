@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
 import { DataError } from '../data/data-error.ts'
+import { WorkerError } from '../python-worker/worker-error.ts'
 import { TrainingDivergedError, TrainingError } from '../training/training-error.ts'
 import { CallError } from '../transport/call-error.ts'
 import { failureOf } from './failure.ts'
@@ -40,11 +41,38 @@ suite('what leaves the device about work that failed', () => {
     ],
     ['work', new WorkError('odd'), { code: 'WORK_UNSUPPORTED', detail: 'odd' }],
     ['a refused call', new CallError(secret, { status: 14, retryable: false }), undefined],
+    [
+      'an exception of training code',
+      new WorkerError('TRAINER_FAILED', 'KeyError: 3', { logTail: 'Traceback\n  in train', sendLog: true }),
+      { code: 'TRAINING_FAILED', detail: 'TRAINER_FAILED: KeyError: 3 Log: Traceback in train' },
+    ],
+    [
+      'an exception whose log stays here',
+      new WorkerError('TRAINER_FAILED', secret, { logTail: secret }),
+      { code: 'TRAINING_FAILED', detail: 'TRAINER_FAILED' },
+    ],
+    [
+      'too much memory',
+      new WorkerError('MEMORY_LIMIT', secret, { logTail: secret }),
+      { code: 'MEMORY_LIMIT', detail: '' },
+    ],
+    [
+      'training code that diverged',
+      new WorkerError('DIVERGED', '', { step: 7 }),
+      { code: 'TRAINING_DIVERGED', detail: 'step 7' },
+    ],
     ['a trainer that is closed', new TrainingError('DISPOSED', ''), undefined],
   ]
   for (const [what, error, expected] of rows) {
     test(`after ${what}: ${expected?.code ?? 'nothing'}`, () => assert.deepEqual(failureOf(error), expected))
   }
+
+  test('a log that is too long gives its end', () => {
+    const logTail = `first ${'€'.repeat(500)} last words`
+    const { detail = '' } = failureOf(new WorkerError('CRASHED', 'it ended', { logTail, sendLog: true })) ?? {}
+    assert.match(detail, /^CRASHED: it ended Log: …€+ last words$/)
+    assert.ok(Buffer.byteLength(detail) <= 500 && Buffer.byteLength(detail) > 490, `${Buffer.byteLength(detail)}`)
+  })
 
   test('is at most 500 bytes, cut between characters', () => {
     assert.equal(failureOf(new WorkError(`a${'€'.repeat(400)}`))?.detail, `a${'€'.repeat(166)}`)

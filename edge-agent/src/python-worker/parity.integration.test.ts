@@ -1,22 +1,17 @@
 import assert from 'node:assert/strict'
-import { link, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { epochOrder } from '@tributary/learning/seeded/epoch-order'
 import { pytorchPython, tensorflowPython } from '@tributary/local-stack/testing/framework-python'
 import { mcmahan2nn, mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
-import { loadMnist } from '@tributary/onnx-train/testing/mnist'
 import { Manifest } from '@tributary/tensors/manifest'
 import { decodeSafetensors } from '@tributary/tensors/safetensors/file'
 import { typedView } from '@tributary/tensors/view'
-import { pino } from 'pino'
-import { Datasets } from '../data/datasets.ts'
 import { bundleOf, temporaryFolder } from '../testing/federation.ts'
-import { idxBytes } from '../testing/idx-files.ts'
-import { workerExamples, workerSource } from '../testing/python-code.ts'
+import { digitsAndTrainer } from '../testing/python-job.ts'
 import { withPython } from '../testing/with-python.ts'
 import { OnnxTrainer } from '../training/onnx-trainer.ts'
-import { baseFile, PythonTrainers } from './python-trainers.ts'
+import { baseFile } from './python-trainers.ts'
 
 const examples = 203
 const seed = new Uint8Array(32).fill(5)
@@ -27,18 +22,7 @@ type Case = { model: Uint8Array; trainer: string; framework: 'pytorch' | 'keras'
 /** Trains the same job in the agent's own trainer and in a worker; the largest difference of two weights, and both losses. */
 const compare = async (python: string, { model, trainer, framework, localEpochs }: Case) => {
   await using folder = await temporaryFolder()
-  const digits = loadMnist('train', examples)
-  const pixels = Uint8Array.from(digits.images, value => Math.round(value * 255))
-  await writeFile(join(folder.path, 'images'), idxBytes([examples, 28, 28], pixels))
-  await writeFile(join(folder.path, 'labels'), idxBytes([examples], Uint8Array.from(digits.labels)))
-  const declared = { name: 'digits', format: 'idx', images: 'images', labels: 'labels', scale: 255 }
-  await writeFile(join(folder.path, 'datasets.json'), JSON.stringify({ datasets: [declared] }))
-  const path = [workerSource, workerExamples]
-  const installed = { name: 'here', framework, python, trainer, path, threads: 2 }
-  await writeFile(join(folder.path, 'trainers.json'), JSON.stringify({ trainers: [installed] }))
-
-  const datasets = await Datasets.open(folder.path, { maxBytes: 2 ** 30, cacheDir: join(folder.path, 'rows') })
-  const data = await datasets.load('digits', 'training')
+  const { data, trainers } = await digitsAndTrainer(folder.path, examples, { framework, python, trainer })
   const { weights, manifest, graph } = bundleOf(model)
   const settings = {
     framework,
@@ -56,14 +40,10 @@ const compare = async (python: string, { model, trainer, framework, localEpochs 
   const optimizer = { kind: 'momentum' } as const
   const ours = await onnx.train({ graph, weights: flat, data, settings: { ...settings, optimizer }, orders })
 
-  const log = pino({ level: 'silent' })
-  const trainers = await PythonTrainers.open({ dataDir: folder.path, folder: join(folder.path, 'python'), log })
   await trainers.probe(never, () => {})
   assert.deepEqual(trainers.frameworks, [framework])
   await using job = await trainers.newJob()
-  const base = join(folder.path, 'base')
-  await writeFile(base, weights)
-  await link(base, job.file(baseFile))
+  await writeFile(job.file(baseFile), weights)
   const attempt = { task: '0190b5a0-0000-7000-8000-0000000000f1', round: 1, attempt: 1 }
   const described = Manifest.parse(JSON.parse(Buffer.from(manifest).toString()))
   const trained = await trainers.train(

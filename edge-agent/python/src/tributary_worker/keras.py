@@ -27,6 +27,7 @@ class KerasTrainer:
         optimizer: Callable[[], Any] | None = None,
         loss: Callable[[Any, Any], Any] | None = None,
         data: Callable[[bool], Rows] | None = None,
+        shape: Sequence[int] | None = None,
         partial: bool = False,
     ) -> None:
         """
@@ -34,6 +35,7 @@ class KerasTrainer:
         :param axes: how a tensor of the manifest is transposed into its variable: ``{"fc.weight": (1, 0)}`` for a kernel that
             PyTorch stores as [outputs, inputs]
         :param loss: of labels and outputs, one number an example
+        :param shape: of one example as the model takes it, where the manifest does not tell
         :param partial: the task has only some of the model's variables
         """
         self._make = model
@@ -42,6 +44,7 @@ class KerasTrainer:
         self._optimizer = optimizer
         self._loss = loss
         self._data = data
+        self._shape = shape
         self._partial = partial
         self._model: Any = None
         self._variables: dict[str, Any] = {}
@@ -127,7 +130,7 @@ class KerasTrainer:
         data = self._data(training) if self._data is not None else task.data
         if data is None:
             raise JobError("DATA_MISMATCH", "there is no declared data set, and the trainer opens none (data=…)")
-        return data
+        return data.shaped(self._shape)
 
 
 def _optimizer(settings: TrainSettings) -> Any:

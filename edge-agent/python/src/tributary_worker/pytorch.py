@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any, Callable, Iterator, Mapping, Union
+from typing import Any, Callable, Iterator, Mapping, Sequence, Union
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ class PyTorchTrainer:
         optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer] | None = None,
         loss: Loss | None = None,
         data: Callable[[bool], "Dataset[Any]"] | None = None,
+        shape: Sequence[int] | None = None,
         partial: bool = False,
         names: Mapping[str, str] | None = None,
         device: str = "cpu",
@@ -46,6 +47,7 @@ class PyTorchTrainer:
         :param optimizer: makes the optimiser of the parameters that train, in place of the task's
         :param loss: of outputs and labels, in place of the task's, for training
         :param data: opens a data set of one's own, in place of the declared one; told whether to train
+        :param shape: of one example as the model takes it, where the manifest does not tell
         :param partial: the task has only some of the model's tensors, such as adapters; the rest stay as ``model`` makes them
         :param names: names of the manifest that are called otherwise in ``state_dict``
         """
@@ -54,6 +56,7 @@ class PyTorchTrainer:
         self._optimizer = optimizer
         self._loss = loss
         self._data = data
+        self._shape = shape
         self._partial = partial
         self._names = dict(names or {})
         self._device = torch.device(device)
@@ -154,7 +157,7 @@ class PyTorchTrainer:
         data: Any = self._data(training) if self._data is not None else task.data
         if data is None:
             raise JobError("DATA_MISMATCH", "there is no declared data set, and the trainer opens none (data=…)")
-        return (_RowsDataset(data) if isinstance(data, Rows) else data), len(data)
+        return (_RowsDataset(data.shaped(self._shape)) if isinstance(data, Rows) else data), len(data)
 
     def _own(self, name: str) -> str:
         return self._names.get(name, name)

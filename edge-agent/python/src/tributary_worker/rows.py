@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Sequence
 
 import numpy as np
@@ -85,6 +85,14 @@ class Rows:
             tuple(shape),
             Affine() if plain else Affine(affine["scale"], affine["shift"], affine["divisor"], affine["run"]),
         )
+
+    def shaped(self, shape: Sequence[int] | None) -> Rows:
+        """The same examples in another shape of one example. Raises JobError DATA_MISMATCH."""
+        if shape is None:
+            return self
+        if int(np.prod(shape)) != int(np.prod(self.shape)):
+            raise JobError("DATA_MISMATCH", f"an example has shape {self.shape}; the model takes {tuple(shape)}")
+        return replace(self, shape=tuple(shape))
 
     def __len__(self) -> int:
         return len(self.stored)
