@@ -8,12 +8,16 @@ export type StorageFault = (typeof storageFaults)[number]
 
 const codes = { 500: 'InternalError', 503: 'SlowDown', 409: 'OperationAborted', 412: 'PreconditionFailed' }
 
+/** Which fault a request meets: the how-many-th it is, from 0, and what it asks for. */
+export type FaultOf = (request: number, asked: Pick<IncomingMessage, 'method' | 'url'>) => StorageFault | undefined
+
 /**
  * In front of an S3 endpoint: hands requests on, but for those that the test gives a fault. `Host` stays that of the proxy, under
  * which the client signed.
+ * @param silentMillis a silent one is cut off after so long; @default never
  */
-export const startFaultyStorage = async (port: number) => {
-  const plan = { faultOf: (_: number): StorageFault | undefined => undefined }
+export const startFaultyStorage = async (port: number, silentMillis?: number) => {
+  const plan: { faultOf: FaultOf } = { faultOf: () => undefined }
   let seen = 0
   const handOn = (incoming: IncomingMessage, answer: (upstream: IncomingMessage) => void): void => {
     const { method, url, headers } = incoming
@@ -22,10 +26,14 @@ export const startFaultyStorage = async (port: number) => {
     incoming.pipe(outgoing)
   }
   const serve = (incoming: IncomingMessage, response: ServerResponse): void => {
-    const fault = plan.faultOf(seen++)
+    const fault = plan.faultOf(seen++, incoming)
     response.on('error', () => undefined)
     if (fault === 'cut') return void incoming.destroy()
-    if (fault === 'silent') return void incoming.resume()
+    if (fault === 'silent') {
+      incoming.resume()
+      if (silentMillis !== undefined) setTimeout(() => incoming.destroy(), silentMillis).unref()
+      return
+    }
     if (fault === 'lost') {
       handOn(incoming, upstream => {
         upstream.resume()
@@ -52,7 +60,7 @@ export const startFaultyStorage = async (port: number) => {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     /** Begins to count at 0. @returns how many requests came since the last time */
-    begin(faultOf: (request: number) => StorageFault | undefined): number {
+    begin(faultOf: FaultOf): number {
       const before = seen
       seen = 0
       plan.faultOf = faultOf

@@ -76,13 +76,13 @@ export const nodeEnvironment = (
 export const agentEnvironment = (
   services: BackingServices,
   identity: Identity,
-  more: { apiUrl: string; nodeEndpoint: string; dataFolder: string; stateFolder: string },
+  more: { apiUrl: string; nodeEndpoints: readonly string[]; dataFolder: string; stateFolder: string },
 ): Record<string, string> => ({
   PATH: path,
   AGENT_CERT_FILE: identity.certificateFile,
   AGENT_KEY_FILE: identity.keyFile,
   AUTHORITY_CERT_FILE: services.certificates.certificateFile,
-  NODE_ENDPOINTS: more.nodeEndpoint,
+  NODE_ENDPOINTS: more.nodeEndpoints.join(),
   CENTRAL_URL: more.apiUrl,
   MQTT_URL: services.mqtt.url,
   DATA_DIR: more.dataFolder,

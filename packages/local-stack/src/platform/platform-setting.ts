@@ -14,6 +14,8 @@ export type PlatformSetting = {
   readonly ports: StackPorts
   readonly services: BackingServices
   readonly data: DeviceData
+  /** Ports of further nodes of a region, which devices try when the first does not answer. @default none */
+  readonly morePorts?: (regionIndex: number) => readonly number[]
   readonly watchdog: Watchdog
   readonly report: Report
   readonly signal: AbortSignal

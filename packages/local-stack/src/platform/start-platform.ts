@@ -97,7 +97,9 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
             file: join(root, 'edge-agent', 'dist', 'main.mjs'),
             env: agentEnvironment(services, identity, {
               apiUrl,
-              nodeEndpoint: `localhost:${ports.nodeGrpc[regionIndex]}`,
+              nodeEndpoints: [ports.nodeGrpc[regionIndex], ...(setting.morePorts?.(regionIndex) ?? [])].map(
+                port => `localhost:${port}`,
+              ),
               dataFolder,
               stateFolder: join(places.device(device.label), 'state'),
             }),

@@ -16,10 +16,8 @@ if (!(hours >= 0 && hours <= 1000) || !Number.isSafeInteger(seed) || !Number.isS
   using interruption = untilInterrupted()
   const tell = (line: string): void => void process.stdout.write(`${line}\n`)
   const options = { seconds: hours * 3600, seed, portBase, rounds: 5, least: {} }
-  const { tasks, violations, table, storageFaults } = await runChaos(options, tell, interruption.signal)
-  tell(
-    `\n${table}\n${tasks} tasks, ${storageFaults} failed storage requests, ${violations.length} violations (seed ${seed})`,
-  )
+  const { tasks, violations, table, storage } = await runChaos(options, tell, interruption.signal)
+  tell(`\n${table}\n${storage}\n${tasks} tasks, ${violations.length} violations (seed ${seed})`)
   for (const violation of violations) tell(`  ${violation}`)
   if (violations.length > 0) process.exitCode = 1
 }

@@ -2,9 +2,9 @@
 export class FaultTable {
   readonly #counts = new Map<string, Map<string, number>>()
 
-  count(fault: string, state: string): void {
+  count(fault: string, state: string, times = 1): void {
     const row = this.#counts.get(fault) ?? new Map<string, number>()
-    this.#counts.set(fault, row.set(state, (row.get(state) ?? 0) + 1))
+    this.#counts.set(fault, row.set(state, (row.get(state) ?? 0) + times))
   }
 
   /** Over all states, of every fault whose name begins so. */
