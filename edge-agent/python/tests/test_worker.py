@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from job import Outcome, examples, run_job
+from safetensors.numpy import load_file, save_file
 
 WEIGHTS = {"w": np.ones((2, 3), np.float32), "b": np.zeros(3, np.float32)}
 
@@ -61,6 +62,19 @@ class WorkerTest(unittest.TestCase):
             self.assertEqual(self.run_trainer(name).lines[-1]["code"], "TRAINER_MISSING")
         done = run_job(self.folder, "no_such_module:x", WEIGHTS, examples())
         self.assertEqual(done.lines[-1]["code"], "TRAINER_MISSING")
+
+    def test_what_is_kept_local_goes_on_from_its_own_values_and_apart_from_the_result(self) -> None:
+        tensors = [
+            {"name": "w", "dtype": "F32", "shape": [2, 3], "policy": "keep-local"},
+            {"name": "b", "dtype": "F32", "shape": [3], "policy": "average"},
+        ]
+        own = str(self.folder / "own.safetensors")
+        save_file({"w": np.full((2, 3), 100, np.float32)}, own)
+        done = self.run_trainer("Counting", tensors=tensors, local=own)
+        assert done.result is not None
+        self.assertEqual(list(done.result), ["b"])
+        kept = load_file(str(self.folder / "local.safetensors"))
+        np.testing.assert_array_equal(kept["w"], np.full((2, 3), 112, np.float32))
 
     def test_a_loss_that_is_no_number_is_null(self) -> None:
         done = self.run_trainer("Counting", kind="evaluate")
