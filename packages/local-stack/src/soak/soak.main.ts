@@ -1,7 +1,7 @@
 /**
  * Round after round in the real local stack, with a small model, until memory shows whether it grows:
  *
- *   npm run soak -- [--rounds 200] [--hours 0] [--devices 3] [--regions 1] [--port-base 38000]
+ *   npm run soak -- [--rounds 200] [--hours 0] [--devices 3] [--regions 1] [--port-base 28000]
  *
  * Exit code 1 where the memory of a kind of process grows over the second half, or anything fails.
  */
@@ -23,7 +23,7 @@ const numbers = {
   hours: Number(values.hours ?? 0),
   devices: Number(values.devices ?? 3),
   regions: Number(values.regions ?? 1),
-  portBase: Number(values['port-base'] ?? 38_000),
+  portBase: Number(values['port-base'] ?? 28_000),
 }
 const { rounds, hours, devices, regions, portBase } = numbers
 const isRight =

@@ -7,7 +7,7 @@ const { values } = parseArgs({ options: { hours: text, seed: text, 'port-base': 
 const [hours, seed, portBase] = [
   Number(values.hours ?? 0.05),
   Number(values.seed ?? 1),
-  Number(values['port-base'] ?? 34_000),
+  Number(values['port-base'] ?? 25_000),
 ]
 if (!(hours >= 0 && hours <= 1000) || !Number.isSafeInteger(seed) || !Number.isSafeInteger(portBase)) {
   process.stderr.write('usage: npm run chaos -- --hours H [--seed S] [--port-base N]\n')
