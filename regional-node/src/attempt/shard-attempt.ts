@@ -182,7 +182,7 @@ export class ShardAttempt {
     await this.#opened.log.close()
     this.#opened.sums[Symbol.dispose]()
     this.#prepared?.[Symbol.dispose]()
-    this.spool.forget()
+    await this.spool.close()
   }
 
   /** The attempt is settled, or void: nothing of it is kept. */

@@ -1,0 +1,248 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Account, Budget } from './budget.ts'
+import { crc32c } from './crc32c.ts'
+import { removeFile, type SharedFolderSync } from './durable-files.ts'
+import { failpoint } from './failpoint.ts'
+import { fileCipher, type LogKey, saltBytes } from './log-key.ts'
+import { isNoRoom, NoRoomError } from './no-room-error.ts'
+
+/** A segment that has so many bytes takes no more bodies. */
+const segmentBytes = 8 * 1024 * 1024
+/** In front of each body: magic, device, sha256, salt of the body's key, length, crc32c of all that. */
+const headBytes = 128
+const magic = Buffer.from('TRIBODY1', 'latin1')
+const crcOffset = 8 + 16 + 32 + saltBytes + 8
+
+/** A body as it is announced and placed. */
+export type SegmentBody = {
+  readonly device: string
+  readonly sha256: string
+  readonly salt: Buffer
+  readonly bytes: number
+  /** Where it begins in its file, sealed. */
+  readonly offset: number
+}
+
+type Waiting = {
+  readonly body: Omit<SegmentBody, 'offset'>
+  readonly parts: readonly Uint8Array[]
+  readonly resolve: (place: { segment: BodySegment; offset: number }) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** A file of many bodies. It goes once none of them is needed. */
+export class BodySegment {
+  readonly path: string
+  readonly account: Account
+  readonly #onUnneeded: (segment: BodySegment) => Promise<void>
+  #needed = 0
+  #isOpen: boolean
+
+  /** @param onUnneeded called when no body of it is needed while more may come; undefined where none comes any more */
+  constructor(path: string, account: Account, onUnneeded?: (segment: BodySegment) => Promise<void>) {
+    this.path = path
+    this.account = account
+    this.#isOpen = onUnneeded !== undefined
+    this.#onUnneeded = onUnneeded ?? (async () => {})
+  }
+
+  need(): void {
+    this.#needed += 1
+  }
+
+  /** Resolves once the file is gone, where it was the last body of it. */
+  async release(): Promise<void> {
+    this.#needed -= 1
+    await this.#removeUnneeded()
+  }
+
+  /** No body comes to it any more. */
+  async seal(): Promise<void> {
+    this.#isOpen = false
+    await this.#removeUnneeded()
+  }
+
+  async #removeUnneeded(): Promise<void> {
+    if (this.#needed > 0) return
+    if (this.#isOpen) return this.#onUnneeded(this)
+    await removeFile(this.path)
+    this.account[Symbol.dispose]()
+  }
+}
+
+type Current = { readonly segment: BodySegment; readonly handle: FileHandle; end: number }
+
+/**
+ * Small bodies, many in a file: those that arrive while one fdatasync runs become durable with the next, and no file has to be made,
+ * synced and removed for each. A segment whose write or sync failed is never written again.
+ */
+export class BodySegments {
+  readonly #folder: string
+  readonly #folderSync: SharedFolderSync
+  readonly #key: LogKey
+  readonly #budget: Budget
+  #waiting: Waiting[] = []
+  #flushing: Promise<void> | undefined
+  #current: Current | undefined
+  #next: number
+
+  constructor(
+    folder: string,
+    folderSync: SharedFolderSync,
+    { key, budget }: { key: LogKey; budget: Budget },
+    next: number,
+  ) {
+    this.#folder = folder
+    this.#folderSync = folderSync
+    this.#key = key
+    this.#budget = budget
+    this.#next = next
+  }
+
+  /**
+   * Resolves with the place of a whole body once it is durable; the caller needs its segment from then on.
+   * @throws NoRoomError
+   */
+  append(
+    body: Omit<SegmentBody, 'offset'>,
+    parts: readonly Uint8Array[],
+  ): Promise<{ segment: BodySegment; offset: number }> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ body, parts, resolve, reject })
+      this.#flushing ??= this.#flush()
+    })
+  }
+
+  /** Closes the file; bodies that wait are made durable before. */
+  async close(): Promise<void> {
+    await this.#flushing
+    await this.#leave()
+  }
+
+  async #flush(): Promise<void> {
+    // One turn of the event loop, so that bodies of the same moment share a commit.
+    await new Promise(setImmediate)
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting
+      this.#waiting = []
+      try {
+        const { places, segment } = await this.#write(group)
+        for (const [i, offset] of places.entries()) {
+          segment.need()
+          group[i]?.resolve({ segment, offset })
+        }
+      } catch (error) {
+        for (const { reject } of group) reject(error)
+      }
+      if (this.#current !== undefined && this.#current.end >= segmentBytes) await this.#leave()
+    }
+    this.#flushing = undefined
+  }
+
+  async #write(group: readonly Waiting[]): Promise<{ places: readonly number[]; segment: BodySegment }> {
+    const isNew = this.#current === undefined
+    this.#current ??= await this.#begin()
+    const current = this.#current
+    const { handle, segment } = current
+    let end = current.end
+    const places: number[] = []
+    const buffers: Uint8Array[] = []
+    for (const { body, parts } of group) {
+      const offset = end + headBytes
+      buffers.push(headOf(body), ...parts.map(fileCipher(this.#key.file(body.salt), offset)))
+      places.push(offset)
+      end = offset + body.bytes
+    }
+    const size = end - current.end
+    try {
+      const { bytesWritten } = await handle.writev(buffers, current.end)
+      if (bytesWritten < size) throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' })
+    } catch (error) {
+      // What was written of the group takes room from others.
+      if (isNoRoom(error)) await handle.truncate(current.end).catch(() => {})
+      await this.#leave()
+      throw noRoomOf(error)
+    }
+    try {
+      await Promise.all([handle.datasync(), isNew ? this.#folderSync.sync() : undefined])
+      for (const _ of group) failpoint('spool.after-sync')
+    } catch (error) {
+      // What the disk has is not known. Bodies that were durable before stay where they are.
+      await this.#leave()
+      throw error
+    }
+    segment.account.add(size)
+    current.end = end
+    return { places, segment }
+  }
+
+  async #begin(): Promise<Current> {
+    const path = join(this.#folder, `bodies.${this.#next}`)
+    this.#next += 1
+    const handle = await open(path, 'wx', 0o600).catch((error: unknown) => {
+      throw noRoomOf(error)
+    })
+    const segment = new BodySegment(path, this.#budget.account(), unneeded => this.#onUnneeded(unneeded))
+    return { segment, handle, end: 0 }
+  }
+
+  /** An attempt that has no bodies has no file. */
+  async #onUnneeded(segment: BodySegment): Promise<void> {
+    if (this.#current?.segment === segment && this.#flushing === undefined) await this.#leave()
+  }
+
+  async #leave(): Promise<void> {
+    const current = this.#current
+    this.#current = undefined
+    await current?.handle.close()
+    await current?.segment.seal()
+  }
+}
+
+const noRoomOf = (error: unknown): unknown =>
+  isNoRoom(error) ? new NoRoomError('the disk is full', { cause: error }) : error
+
+const headOf = ({ device, sha256, salt, bytes }: Omit<SegmentBody, 'offset'>): Buffer => {
+  const head = Buffer.alloc(headBytes)
+  magic.copy(head)
+  head.write(device.replaceAll('-', ''), 8, 'hex')
+  head.write(sha256, 24, 'hex')
+  salt.copy(head, 56)
+  head.writeBigUInt64LE(BigInt(bytes), 56 + saltBytes)
+  head.writeUInt32LE(crc32c(head.subarray(0, crcOffset)), crcOffset)
+  return head
+}
+
+/** Bodies of a segment that are there as a whole, in their order; what comes behind a torn one was promised to nobody. */
+export const readSegment = async (path: string): Promise<readonly SegmentBody[]> => {
+  await using handle = await open(path, 'r')
+  const { size } = await handle.stat()
+  const bodies: SegmentBody[] = []
+  const head = Buffer.alloc(headBytes)
+  for (let at = 0; at + headBytes <= size; ) {
+    const { bytesRead } = await handle.read(head, 0, headBytes, at)
+    const isHead = bytesRead === headBytes && head.subarray(0, 8).equals(magic)
+    if (!isHead || crc32c(head.subarray(0, crcOffset)) !== head.readUInt32LE(crcOffset)) break
+    const hex = head.toString('hex', 8, 24)
+    const device = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+    const bytes = Number(head.readBigUInt64LE(56 + saltBytes))
+    const offset = at + headBytes
+    at = offset + bytes
+    if (at > size) break
+    bodies.push({
+      device,
+      sha256: head.toString('hex', 24, 56),
+      salt: Buffer.from(head.subarray(56, 56 + saltBytes)),
+      bytes,
+      offset,
+    })
+  }
+  return bodies
+}
+
+/** Number of a segment by its file's name. */
+export const segmentNumber = (name: string): number | undefined => {
+  const [, number] = /^bodies\.(\d{1,15})$/.exec(name) ?? []
+  return number === undefined ? undefined : Number(number)
+}

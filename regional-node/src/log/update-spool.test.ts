@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, rm, stat, truncate } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, test } from 'node:test'
+import { v7 as uuidv7 } from 'uuid'
+import { Budget } from './budget.ts'
+import { LogKey } from './log-key.ts'
+import { RangeReader } from './sealed-file.ts'
+import { UpdateSpool } from './update-spool.ts'
+
+let folder: string
+let budget: Budget
+const key = new LogKey(Buffer.alloc(32, 9))
+const open = () => UpdateSpool.open(folder, { key, budget, reservedBytes: 0 })
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tributary-spool-'))
+  budget = new Budget(64 * 1024 * 1024)
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+/** A body of so many bytes that no other has. */
+const bodyOf = (seed: number, length = 1000) => {
+  const bytes = Buffer.from(Array.from({ length }, (_, i) => (i * 31 + seed) % 251))
+  return { device: uuidv7(), bytes, sha256: createHash('sha256').update(bytes).digest('hex') }
+}
+type Body = ReturnType<typeof bodyOf>
+const send = async (spool: UpdateSpool, { device, bytes, sha256 }: Body, from = 0, to = bytes.byteLength) => {
+  await using writer = await spool.append(device, sha256, bytes.byteLength)
+  for (let at = from; at < to; at += 300) await writer.write(bytes.subarray(at, Math.min(to, at + 300)))
+  await writer.sync()
+}
+const holds = async (spool: UpdateSpool, { device, bytes, sha256 }: Body) => {
+  assert.equal(await spool.received(device, sha256), bytes.byteLength)
+  await using reader = await RangeReader.open(spool.body(device, sha256, bytes.byteLength))
+  assert.ok((await reader.range(0, bytes.byteLength)).equals(bytes))
+}
+
+test('small bodies share a file, are found again after a restart, and the file goes with the last of them', async () => {
+  const bodies = [1, 2, 3, 4, 5].map(seed => bodyOf(seed))
+  const spool = await open()
+  await Promise.all(bodies.map(body => send(spool, body)))
+  assert.deepEqual(await readdir(folder), ['bodies.1'])
+  for (const body of bodies) await holds(spool, body)
+  const raw = await stat(join(folder, 'bodies.1'))
+  assert.equal(raw.size, 5 * (128 + 1000))
+  await spool.close()
+  assert.equal(budget.used, 0)
+
+  const again = await open()
+  for (const body of bodies) await holds(again, body)
+  const late = bodyOf(6)
+  await send(again, late)
+  await holds(again, late)
+  for (const { device } of bodies) await again.remove(device)
+  assert.deepEqual(await readdir(folder), ['bodies.2'])
+  await again.remove(late.device)
+  assert.deepEqual(await readdir(folder), [])
+  assert.equal(budget.used, 0)
+  await again.close()
+})
+
+test('a small body whose upload is cut goes on from where it was, also after a restart', async () => {
+  const body = bodyOf(1)
+  const spool = await open()
+  await send(spool, body, 0, 700)
+  assert.equal(await spool.received(body.device, body.sha256), 700)
+  await spool.close()
+  const again = await open()
+  assert.equal(await again.received(body.device, body.sha256), 700)
+  await send(again, body, 700)
+  await holds(again, body)
+  await again.close()
+})
+
+test('a large body has a file of its own', async () => {
+  const body = bodyOf(1, 600_000)
+  const spool = await open()
+  await send(spool, body)
+  await holds(spool, body)
+  assert.deepEqual(await readdir(folder), [`${body.device}.${body.sha256}`])
+  await spool.close()
+})
+
+test('what is torn at the end of a shared file was promised to nobody, and costs no other body', async () => {
+  const bodies = [1, 2, 3].map(seed => bodyOf(seed))
+  const spool = await open()
+  for (const body of bodies) await send(spool, body)
+  await spool.close()
+  await truncate(join(folder, 'bodies.1'), 3 * (128 + 1000) - 1)
+  const [first, second, third] = bodies as [Body, Body, Body]
+  const again = await open()
+  await holds(again, first)
+  await holds(again, second)
+  assert.equal(await again.received(third.device, third.sha256), 0)
+  await send(again, third)
+  await holds(again, third)
+  await again.close()
+})
+
+test('another body of a device takes the place of the one before', async () => {
+  const first = bodyOf(1)
+  const second = { ...bodyOf(2), device: first.device }
+  const spool = await open()
+  await send(spool, first)
+  await send(spool, second)
+  assert.equal(await spool.received(first.device, first.sha256), 0)
+  await holds(spool, second)
+  await spool.close()
+  // A crash may bring the first back; the second is there all the same.
+  const again = await open()
+  await holds(again, second)
+  await again.remove(first.device)
+  assert.deepEqual(await readdir(folder), [])
+  await again.close()
+})
+
+test('a device whose body is coming is known before the body is whole', async () => {
+  const { device, sha256, bytes } = bodyOf(1)
+  const spool = await open()
+  {
+    await using writer = await spool.append(device, sha256, bytes.byteLength)
+    await writer.write(bytes.subarray(0, 10))
+    assert.equal(spool.has(device), true)
+  }
+  assert.equal(spool.has(device), false)
+  assert.equal(budget.used, 0)
+  await spool.close()
+})
+
+test('a spool without room refuses, and what it refused takes none', async () => {
+  budget = new Budget(20_000)
+  const spool = await open()
+  const first = bodyOf(1)
+  await send(spool, first)
+  await assert.rejects(send(spool, bodyOf(2, 5000)), { name: 'NoRoomError' })
+  await spool.remove(first.device)
+  assert.equal(budget.used, 0)
+  await send(spool, bodyOf(2, 5000))
+  await spool.close()
+})
