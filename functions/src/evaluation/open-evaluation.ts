@@ -29,11 +29,13 @@ export const openEvaluation = async (
       and (${regions.length === 0} or region = any(${[...regions]}::text[]))
     order by region, shard`
   if (shards.length === 0) return
-  const { weights, manifest, graph } = await readVersionObjects(sql, version)
+  const { weights, manifest, graph, model } = await readVersionObjects(sql, version)
   const { trainer: code, ...training } = trainer
   const descriptor: Omit<EvaluationDescriptor, 'shards'> = {
     evaluation: context.ids.next(),
     task: task.id,
+    taskName: task.name,
+    model,
     round,
     weights,
     manifest,

@@ -127,6 +127,9 @@ export type RoundDescriptor = z.infer<typeof RoundDescriptor>
 export const EvaluationDescriptor = z.object({
   evaluation: Uuid,
   task: Uuid,
+  /** These two are absent from older centrals. */
+  taskName: z.string().optional(),
+  model: z.object({ id: Uuid, name: z.string() }).optional(),
   round: z.int().nonnegative(),
   weights: ObjectRef.extend({ version: Uuid, number: z.int().nonnegative() }),
   manifest: ObjectRef,

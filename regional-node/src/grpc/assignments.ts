@@ -98,5 +98,8 @@ export const evaluationWork = async (
     trainer: trainerSettings(trainer),
     deadlineUnixMillis: BigInt(Date.parse(deadline)),
     task: descriptor.task,
+    taskName: descriptor.taskName ?? '',
+    model: descriptor.model?.id ?? '',
+    modelName: descriptor.model?.name ?? '',
   }
 }
