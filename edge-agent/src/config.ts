@@ -20,6 +20,11 @@ const Environment = z.object({
     protocol: /^mqtts$/,
     error: 'must be an mqtts:// address: devices prove themselves by certificate',
   }),
+  /** By which the broker is told from a web server on port 443. @default as AWS IoT Core has it */
+  MQTT_ALPN: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/)
+    .default('x-amzn-mqtt-ca'),
   /** Of central's REST API, for the renewal of the certificate. */
   CENTRAL_URL: z
     .url({ protocol: /^https?$/ })
@@ -96,6 +101,7 @@ export type AgentConfig = {
   /** host:port of the nodes to contact first. */
   readonly endpoints: readonly string[]
   readonly mqttUrl: string
+  readonly mqttAlpn: string
   /** Of central's REST API; without it the certificate is not renewed by the agent. */
   readonly centralUrl: string | undefined
   readonly networkMetered: boolean
@@ -137,6 +143,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     },
     endpoints: env.NODE_ENDPOINTS,
     mqttUrl: env.MQTT_URL,
+    mqttAlpn: env.MQTT_ALPN,
     centralUrl: env.CENTRAL_URL,
     networkMetered: env.NETWORK_METERED === 'true',
     dataDir: env.DATA_DIR,

@@ -8,16 +8,25 @@ import { Deployments } from './deployments/deployments.ts'
 import { endSignal } from './end-signal.ts'
 import { Inference, InferenceSettingsError } from './inference/inference.ts'
 import { createLog } from './log.ts'
+import { ByteMeter } from './policy/byte-meter.ts'
+import { PolicyFile } from './policy/policy-file.ts'
+import { PolicyGate } from './policy/policy-gate.ts'
+import { readSituation } from './policy/read-situation.ts'
 import { TrainersFileError } from './python-worker/installed-trainers.ts'
 import { PythonTrainers } from './python-worker/python-trainers.ts'
 import { AgentFileError } from './settings/agent-file.ts'
 import { ObjectCache } from './state/object-cache.ts'
 import { UpdateStore } from './state/update-store.ts'
+import { Ledger } from './status/ledger.ts'
+import type { LiveStatus } from './status/live-status.ts'
+import { serveStatus } from './status/status-socket.ts'
 import { OnnxTrainer } from './training/onnx-trainer.ts'
 import { CertificateKeeper } from './transport/certificate-keeper.ts'
 import { Endpoints } from './transport/endpoints.ts'
 import { IdentityError, readIdentity } from './transport/identity.ts'
+import { defaultCallTimes } from './transport/node-client.ts'
 import { Notices } from './transport/notices.ts'
+import { agentVersion } from './version.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -40,7 +49,15 @@ const run = async (environment: Environment | undefined): Promise<void> => {
   const objects = await ObjectCache.open(join(config.stateDir, 'objects'), config.objectCacheBytes)
   const limits = { maxUpdates: maxKeptUpdates, maxBytes: Math.max(config.maxModelBytes, config.objectCacheBytes) }
   const updates = await UpdateStore.open(join(config.stateDir, 'updates'), limits)
-  using endpoints = new Endpoints(config.endpoints, identity)
+  await using meter = await ByteMeter.open(join(config.stateDir, 'bytes.json'))
+  using endpoints = new Endpoints(config.endpoints, identity, defaultCallTimes, meter.add)
+  using ledger = new Ledger(config.stateDir, log)
+  const policy = new PolicyGate({
+    file: new PolicyFile(config.dataDir),
+    situation: () =>
+      readSituation({ metered: config.networkMetered, bytesToday: meter.today, ownJobs: agent.runningJobs }),
+    log,
+  })
   await using trainer = new OnnxTrainer({ idleSeconds, ...bundledWorker() })
   const python = await PythonTrainers.open({ dataDir: config.dataDir, folder: join(config.stateDir, 'python'), log })
   const conditions = () => readConditions({ metered: config.networkMetered })
@@ -66,12 +83,15 @@ const run = async (environment: Environment | undefined): Promise<void> => {
     trainer,
     python,
     conditions,
+    policy,
+    ledger,
     log,
     maxModelBytes,
   }
-  const agent = new Agent(context, status => notices.setStatus(status))
+  const agent: Agent = new Agent(context, status => notices.setStatus(status))
   const notices = new Notices({
     url: config.mqttUrl,
+    alpn: config.mqttAlpn,
     identity,
     onNotice: () => agent.notice(),
     onCommand: ({ kind }) => {
@@ -94,6 +114,18 @@ const run = async (environment: Environment | undefined): Promise<void> => {
     },
     log,
   })
+  const startedAt = new Date().toISOString()
+  const status = (): LiveStatus => ({
+    device,
+    version: agentVersion,
+    processId: process.pid,
+    startedAt,
+    ...agent.status,
+    broker: { url: config.mqttUrl, connected: notices.connected },
+    certificateUntil: keeper.expiry,
+    bytesToday: meter.today,
+  })
+  await using _socket = await serveStatus(config.stateDir, status, log)
   log.info({ endpoints: config.endpoints }, 'agent started')
   await Promise.all([agent.run(signal), notices.run(signal), keeper.run(signal)])
   log.info({ reason: (signal.reason as Error).message }, 'agent stopped')

@@ -4,16 +4,22 @@ import { type Assignment, CheckInRequestSchema, type Settlement } from '@tributa
 import { protocolRange } from '@tributary/contracts/grpc-service'
 import { AttemptRef, attemptKey } from '@tributary/contracts/ids'
 import type { DeviceStatus } from '@tributary/contracts/topics'
+import type { Work } from '../policy/decide.ts'
+import { workOfEvaluation, workOfTraining } from '../policy/work-of.ts'
+import type { LiveStatus } from '../status/live-status.ts'
 import { Backoff } from '../transport/backoff.ts'
 import { isRetryable } from '../transport/call-error.ts'
+import { explainTimes } from '../transport/certificate-times.ts'
 import { agentVersion } from '../version.ts'
 import type { AgentContext } from './context.ts'
 import { DatasetReport } from './dataset-report.ts'
 import { DeclaredFailures } from './declared-failures.ts'
-import { failureOf } from './failure.ts'
+import { type Failure, failureOf } from './failure.ts'
+import { guarded } from './guarded.ts'
 import { JobSlot } from './job-slot.ts'
 import { type EvaluationFindings, runEvaluation } from './run-evaluation.ts'
 import { runTraining } from './run-training.ts'
+import { SentReports } from './sent-reports.ts'
 import { UnknownAttempts } from './unknown-attempts.ts'
 import { Wakeup } from './wakeup.ts'
 import { type EvaluationJob, readEvaluationWork, readTrainingWork, type TrainingJob } from './work.ts'
@@ -35,18 +41,25 @@ export class Agent {
   readonly #datasets: DatasetReport
   readonly #unknown = new UnknownAttempts()
   readonly #failures = new DeclaredFailures()
+  readonly #sent: SentReports
   #redirects = 0
+  #answeredAt: Date | undefined
+  #fault: string | undefined
+  #refusedBy: string | undefined
 
   /** @param onStatus told whenever the device becomes idle or busy */
   constructor(context: AgentContext, onStatus: (status: DeviceStatus) => void = () => {}) {
     this.#context = context
     this.#onStatus = onStatus
     this.#datasets = new DatasetReport(context.datasets, context.log)
+    this.#sent = new SentReports(context.ledger)
     this.#training = new JobSlot({
       keyOf: job => attemptKey(job.attempt),
       isSupersededBy: isOlderAttempt,
       run: (job, control) =>
-        runTraining(context, job, control, failure => this.#failures.declare(control.latest().token, failure)),
+        guarded(context.policy, workOfTraining(job), control, within =>
+          runTraining(context, job, within, failure => this.#declare(within.latest().token, failure)),
+        ),
       onChange: change => this.#changed(change),
     })
     const findings = new Map<string, EvaluationFindings>()
@@ -54,8 +67,8 @@ export class Agent {
       keyOf: job => job.evaluation,
       isSupersededBy: () => false,
       run: (job, control) =>
-        runEvaluation(context, findings, job, control, failure =>
-          this.#failures.declare(control.latest().token, failure),
+        guarded(context.policy, workOfEvaluation(job), control, within =>
+          runEvaluation(context, findings, job, within, failure => this.#declare(within.latest().token, failure)),
         ),
       onChange: change => this.#changed(change),
     })
@@ -64,6 +77,32 @@ export class Agent {
   /** Something changed at the node: check in now instead of after the pause. */
   notice(): void {
     this.#wakeup.wake()
+  }
+
+  /** How the agent is now. */
+  get status(): Pick<LiveStatus, 'training' | 'evaluation' | 'node' | 'keptUpdates' | 'refusedBy'> {
+    const { endpoints, updates } = this.#context
+    const [training, evaluation] = [this.#training.current, this.#evaluation.current]
+    return {
+      training:
+        training === undefined
+          ? null
+          : { attempt: training.job.attempt, dataset: training.job.dataset, progress: training.progress },
+      evaluation:
+        evaluation === undefined ? null : { evaluation: evaluation.job.evaluation, dataset: evaluation.job.dataset },
+      node: {
+        endpoint: endpoints.endpoint,
+        answeredAt: this.#answeredAt?.toISOString() ?? null,
+        fault: this.#fault ?? null,
+      },
+      keptUpdates: updates.list().length,
+      refusedBy: this.#refusedBy ?? null,
+    }
+  }
+
+  /** Jobs at hand. */
+  get runningJobs(): number {
+    return [this.#training.current, this.#evaluation.current].filter(job => job !== undefined).length
   }
 
   /** Checks in until the signal aborts; resolves when all work has ended. */
@@ -88,7 +127,9 @@ export class Agent {
       } catch (error) {
         if (signal.aborted) break
         const retryable = isRetryable(error)
-        log.warn({ err: error, endpoint: endpoints.endpoint }, 'check-in failed')
+        const clock = explainTimes(error, endpoints.identity.certificate, new Date())
+        this.#fault = clock ?? (error as Error).message
+        log.warn({ err: error, endpoint: endpoints.endpoint }, clock ?? 'check-in failed')
         endpoints.failed()
         await (retryable ? backoff : refusals).wait(signal).catch(() => {})
       }
@@ -121,6 +162,9 @@ export class Agent {
       deployments: [...deployments.states],
     })
     const { result } = await endpoints.client().checkIn(request, signal)
+    this.#answeredAt = new Date()
+    this.#fault = undefined
+    this.#sent.told(request)
     if (result.case === 'redirect') {
       const { endpoint, pauseMillis } = result.value
       const moved = endpoints.redirect(endpoint)
@@ -151,21 +195,40 @@ export class Agent {
     await this.#settle(settled)
     this.#context.deployments.follow(deployments)
     if (training !== undefined) {
-      await this.#take(training.token, () => this.#training.offer(readTrainingWork(training, maxModelBytes)))
+      await this.#take(this.#training, training.token, () => {
+        const job = readTrainingWork(training, maxModelBytes)
+        return { job, work: workOfTraining(job), key: attemptKey(job.attempt) }
+      })
     }
     if (evaluation !== undefined) {
-      await this.#take(evaluation.token, () => this.#evaluation.offer(readEvaluationWork(evaluation, maxModelBytes)))
+      await this.#take(this.#evaluation, evaluation.token, () => {
+        const job = readEvaluationWork(evaluation, maxModelBytes)
+        return { job, work: workOfEvaluation(job), key: job.evaluation }
+      })
     }
   }
 
   /** Takes one piece of work up; one that is malformed takes nothing else with it. */
-  async #take(token: string, offer: () => Promise<void>): Promise<void> {
+  async #take<Job>(slot: JobSlot<Job>, token: string, read: () => Offered<Job>): Promise<void> {
+    const { policy, log } = this.#context
     try {
-      await offer()
+      const { job, work, key } = read()
+      const refusal = await policy.refusal(work)
+      this.#refusedBy = refusal?.rule
+      if (refusal === undefined) return await slot.offer(job)
+      await slot.cancel(key, `the owner's policy does not allow it any more: ${refusal.rule}`)
+      log.info({ rule: refusal.rule, task: work.task, kind: work.kind }, "the owner's policy does not allow this work")
+      this.#declare(token, { code: 'POLICY_REFUSED', detail: `Rule "${refusal.rule}" of the owner's policy.` })
     } catch (error) {
-      this.#context.log.error({ err: error }, 'work refused')
-      this.#failures.declare(token, failureOf(error))
+      log.error({ err: error }, 'work refused')
+      this.#declare(token, failureOf(error))
     }
+  }
+
+  /** What went wrong goes to the node with the next check-in; in words only where the owner lets words leave. */
+  #declare(token: string, failure: Failure | undefined): void {
+    const mayTell = failure?.code === 'POLICY_REFUSED' || this.#context.policy.share.logs
+    this.#failures.declare(token, failure && (mayTell ? failure : { ...failure, detail: '' }))
   }
 
   // Nobody waits for these attempts any more: their training stops at once, and their updates are not needed again.
@@ -197,6 +260,8 @@ export class Agent {
     if (change === 'ended') this.#wakeup.wake()
   }
 }
+
+type Offered<Job> = { readonly job: Job; readonly work: Work; readonly key: string }
 
 /** A newer attempt of the same task means that the older one is over. */
 const isOlderAttempt = ({ attempt: current }: TrainingJob, { attempt: offered }: TrainingJob): boolean =>

@@ -2,9 +2,11 @@ import type { DeviceCondition } from '@tributary/contracts/round'
 import type { Logger } from 'pino'
 import type { Datasets } from '../data/datasets.ts'
 import type { Deployments } from '../deployments/deployments.ts'
+import type { PolicyGate } from '../policy/policy-gate.ts'
 import type { PythonTrainers } from '../python-worker/python-trainers.ts'
 import type { ObjectCache } from '../state/object-cache.ts'
 import type { UpdateStore } from '../state/update-store.ts'
+import type { Ledger } from '../status/ledger.ts'
 import type { Trainer } from '../training/trainer.ts'
 import type { Endpoints } from '../transport/endpoints.ts'
 
@@ -21,6 +23,10 @@ export type AgentContext = {
   readonly python: PythonTrainers
   /** Those that hold now. */
   readonly conditions: () => Promise<readonly DeviceCondition[]>
+  /** What the owner lets the device do. */
+  readonly policy: PolicyGate
+  /** What was sent. */
+  readonly ledger: Ledger
   readonly log: Logger
   readonly maxModelBytes: number
 }

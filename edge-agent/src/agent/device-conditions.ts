@@ -32,26 +32,26 @@ export const readConditions = async ({
   const busy = load()
   // The agent's own training counts as work: a device that trains is asked for no more.
   if (busy !== undefined && busy / processors < idleShare) conditions.push('idle')
-  if (await isOnMains(powerSupplies)) conditions.push('charging')
+  if ((await isOnMains(powerSupplies)) === true) conditions.push('charging')
   if (!metered) conditions.push('unmetered')
   return conditions
 }
 
 /** Windows has none, and Node says 0 there. */
-const meanLoad = (): number | undefined => (platform() === 'win32' ? undefined : loadavg()[0])
+export const meanLoad = (): number | undefined => (platform() === 'win32' ? undefined : loadavg()[0])
 
 type Supply = { readonly type: string; readonly online: string; readonly status: string; readonly scope: string }
 
 /**
  * Whether the machine draws on the mains: a supply says so, a battery is charging or full, or there is no battery to draw on. Batteries
- * of mice and the like (`scope` Device) do not count. Linux, Documentation/ABI/testing/sysfs-class-power.
+ * of mice and the like (`scope` Device) do not count; undefined where the system shows none of it. Linux, Documentation/ABI/testing/sysfs-class-power.
  */
-const isOnMains = async (folder: string): Promise<boolean> => {
+export const isOnMains = async (folder: string): Promise<boolean | undefined> => {
   let names: string[]
   try {
     names = await readdir(folder)
   } catch {
-    return false
+    return undefined
   }
   const supplies = await Promise.all(names.slice(0, mostSupplies).map(name => readSupply(join(folder, name))))
   const own = supplies.filter(({ scope }) => scope !== 'Device')

@@ -85,7 +85,7 @@ const findingsOf = (result: EvaluationResult): EvaluationFindings => {
 }
 
 const report = async (
-  { endpoints, log }: AgentContext,
+  { endpoints, ledger, log }: AgentContext,
   client: NodeClient,
   { evaluation }: EvaluationJob,
   findings: EvaluationFindings,
@@ -94,30 +94,30 @@ const report = async (
   const backoff = new Backoff()
   for (let tries = 1; ; tries += 1) {
     try {
-      const { verdict } = await client.reportEvaluation(
-        create(ReportEvaluationRequestSchema, {
-          token: latest().token,
-          evaluation,
-          examples: findings.examples,
-          seconds: findings.seconds,
-          metrics: [
-            { name: 'examples', value: findings.examples },
-            ...(findings.correct === null ? [] : [{ name: 'correct', value: findings.correct }]),
-            { name: 'loss_q20', value: findings.lossQ20 },
-            ...(findings.absoluteErrorQ20 === null
-              ? []
-              : [{ name: 'absolute_error_q20', value: findings.absoluteErrorQ20 }]),
-          ],
-        }),
-        signal,
-      )
+      const request = create(ReportEvaluationRequestSchema, {
+        token: latest().token,
+        evaluation,
+        examples: findings.examples,
+        seconds: findings.seconds,
+        metrics: [
+          { name: 'examples', value: findings.examples },
+          ...(findings.correct === null ? [] : [{ name: 'correct', value: findings.correct }]),
+          { name: 'loss_q20', value: findings.lossQ20 },
+          ...(findings.absoluteErrorQ20 === null
+            ? []
+            : [{ name: 'absolute_error_q20', value: findings.absoluteErrorQ20 }]),
+        ],
+      })
+      const { verdict } = await client.reportEvaluation(request, signal)
       const action = actionFor(verdict)
       if (action.kind === 'retry' && tries < mostTries) {
         await delay(action.afterMillis, undefined, { signal })
         continue
       }
       if (action.kind === 'redirect') endpoints.redirect(action.endpoint)
-      const reason = 'reason' in action ? action.reason : action.kind
+      const reason = 'reason' in action ? action.reason : action.kind === 'keep' ? 'accepted' : action.kind
+      const metrics = request.metrics.map(({ name }) => name)
+      ledger.record({ kind: 'evaluation', evaluation, examples: Number(findings.examples), metrics, verdict: reason })
       log.info({ evaluation, examples: Number(findings.examples), verdict: reason }, 'evaluation reported')
       return action.kind === 'keep' || action.kind === 'drop' ? 'over' : 'again'
     } catch (error) {

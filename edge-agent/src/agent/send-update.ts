@@ -26,7 +26,14 @@ export const sendUpdate = async (
   token: () => string,
   options: { resume: boolean; signal: AbortSignal },
 ): Promise<JobOutcome> => {
-  const { updates, endpoints } = context
+  const { updates, endpoints, policy, ledger } = context
+  // Metrics are not what was learnt: the owner may keep them.
+  const sent = policy.share.metrics ? update : { ...update, metrics: [] }
+  const record = (verdict: string): void => {
+    const { attempt, bytes, sha256, examples } = update
+    const metrics = sent.metrics.map(({ name }) => name)
+    ledger.record({ kind: 'update', ...attempt, bytes, sha256, examples, metrics, verdict })
+  }
   const log = context.log.child({ attempt: update.attempt })
   const backoff = new Backoff()
   let { resume } = options
@@ -34,10 +41,11 @@ export const sendUpdate = async (
     let answer: PushAnswer
     try {
       const file = updates.bodyFile(update.attempt)
-      answer = await pushUpdate(client, token(), update, file, resume, options.signal)
+      answer = await pushUpdate(client, token(), sent, file, resume, options.signal)
     } catch (error) {
       options.signal.throwIfAborted()
       failures += 1
+      record('no answer')
       log.warn({ err: error, failures }, 'the update did not arrive')
       if (!isRetryable(error)) return 'again'
       if (failures >= mostFailures) {
@@ -49,6 +57,7 @@ export const sendUpdate = async (
       continue
     }
     const action = actionFor(answer.verdict)
+    record('reason' in action ? action.reason : action.kind === 'keep' ? 'accepted' : action.kind)
     if (action.kind !== 'retry' || ++waits > mostWaits) return conclude(context, update, action, answer.nodeCertificate)
     resume = true
     await delay(action.afterMillis, undefined, { signal: options.signal })

@@ -24,12 +24,20 @@ export const modelFilesOf = (maxModelBytes: number) => ({
   graph: objectOf(Math.min(maxModelBytes, maxGraphBytes)).optional(),
 })
 
-const bundleOf = (maxModelBytes: number) => ({ dataset: Slug, ...modelFilesOf(maxModelBytes) })
+/** What the owner's policy goes by; empty from older nodes. */
+const namesOfWork = {
+  taskName: z.string().max(1024),
+  model: z.object({ id: z.string().max(64), name: z.string().max(1024) }),
+}
+
+const bundleOf = (maxModelBytes: number) => ({ dataset: Slug, ...namesOfWork, ...modelFilesOf(maxModelBytes) })
 
 const trainingJobOf = (maxModelBytes: number) =>
   z.object({
     attempt: AttemptRef,
     ...bundleOf(maxModelBytes),
+    /** Whom the task asks for; none: every device. */
+    groups: z.array(z.string().max(128)).max(64),
     trainer: TrainerSettings,
     /** C, or null. */
     clippingNorm: z.number().positive().finite().nullable(),
@@ -48,6 +56,7 @@ export type TrainingJob = z.infer<ReturnType<typeof trainingJobOf>>
 const evaluationJobOf = (maxModelBytes: number) =>
   z.object({
     evaluation: Uuid,
+    task: z.string().max(64),
     ...bundleOf(maxModelBytes),
     // The loss is all that evaluation needs of the settings; smoothing is a matter of training.
     trainer: TrainerSettings.pick({
@@ -78,6 +87,8 @@ export class ModelError extends WorkError {
 export const readTrainingWork = (work: TrainingWork, maxModelBytes: number): TrainingJob =>
   check(trainingJobOf(maxModelBytes), {
     attempt: work.attempt,
+    ...namesIn(work),
+    groups: work.groups,
     token: work.token,
     dataset: work.dataset,
     weights: work.base,
@@ -93,6 +104,8 @@ export const readTrainingWork = (work: TrainingWork, maxModelBytes: number): Tra
 export const readEvaluationWork = (work: EvaluationWork, maxModelBytes: number): EvaluationJob =>
   check(evaluationJobOf(maxModelBytes), {
     evaluation: work.evaluation,
+    task: work.task,
+    ...namesIn(work),
     token: work.token,
     dataset: work.dataset,
     weights: work.weights,
@@ -100,6 +113,11 @@ export const readEvaluationWork = (work: EvaluationWork, maxModelBytes: number):
     graph: work.graph,
     trainer: settingsOf(work.trainer),
   } satisfies Record<keyof z.input<ReturnType<typeof evaluationJobOf>>, unknown>)
+
+const namesIn = ({ taskName, model, modelName }: Pick<TrainingWork, 'taskName' | 'model' | 'modelName'>) => ({
+  taskName,
+  model: { id: model, name: modelName },
+})
 
 const settingsOf = (settings: TrainingWork['trainer']): unknown =>
   settings && { ...settings, trainer: settings.trainer === '' ? undefined : settings.trainer }

@@ -22,9 +22,12 @@ import { Datasets } from '../data/datasets.ts'
 import { Deployments } from '../deployments/deployments.ts'
 import { Inference } from '../inference/inference.ts'
 import type { InferenceSettings } from '../inference/settings.ts'
+import { PolicyFile } from '../policy/policy-file.ts'
+import { PolicyGate } from '../policy/policy-gate.ts'
 import { PythonTrainers } from '../python-worker/python-trainers.ts'
 import { ObjectCache } from '../state/object-cache.ts'
 import { UpdateStore } from '../state/update-store.ts'
+import { Ledger } from '../status/ledger.ts'
 import { OnnxTrainer } from '../training/onnx-trainer.ts'
 import { Endpoints } from '../transport/endpoints.ts'
 import type { Identity } from '../transport/identity.ts'
@@ -166,6 +169,15 @@ export const inferenceDefaults: InferenceSettings = {
   threads: 1,
 }
 
+/** Mains, a free network, nobody else at work. */
+const quietSituation = async () => ({
+  now: new Date(),
+  onBattery: false,
+  metered: false,
+  load: 0,
+  bytesToday: { down: 0, up: 0 },
+})
+
 /** A whole agent in this process, without its line to the broker; stopped when disposed. */
 export const startAgent = async (
   identity: Identity,
@@ -209,6 +221,8 @@ export const startAgent = async (
     trainer: onnx,
     python: await PythonTrainers.open({ dataDir, folder: join(stateDir, 'python'), log }),
     conditions: async () => ['unmetered'],
+    policy: new PolicyGate({ file: new PolicyFile(dataDir), situation: quietSituation, log }),
+    ledger: new Ledger(stateDir, log),
     log,
     maxModelBytes,
   })

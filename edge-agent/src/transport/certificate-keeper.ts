@@ -59,7 +59,7 @@ export class CertificateKeeper {
   async run(signal: AbortSignal): Promise<void> {
     const { centralUrl, log } = this.#options
     if (centralUrl === undefined) {
-      log.info({ until: this.#expiry() }, 'CENTRAL_URL is not set: the certificate is not renewed by itself')
+      log.info({ until: this.expiry }, 'CENTRAL_URL is not set: the certificate is not renewed by itself')
       return
     }
     const backoff = new Backoff(firstRetryMillis, mostPauseMillis)
@@ -73,7 +73,7 @@ export class CertificateKeeper {
         await this.#pause(Math.min(mostPauseMillis, Math.max(0, this.#dueAt() - this.#now())), signal)
       } catch (error) {
         if (signal.aborted) return
-        log.warn({ err: error, until: this.#expiry() }, 'the certificate could not be renewed')
+        log.warn({ err: error, until: this.expiry }, 'the certificate could not be renewed')
         await this.#pause(backoff.next(), signal)
       }
     }
@@ -89,7 +89,8 @@ export class CertificateKeeper {
     return from + (to - from) * renewAfter
   }
 
-  #expiry(): string {
+  /** Until when the certificate is good, ISO 8601. */
+  get expiry(): string {
     return new X509Certificate(this.#identity.certificate).validToDate.toISOString()
   }
 
@@ -105,7 +106,7 @@ export class CertificateKeeper {
     this.#identity = { ...this.#identity, certificate: Buffer.from(certificate) }
     this.#wanted = false
     onRenewed(this.#identity)
-    log.info({ until: this.#expiry() }, 'the certificate was renewed')
+    log.info({ until: this.expiry }, 'the certificate was renewed')
   }
 
   /** Waits, less where a renewal is asked for. */

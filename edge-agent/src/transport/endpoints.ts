@@ -1,5 +1,5 @@
 import type { Identity } from './identity.ts'
-import { type CallTimes, defaultCallTimes, NodeClient } from './node-client.ts'
+import { type CallTimes, defaultCallTimes, NodeClient, type OnBytes } from './node-client.ts'
 
 /** Connections kept open at once. */
 const mostClients = 4
@@ -12,20 +12,28 @@ export class Endpoints implements Disposable {
   readonly #contacts: readonly string[]
   #identity: Identity
   readonly #times: CallTimes
+  readonly #onBytes: OnBytes | undefined
   readonly #clients = new Map<string, NodeClient>()
   /** Connections of the identity before: what runs on them comes to its end. */
   #retired: NodeClient[] = []
   #contact = 0
   #redirected: string | undefined
 
-  constructor(contacts: readonly string[], identity: Identity, times: CallTimes = defaultCallTimes) {
+  /** @param onBytes told of what passes of models and updates */
+  constructor(contacts: readonly string[], identity: Identity, times: CallTimes = defaultCallTimes, onBytes?: OnBytes) {
     this.#contacts = contacts
     this.#identity = identity
     this.#times = times
+    this.#onBytes = onBytes
   }
 
   get endpoint(): string {
     return this.#redirected ?? (this.#contacts[this.#contact % this.#contacts.length] as string)
+  }
+
+  /** Shown by connections that are made from now on. */
+  get identity(): Identity {
+    return this.#identity
   }
 
   /** The connection to the current endpoint. */
@@ -38,7 +46,7 @@ export class Endpoints implements Disposable {
       client[Symbol.dispose]()
       this.#clients.delete(oldest)
     }
-    const client = new NodeClient(endpoint, this.#identity, this.#times)
+    const client = new NodeClient(endpoint, this.#identity, this.#times, this.#onBytes)
     this.#clients.set(endpoint, client)
     return client
   }

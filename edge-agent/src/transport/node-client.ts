@@ -30,6 +30,9 @@ export type CallTimes = {
 
 export const defaultCallTimes: CallTimes = { unaryMillis: 10_000, stallMillis: 20_000, verdictMillis: 60_000 }
 
+/** Told of every chunk of a model or an update that passes. */
+export type OnBytes = (direction: 'down' | 'up', bytes: number) => void
+
 /** An answer with the certificate (DER) of the node that gave it. */
 export type Answered<Response> = { readonly response: Response; readonly nodeCertificate: Uint8Array | undefined }
 
@@ -38,10 +41,12 @@ export class NodeClient implements Disposable {
   readonly endpoint: string
   readonly #client: Client
   readonly #times: CallTimes
+  readonly #onBytes: OnBytes
 
-  constructor(endpoint: string, identity: Identity, times: CallTimes = defaultCallTimes) {
+  constructor(endpoint: string, identity: Identity, times: CallTimes = defaultCallTimes, onBytes: OnBytes = () => {}) {
     this.endpoint = endpoint
     this.#times = times
+    this.#onBytes = onBytes
     const secured = credentials.createSsl(identity.authority, identity.key, identity.certificate, {
       checkServerIdentity: requireNode,
     })
@@ -89,6 +94,7 @@ export class NodeClient implements Disposable {
     try {
       for await (const message of call as AsyncIterable<PullModelResponse>) {
         watch.progressed()
+        this.#onBytes('down', message.chunk.byteLength)
         yield message
         watch.progressed()
       }
@@ -137,6 +143,7 @@ export class NodeClient implements Disposable {
           const written = new Promise<void>(resolve => call.write(part, () => resolve()))
           await Promise.race([written, over])
           watch.progressed()
+          if (part.part.case === 'chunk') this.#onBytes('up', part.part.value.byteLength)
         }
         call.end()
       }
@@ -195,7 +202,7 @@ export class NodeClient implements Disposable {
 }
 
 // Devices have certificates of the same authority: without this, one of them could pass for a node.
-const requireNode = (host: string, certificate: PeerCertificate): Error | undefined => {
+export const requireNode = (host: string, certificate: PeerCertificate): Error | undefined => {
   const mismatch = checkServerIdentity(host, certificate)
   if (mismatch !== undefined) return mismatch
   const unit = String(certificate.subject.OU)

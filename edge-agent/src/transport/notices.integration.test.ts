@@ -81,7 +81,14 @@ suite('the line to the broker', () => {
     const controller = new AbortController()
     const onNotice = (notice: DeviceNotice) => events.emit('notice', notice)
     const onCommand = (command: DeviceCommand) => events.emit('command', command)
-    const notices = new Notices({ url, identity, onNotice, onCommand, log: pino({ level: 'silent' }) })
+    const notices = new Notices({
+      url,
+      alpn: 'x-amzn-mqtt-ca',
+      identity,
+      onNotice,
+      onCommand,
+      log: pino({ level: 'silent' }),
+    })
     const ended = notices.run(controller.signal)
     const close = async () => {
       controller.abort()

@@ -11,6 +11,8 @@ import {
 import { connect, type MqttClient } from 'mqtt'
 import type { Logger } from 'pino'
 import { Backoff } from './backoff.ts'
+import { brokerAddress, brokerOptions } from './broker-options.ts'
+import { explainTimes } from './certificate-times.ts'
 import type { Identity } from './identity.ts'
 
 const connectMillis = 10_000
@@ -20,6 +22,8 @@ const settledMillis = 30_000
 
 export type NoticesOptions = {
   readonly url: string
+  /** Asked for where the broker is on port 443. */
+  readonly alpn: string
   readonly identity: Identity
   readonly onNotice: (notice: DeviceNotice) => void
   /** A wish of an operator; the answer to `send-status` is given here already. */
@@ -41,6 +45,10 @@ export class Notices {
   constructor(options: NoticesOptions) {
     this.#options = options
     this.#identity = options.identity
+  }
+
+  get connected(): boolean {
+    return this.#client?.connected === true
   }
 
   /** Publishes the device's presence, retained; at once, or when the broker is reached. */
@@ -66,7 +74,8 @@ export class Notices {
       try {
         await this.#session(signal)
       } catch (error) {
-        log.warn({ err: error }, 'no line to the broker; polling goes on')
+        const clock = explainTimes(error, this.#identity.certificate, new Date())
+        log.warn({ err: error }, clock ?? 'no line to the broker; polling goes on')
       }
       if (performance.now() - started > settledMillis) backoff.reset()
       await delay(backoff.next(), undefined, { signal }).catch(() => {})
@@ -74,27 +83,14 @@ export class Notices {
   }
 
   async #session(signal: AbortSignal): Promise<void> {
-    const { url, log } = this.#options
+    const { url, alpn, log } = this.#options
     const identity = this.#identity
     const { device } = identity
     const { promise: over, resolve, reject } = Promise.withResolvers<void>()
     over.catch(() => {})
-    const { hostname, port } = new URL(url)
     const client = connect({
-      protocol: 'mqtts',
-      host: hostname,
-      port: Number(port || 8883),
-      clientId: device,
-      protocolVersion: 4,
-      clean: true,
+      ...brokerOptions(brokerAddress(url, alpn), identity, connectMillis),
       keepalive: 30,
-      connectTimeout: connectMillis,
-      reconnectPeriod: 0,
-      queueQoSZero: false,
-      ca: identity.authority,
-      cert: identity.certificate,
-      key: identity.key,
-      rejectUnauthorized: true,
       will: {
         topic: deviceTopics.up(device, 'status'),
         payload: Buffer.from('{"state":"offline"}'),

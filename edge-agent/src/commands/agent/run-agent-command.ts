@@ -10,6 +10,27 @@ const commands = new Map<string, AgentCommand>([
     },
   ],
   [
+    'doctor',
+    {
+      summary: 'see whether everything it needs is within reach, and who must mend what is not',
+      run: async (line, surroundings) => (await import('./doctor/doctor-command.ts')).doctor(line, surroundings),
+    },
+  ],
+  [
+    'datasets',
+    {
+      summary: 'show what central is told about the data',
+      run: async (line, surroundings) => (await import('./datasets/datasets-command.ts')).datasets(line, surroundings),
+    },
+  ],
+  [
+    'status',
+    {
+      summary: 'show what the agent does, and what it has sent',
+      run: async (line, surroundings) => (await import('./status/status-command.ts')).status(line, surroundings),
+    },
+  ],
+  [
     'run',
     {
       summary: 'start the agent',
