@@ -150,11 +150,12 @@ const serve = async (api: Api): Promise<AsyncDisposable & { url: string }> => {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', chunk => chunks.push(chunk))
-    request.on('end', async () => {
+    const answer = async (): Promise<void> => {
       const body = JSON.parse(Buffer.concat(chunks).toString() || 'null')
-      const { status, body: answer } = await api(request.method ?? '', request.url ?? '', { body, key: null })
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
-    })
+      const answered = await api(request.method ?? '', request.url ?? '', { body, key: null })
+      response.writeHead(answered.status, { 'content-type': 'application/json' }).end(JSON.stringify(answered.body))
+    }
+    request.on('end', () => void answer())
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {

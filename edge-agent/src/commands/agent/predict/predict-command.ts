@@ -7,6 +7,7 @@ import { tensorJson } from '../../../inference/protocol/write-response.ts'
 import { tensorFromNumbers } from '../../../inference/tensor-from-numbers.ts'
 import { UsageError } from '../../usage-error.ts'
 import { CommandError, type Surroundings } from '../agent-command.ts'
+import { program } from '../program.ts'
 import { DeployedFiles } from './deployed-files.ts'
 import type { Predictor } from './predictor.ts'
 import { type PredictInput, readInput } from './read-input.ts'
@@ -14,7 +15,7 @@ import { ServingAgent } from './serving-agent.ts'
 
 const usage = `Asks a deployed model for predictions and prints the response as JSON.
 
-  npm run agent -- predict --input rows.json [options]
+  ${program} predict --input rows.json [options]
 
   --input file      rows of numbers: .json (nested lists), .npy, .csv; or a .json request of the Open Inference Protocol
   --model name      needed where several are deployed

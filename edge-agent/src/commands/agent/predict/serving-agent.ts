@@ -37,21 +37,16 @@ export class ServingAgent {
     const { inputs } = read(Metadata, await this.#fetch(path))
     return {
       inputs,
-      infer: request =>
-        this.#fetch(`${path}/infer`, {
-          method: 'POST',
-          body: request,
-          headers: { 'content-type': 'application/json' },
-        }),
+      infer: request => this.#fetch(`${path}/infer`, request),
       [Symbol.asyncDispose]: async () => {},
     }
   }
 
-  async #fetch(path: string, init: RequestInit = {}): Promise<string> {
+  async #fetch(path: string, body?: string): Promise<string> {
     const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(deadlineMillis)])
     const response = await fetch(`${this.#url}${path}`, {
-      ...init,
-      headers: { ...this.#headers, ...init.headers },
+      ...(body === undefined ? {} : { method: 'POST', body }),
+      headers: { ...this.#headers, 'content-type': 'application/json' },
       signal,
     }).catch((cause: Error) => {
       if (isRefused(cause)) throw cause
