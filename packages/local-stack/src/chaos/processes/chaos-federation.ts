@@ -23,6 +23,8 @@ import { StoragePlan } from './storage-plan.ts'
 const root = join(import.meta.dirname, '..', '..', '..', '..', '..')
 /** Nodes of each region, and shards of each as well. */
 const nodesOfRegion = [3, 2]
+/** That train. */
+export const chaosDevices = 6
 /** Where a client waits for an answer that does not come. */
 const silentMillis = 3000
 const nodeProgram = 'regional-node/dist/main.mjs'
@@ -58,7 +60,7 @@ export const startChaosFederation = async (
   const regions = nodesOfRegion.length
   const line = [
     '--devices',
-    '6',
+    String(chaosDevices),
     '--regions',
     String(regions),
     '--rounds',

@@ -6,14 +6,19 @@ import { createDemoTask } from '../../demo/run-task.ts'
 import { ensureStartModel } from '../../demo/start-model.ts'
 import type { ApiClient } from '../../platform/api-client.ts'
 import { Draw } from '../explorer/draw.ts'
-import { startChaosFederation } from './chaos-federation.ts'
+import { chaosDevices, startChaosFederation } from './chaos-federation.ts'
 import { FaultTable } from './fault-table.ts'
 import type { StoragePlan } from './storage-plan.ts'
 import { strikesOn } from './strikes.ts'
 
 const taskSeconds = 400
-/** Longer than any fault: a device that was cut off still belongs to the round, so that the bytes can be compared. */
+/**
+ * Every round waits for every device, longer than any fault lasts, and counts with all of them only: then bytes can be compared, and an
+ * update that is lost shows.
+ */
 const deadlines = { selectionSeconds: 20, roundSeconds: 300 }
+const everybody = { goal: chaosDevices, minimumToStart: chaosDevices, quorum: chaosDevices }
+const attempts = 10
 const finalStates: readonly string[] = ['completed', 'failed', 'cancelled']
 const died = 'node dies at'
 
@@ -67,7 +72,9 @@ export const runChaos = async (
   const { settings } = await untilFinal(api, example.id, signal, () => {})
   const run = async (disturb: (task: string) => Promise<void>): Promise<TaskDetail> => {
     ended = Promise.withResolvers<void>()
-    const { id } = await api.call('createTask', { body: { ...settings, deadlines } as never })
+    const { id } = await api.call('createTask', {
+      body: { ...settings, deadlines, attempts, size: { ...(settings.size as object), ...everybody } } as never,
+    })
     const disturbing = disturb(id)
     // Whoever waits for it hears of it at once; here it is waited for below.
     disturbing.catch(() => {})
