@@ -5,13 +5,16 @@ import { build } from 'esbuild'
 const outdir = fileURLToPath(new URL('./dist', import.meta.url))
 
 await Promise.all(
-  ['main.mjs', 'onnx-worker.mjs', 'model-worker.mjs', 'convert-worker.mjs'].map(name =>
+  ['main.mjs', 'agent.mjs', 'run-agent.mjs', 'onnx-worker.mjs', 'model-worker.mjs', 'convert-worker.mjs'].map(name =>
     rm(`${outdir}/${name}`, { force: true }),
   ),
 )
 await build({
   entryPoints: {
     main: fileURLToPath(new URL('./src/main.ts', import.meta.url)),
+    // For those who install the package: its commands, and the agent as a function.
+    agent: fileURLToPath(new URL('./src/commands/agent/agent.main.ts', import.meta.url)),
+    'run-agent': fileURLToPath(new URL('./src/run-agent.ts', import.meta.url)),
     'onnx-worker': fileURLToPath(new URL('./src/training/onnx-worker.ts', import.meta.url)),
     'model-worker': fileURLToPath(new URL('./src/inference/model-worker.ts', import.meta.url)),
     'convert-worker': fileURLToPath(new URL('./src/data/convert/convert-worker.ts', import.meta.url)),

@@ -28,7 +28,11 @@ type Ran = Extract<ModelReport, { kind: 'ran' }>
 type Opened = Extract<ModelReport, { kind: 'opened' }>
 type Waiting = { readonly settle: (outcome: ModelReport | Error) => void; readonly watchdog: NodeJS.Timeout }
 
-const defaultUrl = new URL('./model-worker.ts', import.meta.url)
+/** Where the program is once esbuild has put everything beside the agent. */
+const defaultUrl = new URL(
+  import.meta.url.endsWith('.ts') ? './model-worker.ts' : './model-worker.mjs',
+  import.meta.url,
+)
 
 /** One version in a process of its own, which alone loads the runtime. Whoever opens it disposes of it. */
 export class ModelProcess implements AsyncDisposable {

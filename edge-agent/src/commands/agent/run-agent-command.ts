@@ -1,5 +1,6 @@
 import { UsageError } from '../usage-error.ts'
 import { type AgentCommand, CommandError, type Surroundings } from './agent-command.ts'
+import { program } from './program.ts'
 
 const commands = new Map<string, AgentCommand>([
   [
@@ -85,7 +86,7 @@ const usage = (): string => {
   const list = [...commands].map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}\n`).join('')
   return `The edge agent of Tributary: trains on this device's data, and serves what was released.
 
-  npm run agent -- <command> [options]
+  ${program} <command> [options]
 
 ${list}
 Every command has --help. Exit codes: 0 done, 1 not possible, 2 wrong call.

@@ -7,11 +7,12 @@ import type { DatasetDescription } from '../../../data/describe-dataset.ts'
 import { PolicyFile } from '../../../policy/policy-file.ts'
 import { AgentFileError } from '../../../settings/agent-file.ts'
 import { CommandError, type Surroundings } from '../agent-command.ts'
+import { program } from '../program.ts'
 import { readOptions } from '../read-options.ts'
 
 const usage = `Shows what central is told about the data of this device, before it is sent, and what cannot be used and why.
 
-  npm run agent -- datasets [--state-dir folder] [--json]
+  ${program} datasets [--state-dir folder] [--json]
 
 Reads every data set whole. Exit codes: 0 all can be used, 1 some cannot.
 `

@@ -5,6 +5,7 @@ import { AgentFileError } from '../../../settings/agent-file.ts'
 import { readLiveStatus } from '../../../status/read-live-status.ts'
 import { type Identity, IdentityError, readIdentity } from '../../../transport/identity.ts'
 import type { Surroundings } from '../agent-command.ts'
+import { program } from '../program.ts'
 import { readOptions } from '../read-options.ts'
 import { checkDatasets } from './check-datasets.ts'
 import { checkOnnx, checkTrainers } from './check-frameworks.ts'
@@ -15,7 +16,7 @@ import { type Finding, failed, menders, ok, runCheck } from './finding.ts'
 
 const usage = `Looks whether everything that the agent needs is there and within reach, and says who must mend what is not.
 
-  npm run agent -- doctor [--state-dir folder] [--json]
+  ${program} doctor [--state-dir folder] [--json]
 
 Exit codes: 0 all is well (warnings included), 1 something is wrong.
 `

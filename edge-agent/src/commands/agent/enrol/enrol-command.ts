@@ -10,6 +10,7 @@ import { CentralError, postJson } from '../../../transport/central-client.ts'
 import { certificateRequest } from '../../../transport/certificate-request.ts'
 import { UsageError } from '../../usage-error.ts'
 import { CommandError, type Surroundings } from '../agent-command.ts'
+import { program } from '../program.ts'
 import { readOptions } from '../read-options.ts'
 import { checkEnrolled } from './check-enrolled.ts'
 import { enrolledSubject, identityFiles, NewIdentity } from './new-identity.ts'
@@ -17,7 +18,7 @@ import { readFingerprint, trustAuthority } from './trust-authority.ts'
 
 const usage = `Joins a federation: makes a key on this device, and gets a certificate for it with a code of the operator.
 
-  npm run agent -- enrol --url https://central.example --code K7Q2M-… [options]
+  ${program} enrol --url https://central.example --code K7Q2M-… [options]
 
   --url url              of central
   --code code            from the operator

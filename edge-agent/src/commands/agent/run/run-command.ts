@@ -1,10 +1,11 @@
 import { resolve } from 'node:path'
 import type { Surroundings } from '../agent-command.ts'
+import { program } from '../program.ts'
 import { readOptions } from '../read-options.ts'
 
 const usage = `Starts the agent; it goes on until it is asked to end. Settings come from the environment, and from agent.json in the state folder.
 
-  npm run agent -- run [--state-dir folder]
+  ${program} run [--state-dir folder]
 `
 
 /** The command `run`. Throws UsageError. Exit codes as of the agent: 3 where it cannot run as it is set up. */

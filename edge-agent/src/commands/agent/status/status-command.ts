@@ -6,11 +6,12 @@ import { readLiveStatus } from '../../../status/read-live-status.ts'
 import { table } from '../../output.ts'
 import { UsageError } from '../../usage-error.ts'
 import { CommandError, type Surroundings } from '../agent-command.ts'
+import { program } from '../program.ts'
 import { readOptions } from '../read-options.ts'
 
 const usage = `Shows what the agent of this device is doing, and what it has sent.
 
-  npm run agent -- status [--state-dir folder] [--last 20] [--json]
+  ${program} status [--state-dir folder] [--last 20] [--json]
 
   --last n   entries of the ledger, newest last; 0 for all of them. default 20
   --json     one JSON object: { running, totals, sent }
