@@ -58,8 +58,13 @@ const run = async (environment: Environment | undefined): Promise<void> => {
       readSituation({ metered: config.networkMetered, bytesToday: meter.today, ownJobs: agent.runningJobs }),
     log,
   })
-  await using trainer = new OnnxTrainer({ idleSeconds, ...bundledWorker() })
-  const python = await PythonTrainers.open({ dataDir: config.dataDir, folder: join(config.stateDir, 'python'), log })
+  await using trainer = new OnnxTrainer({ idleSeconds, limits: () => policy.limits, ...bundledWorker() })
+  const python = await PythonTrainers.open({
+    dataDir: config.dataDir,
+    folder: join(config.stateDir, 'python'),
+    log,
+    limits: () => policy.limits,
+  })
   const conditions = () => readConditions({ metered: config.networkMetered })
   const { maxModelBytes, centralUrl, dataDir } = config
   const workerUrl = bundled('./model-worker.mjs')

@@ -47,6 +47,8 @@ const trainingFailure = (error: TrainingError): Failure | undefined => {
       return isOutOfMemory(error) ? failure('DEVICE_OUT_OF_MEMORY', '') : failure('TRAINING_FAILED', error.code)
     case 'STALLED':
       return failure('TRAINING_FAILED', error.code)
+    case 'MEMORY_LIMIT':
+      return failure('MEMORY_LIMIT', '')
     case 'BUSY':
     case 'DISPOSED':
       return undefined

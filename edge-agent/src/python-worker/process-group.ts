@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
+import { processMemoryBytes } from '../processes/process-memory.ts'
 
 /** Sends a signal to every process of the group that `leader` leads; false when none is left. */
 export const signalGroup = (leader: number, signal: NodeJS.Signals): boolean => {
@@ -16,7 +17,8 @@ export const signalGroup = (leader: number, signal: NodeJS.Signals): boolean => 
 export const groupMemoryBytes = async (leader: number): Promise<number> => {
   const names = await readdir('/proc').catch(() => [])
   let bytes = 0
-  for (const name of names) if (/^\d+$/.test(name) && (await groupOf(name)) === leader) bytes += await memoryOf(name)
+  for (const name of names)
+    if (/^\d+$/.test(name) && (await groupOf(name)) === leader) bytes += await processMemoryBytes(name)
   return bytes
 }
 
@@ -25,10 +27,4 @@ const groupOf = async (pid: string): Promise<number | undefined> => {
   // The name in parentheses may hold anything; state, parent and group follow the last of them.
   const [, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return group === undefined ? undefined : Number(group)
-}
-
-const memoryOf = async (pid: string): Promise<number> => {
-  const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
-  const kibibytes = (key: string): number => Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
-  return (kibibytes('RssAnon') + kibibytes('RssShmem')) * 1024
 }

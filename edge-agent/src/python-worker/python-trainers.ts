@@ -4,6 +4,7 @@ import type { AttemptRef } from '@tributary/contracts/ids'
 import type { TrainerSettings } from '@tributary/contracts/round'
 import type { Manifest } from '@tributary/tensors/manifest'
 import type { Logger } from 'pino'
+import type { TrainingLimits } from '../policy/policy.ts'
 import { Turnstile } from '../training/turnstile.ts'
 import { type InstalledTrainer, readTrainers } from './installed-trainers.ts'
 import { JobFolder } from './job-folder.ts'
@@ -62,7 +63,9 @@ export class PythonTrainers {
   readonly #folder: string
   readonly #local: LocalTensors
   readonly #log: Logger
+  readonly #limits: () => TrainingLimits
   readonly #working = new Set<string>()
+  readonly #broken = new Set<string>()
   readonly #turnstile = new Turnstile(maxWaitingJobs)
 
   private constructor(
@@ -70,36 +73,46 @@ export class PythonTrainers {
     folder: string,
     local: LocalTensors,
     log: Logger,
+    limits: () => TrainingLimits,
   ) {
     this.#installed = installed
     this.#folder = folder
     this.#local = local
     this.#log = log
+    this.#limits = limits
   }
 
   /**
    * Reads `trainers.json` of the data folder; what a killed agent left in `folder` is removed. Throws TrainersFileError.
    * @param folder for the files of jobs
+   * @param limits of the owner, beside those of each trainer; looked at when a job begins
    */
   static async open({
     dataDir,
     folder,
     log,
+    limits = () => unlimited,
   }: {
     dataDir: string
     folder: string
     log: Logger
+    limits?: () => TrainingLimits
   }): Promise<PythonTrainers> {
     const installed = await readTrainers(dataDir)
     await rm(join(folder, 'jobs'), { recursive: true, force: true })
     await mkdir(join(folder, 'jobs'), { recursive: true, mode: 0o700 })
-    return new PythonTrainers(installed, folder, await LocalTensors.open(join(folder, 'local')), log)
+    return new PythonTrainers(installed, folder, await LocalTensors.open(join(folder, 'local')), log, limits)
   }
 
   /** Those for which a trainer was started here and found to work. */
   get frameworks(): readonly string[] {
     const working = [...this.#installed.values()].filter(({ name }) => this.#working.has(name))
     return [...new Set(working.map(({ framework }) => framework))]
+  }
+
+  /** Whether a trainer of this name and framework is installed here; false once it was found that it does not load. */
+  has(framework: string, name: string): boolean {
+    return this.#installed.get(name)?.framework === framework && !this.#broken.has(name)
   }
 
   /** Starts every trainer once to see whether it loads, one after another; resolves when all are known or the signal aborts. */
@@ -119,6 +132,7 @@ export class PythonTrainers {
         onWorks()
       } catch (error) {
         if (signal.aborted) return
+        this.#broken.add(name)
         this.#log.error({ trainer: name, err: error }, 'a trainer does not load; tasks for it are refused')
       }
     }
@@ -170,7 +184,13 @@ export class PythonTrainers {
         'TRAINER_MISSING',
         `No trainer ${name ?? '(none named)'} of ${framework} is installed here.`,
       )
-    return found
+    const { memoryBytes, threads } = this.#limits()
+    const lesser = least(found.threads, threads)
+    return {
+      ...found,
+      memoryBytes: Math.min(found.memoryBytes, memoryBytes ?? Number.POSITIVE_INFINITY),
+      ...(lesser === undefined ? {} : { threads: lesser }),
+    }
   }
 
   #run(
@@ -185,6 +205,7 @@ export class PythonTrainers {
       env: workerEnvironment(trainer, folder.path),
       cwd: folder.path,
       limits: trainer,
+      nice: this.#limits().nice,
       sendLog: trainer.sendLog,
       signal,
       onProgress: ({ steps, totalSteps }) => onProgress?.(Math.min(steps / Math.max(totalSteps, 1), 1)),
@@ -212,6 +233,12 @@ const exampleShape = ({ inputs: [input] }: Manifest, features: number): readonly
   const fits = shape.reduce<number>((product, size) => product * (size ?? Number.NaN), 1) === features
   return fits ? (shape as number[]) : [features]
 }
+
+const unlimited: TrainingLimits = { nice: 0, threads: undefined, memoryBytes: undefined }
+
+/** The smaller of two numbers that may be missing. */
+const least = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
 
 const unexpected = ({ kind }: WorkerOutcome): WorkerError =>
   new WorkerError('PROTOCOL', `it answered with a line of kind "${kind}"`)

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import { giveWay } from '../processes/give-way.ts'
 import { LogTail } from './log-tail.ts'
 import { groupMemoryBytes, signalGroup } from './process-group.ts'
 import { WorkerError } from './worker-error.ts'
@@ -24,6 +25,8 @@ export type WorkerRun = {
   readonly env: Readonly<Record<string, string>>
   readonly cwd: string
   readonly limits: WorkerLimits
+  /** How much it gives way to others, as nice(1). @default 0 */
+  readonly nice?: number
   readonly sendLog: boolean
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((progress: { steps: number; totalSteps: number }) => void) | undefined
@@ -48,6 +51,7 @@ export const runWorker = async (run: WorkerRun): Promise<WorkerOutcome> => {
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     detached: true,
   })
+  giveWay(child.pid, run.nice ?? 0)
   const worker = new Worker(child, run)
   try {
     return await worker.outcome()

@@ -197,8 +197,9 @@ export const startAgent = async (
   await writeStripes(dataDir, examples, heldOut)
   const updates = await UpdateStore.open(join(stateDir, 'updates'), { maxUpdates: 8, maxBytes: 2 ** 30 })
   const ends = new Endpoints(endpoints, identity, times)
-  const onnx = new OnnxTrainer()
   const log = pino({ level: 'silent' })
+  const policy = new PolicyGate({ file: new PolicyFile(dataDir), situation: quietSituation, log })
+  const onnx = new OnnxTrainer({ limits: () => policy.limits })
   const maxModelBytes = 2 ** 26
   const datasets = await Datasets.open(dataDir, { maxBytes: 2 ** 30, cacheDir: join(stateDir, 'datasets') })
   const inference = new Inference({ settings: { ...inferenceDefaults, ...chosen }, dataDir, datasets, log })
@@ -221,7 +222,7 @@ export const startAgent = async (
     trainer: onnx,
     python: await PythonTrainers.open({ dataDir, folder: join(stateDir, 'python'), log }),
     conditions: async () => ['unmetered'],
-    policy: new PolicyGate({ file: new PolicyFile(dataDir), situation: quietSituation, log }),
+    policy,
     ledger: new Ledger(stateDir, log),
     log,
     maxModelBytes,

@@ -12,6 +12,12 @@ import {
   status,
 } from '@grpc/grpc-js'
 import {
+  type HealthCheckRequest,
+  type HealthCheckResponse,
+  HealthCheckResponseSchema,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from '@tributary/contracts/gen/grpc/health/v1/health_pb'
+import {
   type AttemptRef,
   type CheckInRequest,
   type CheckInResponse,
@@ -37,7 +43,7 @@ import {
   VerdictCode,
   VerdictSchema,
 } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
-import { chunkBytes, federatedLearningMethods } from '@tributary/contracts/grpc-service'
+import { chunkBytes, federatedLearningMethods, healthMethods } from '@tributary/contracts/grpc-service'
 import { errorMetadata } from '@tributary/contracts/grpc-status'
 import { CompactSign } from 'jose'
 import type { PemPair, TestAuthority } from './certificates.ts'
@@ -63,6 +69,7 @@ export class TestNode implements AsyncDisposable {
   deployments: Deployment[] = []
   settled: (Omit<Partial<Settlement>, '$typeName'> & { attempt: AttemptRef })[] = []
   pauseMillis = 100
+  serving = ServingStatus.SERVING
   /** Answers check-ins in place of an assignment. */
   answerCheckIn: (() => CheckInResponse) | undefined
   /** Answers complete uploads in place of ACCEPTED. */
@@ -107,6 +114,11 @@ export class TestNode implements AsyncDisposable {
         call: ServerUnaryCall<ReportEvaluationRequest, ReportEvaluationResponse>,
         reply: sendUnaryData<ReportEvaluationResponse>,
       ) => node.#report(call.request, reply),
+    })
+    server.addService(healthMethods, {
+      check: (_call: unknown, reply: sendUnaryData<HealthCheckResponse>) =>
+        reply(null, create(HealthCheckResponseSchema, { status: node.serving })),
+      watch: (call: ServerWritableStream<HealthCheckRequest, HealthCheckResponse>) => call.end(),
     })
     return node
   }

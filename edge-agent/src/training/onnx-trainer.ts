@@ -13,7 +13,7 @@ import {
   type TrainOptions,
   type TrainResult,
 } from './trainer.ts'
-import { type SendRequest, TrainerProcess, type TrainerProcessTimes } from './trainer-process.ts'
+import { type ProcessLimits, type SendRequest, TrainerProcess, type TrainerProcessTimes } from './trainer-process.ts'
 import { TrainingError } from './training-error.ts'
 import { Turnstile } from './turnstile.ts'
 import type { EvaluateMessage, OpenDataMessage, PutDataMessage, TrainMessage, WorkerReport } from './worker/protocol.ts'
@@ -31,6 +31,8 @@ export type OnnxTrainerOptions = {
   readonly leastFreeBytes?: number
   /** Jobs that may wait for the one that runs. @default 16 */
   readonly maxWaitingJobs?: number
+  /** What the owner lets the process take; looked at when a job begins. @default no limits */
+  readonly limits?: () => ProcessLimits
 }
 
 /** Data sets that the worker keeps between jobs: one to train on, one to evaluate on. */
@@ -50,6 +52,7 @@ export class OnnxTrainer implements Trainer {
   readonly #leastFreeBytes: number
   readonly #times: TrainerProcessTimes
   readonly #turnstile: Turnstile
+  readonly #limits: () => ProcessLimits
   readonly #dataIds = new Map<DataSet, number>()
   /** Data sets that the worker holds and nobody will ask for. */
   readonly #staleIds: number[] = []
@@ -64,6 +67,7 @@ export class OnnxTrainer implements Trainer {
     this.#leastFreeBytes = options.leastFreeBytes ?? 128 * 2 ** 20
     this.#times = { stallSeconds: options.stallSeconds ?? 120, cancelSeconds: options.cancelSeconds ?? 3 }
     this.#turnstile = new Turnstile(options.maxWaitingJobs ?? 16)
+    this.#limits = options.limits ?? (() => ({ nice: 0, memoryBytes: undefined }))
   }
 
   async train(job: TrainingJob, { signal, onProgress }: TrainOptions = {}): Promise<TrainResult> {
@@ -134,7 +138,7 @@ export class OnnxTrainer implements Trainer {
     clearTimeout(this.#idleTimer)
     if (this.#process?.open !== true) {
       this.#forgetAll()
-      this.#process = new TrainerProcess(this.#workerUrl, this.#times)
+      this.#process = new TrainerProcess(this.#workerUrl, this.#times, this.#limits)
     }
     return this.#process
   }

@@ -34,3 +34,11 @@ export const stalled = (seconds: number): TrainingError =>
     'STALLED',
     `The training process showed no sign of life for ${seconds} s. Train a smaller model here.`,
   )
+
+export const overLimit = (bytes: number, most: number): TrainingError => {
+  const megabytes = (count: number): number => Math.round(count / 1_000_000)
+  return new TrainingError(
+    'MEMORY_LIMIT',
+    `The training process took ${megabytes(bytes)} MB, more than the ${megabytes(most)} MB of memoryMegabytes in the owner's policy.`,
+  )
+}

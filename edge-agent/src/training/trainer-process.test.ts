@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { suite, test } from 'node:test'
 import { extractWeights } from '@tributary/onnx-train/extract-weights'
 import { mcmahan2nn } from '@tributary/onnx-train/models/mcmahan'
@@ -25,6 +27,8 @@ const job = (localEpochs = 1): TrainingJob => ({
   orders: Array.from({ length: localEpochs }, () => order),
 })
 
+const noProc = existsSync('/proc/self/status') ? false : 'only Linux tells the memory of a process'
+
 /** Far more than any test waits for. */
 const endless = job(3_000)
 
@@ -46,6 +50,19 @@ suite('the process that trains', () => {
     assert.deepEqual(second.weights, first.weights)
     // The runtime sees to that in the thread of a process's first session: every new process has it.
     assert.deepEqual([first.flushToZero, second.flushToZero], [true, true])
+  })
+
+  test('it gives way as its owner says, and ends where it takes more memory than allowed', {
+    skip: noProc,
+  }, async () => {
+    let limits = { nice: 7, memoryBytes: 2 ** 34 }
+    await using trainer = new OnnxTrainer({ idleSeconds: 600, limits: () => limits })
+    await trainer.train(job())
+    assert.equal(getPriority(theChild()), 7)
+    // Less than any process has.
+    limits = { nice: 7, memoryBytes: 2 ** 20 }
+    await assert.rejects(trainer.train(endless), { code: 'MEMORY_LIMIT' })
+    await untilGone()
   })
 
   test('one job after another finds the same process', async () => {

@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { giveWay } from '../processes/give-way.ts'
+import { processMemoryBytes } from '../processes/process-memory.ts'
 import { FrameReader } from './channel/frame-reader.ts'
 import { FrameWriter } from './channel/frame-writer.ts'
-import { crashed, endOf, stalled, TextTail } from './process-end.ts'
+import { crashed, endOf, overLimit, stalled, TextTail } from './process-end.ts'
 import { TrainingDivergedError, TrainingError } from './training-error.ts'
 import type { JobRequest, WorkerReport, WorkerRequest } from './worker/protocol.ts'
 
@@ -15,6 +17,9 @@ export type TrainerProcessTimes = {
   /** A job that goes on for so long after it was cancelled is ended with its process. */
   readonly cancelSeconds: number
 }
+
+/** What the owner lets it take. */
+export type ProcessLimits = { readonly nice: number; readonly memoryBytes: number | undefined }
 
 export type SendRequest = (request: WorkerRequest) => Promise<void>
 
@@ -29,6 +34,7 @@ type Pending = {
 const nodeOptions = ['--max-semi-space-size=1']
 /** The child's allocator: one heap for all threads, which gives back what is free. It gets nothing else of the environment. */
 const environment = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '1048576' }
+const memoryPollMillis = 500
 /** A killed process is gone at once; one in the middle of a disk's work is not waited for. */
 const mostEndMillis = 1_000
 
@@ -41,6 +47,7 @@ export class TrainerProcess {
   readonly #channel: Socket
   readonly #writer: FrameWriter
   readonly #times: TrainerProcessTimes
+  readonly #limits: () => ProcessLimits
   readonly #closed: Promise<unknown>
   #pending: Pending | undefined
   #open = true
@@ -49,8 +56,13 @@ export class TrainerProcess {
    * @param url file of the worker's code
    * @throws TrainingError CRASHED when no process can be started
    */
-  constructor(url: URL, times: TrainerProcessTimes) {
+  constructor(
+    url: URL,
+    times: TrainerProcessTimes,
+    limits: () => ProcessLimits = () => ({ nice: 0, memoryBytes: undefined }),
+  ) {
     this.#times = times
+    this.#limits = limits
     this.#child = spawn(process.execPath, [...nodeOptions, fileURLToPath(url)], {
       env: environment,
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
@@ -88,7 +100,7 @@ export class TrainerProcess {
 
   /**
    * Sends a job and waits for its last report. An abort asks the worker to stop and rejects with the signal's reason once it has;
-   * a worker that goes on is ended. Rejects with TrainingError: what the worker refused, STALLED, CRASHED.
+   * a worker that goes on is ended. Rejects with TrainingError: what the worker refused, STALLED, CRASHED, MEMORY_LIMIT.
    * @param prepare sends what the job needs before it
    */
   async request(
@@ -99,6 +111,9 @@ export class TrainerProcess {
   ): Promise<WorkerReport> {
     signal?.throwIfAborted()
     const { id } = message
+    const { nice, memoryBytes } = this.#limits()
+    giveWay(this.#child.pid, nice)
+    using _memory = this.#watchMemory(memoryBytes)
     const { stallSeconds, cancelSeconds } = this.#times
     const { promise: last, resolve, reject } = Promise.withResolvers<WorkerReport>()
     const settle = (outcome: WorkerReport | Error): void =>
@@ -158,6 +173,18 @@ export class TrainerProcess {
     this.#child.kill('SIGKILL')
     this.#child.ref()
     await Promise.race([this.#closed, delay(mostEndMillis, undefined, { ref: false })])
+  }
+
+  /** Ends the process once it has more memory of its own than the owner lets it take. */
+  #watchMemory(most: number | undefined): Disposable {
+    const { pid } = this.#child
+    if (most === undefined || pid === undefined) return { [Symbol.dispose]: () => {} }
+    const look = async (): Promise<void> => {
+      const bytes = await processMemoryBytes(pid)
+      if (bytes > most) await this.end(overLimit(bytes, most))
+    }
+    const timer = setInterval(() => void look(), memoryPollMillis)
+    return { [Symbol.dispose]: () => clearInterval(timer) }
   }
 
   #receive(report: WorkerReport): void {

@@ -8,6 +8,7 @@ export type TrainingErrorCode =
   | 'BUSY'
   | 'STALLED'
   | 'CRASHED'
+  | 'MEMORY_LIMIT'
   | 'DISPOSED'
 
 /** A job that was refused or failed. The message says what is wrong and what to do. */
