@@ -105,6 +105,7 @@ const forEach = async (count: number, atOnce: number, action: (device: Device) =
   let refused = 0
   let next = 0
   const began = performance.now()
+  const cpu = process.cpuUsage()
   const lane = async (): Promise<void> => {
     for (let device = devices[next++]; device !== undefined && next <= count; device = devices[next++]) {
       const start = performance.now()
@@ -113,11 +114,13 @@ const forEach = async (count: number, atOnce: number, action: (device: Device) =
     }
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, count) }, lane))
-  return { done: times.length, seconds: (performance.now() - began) / 1000, times, refused }
+  const { user, system } = process.cpuUsage(cpu)
+  const seconds = (performance.now() - began) / 1000
+  return { done: times.length, seconds, cpuSeconds: (user + system) / 1e6, times, refused }
 }
 
 const perform = async (order: Order): Promise<Done> => {
-  const nothing = { done: 0, seconds: 0, times: [], refused: 0 }
+  const nothing = { done: 0, seconds: 0, cpuSeconds: 0, times: [], refused: 0 }
   switch (order.kind) {
     case 'enrol':
       for (const device of devices) disconnect(device)

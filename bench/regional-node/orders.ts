@@ -24,10 +24,11 @@ export type Order =
       readonly isVisit: boolean
     }
 
-/** `seconds` on the child's clock; `times`: of each call, ms. */
+/** `seconds` on the child's clock; `cpuSeconds` of the child; `times`: of each call, ms. */
 export type Done = {
   readonly done: number
   readonly seconds: number
+  readonly cpuSeconds: number
   readonly times: readonly number[]
   readonly refused: number
 }

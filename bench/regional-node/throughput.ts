@@ -3,7 +3,7 @@ import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { median, percentile } from '../statistics.ts'
 import { DeviceFleet } from './device-fleet.ts'
-import { peakMegabytes } from './measured-process.ts'
+import { cpuSeconds, peakMegabytes } from './measured-process.ts'
 import { playRound, type RoundResult, storeModel } from './round.ts'
 import type { Stage } from './stage.ts'
 import type { Table } from './table.ts'
@@ -48,10 +48,16 @@ export const measureThroughput = async (
   await fleet.order({ kind: 'enrol', port: peer.port, devices })
   await fleet.order({ kind: 'connect', count, atOnce: 16 })
   const bare: number[] = []
+  let bareCpu = 0
   for (let round = 0; round <= rounds; round += 1) {
+    const before = await cpuSeconds(peer.pid)
     const { done, seconds } = await fleet.order({ kind: 'push', count, atOnce, values, isBare: true, isVisit: false })
-    if (round > 0) bare.push(done / seconds)
+    if (round === 0) continue
+    bare.push(done / seconds)
+    bareCpu += (await cpuSeconds(peer.pid)) - before
   }
+  const nodeCpu = results.reduce((sum, result) => sum + result.cpuSeconds, 0) / (count * rounds)
+  const clientCpu = results.reduce((sum, { pushed }) => sum + pushed.cpuSeconds, 0) / (count * rounds)
   const appends = await appendRate(stage.folder, 4 * values)
 
   table.row(`updates of ${name}`, {
@@ -69,10 +75,15 @@ export const measureThroughput = async (
     ],
   })
   table.row('  CPU of the node for each', {
-    value: (1000 * results.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0)) / (count * rounds),
+    value: 1000 * nodeCpu,
     unit: 'ms',
     limit: null,
     wants: 'less',
+    notes: [
+      `bare gRPC ${((1000 * bareCpu) / (count * rounds)).toFixed(2)} ms`,
+      `of the devices' process ${(1000 * clientCpu).toFixed(2)} ms`,
+      `2 cores for both alone would carry ${(2 / (nodeCpu + clientCpu)).toFixed(0)}/s`,
+    ],
   })
   const lag = Math.max(...results.map(({ loopP99Seconds }) => loopP99Seconds))
   table.row('  event loop p99', { value: lag * 1000, unit: 'ms', limit: 50, wants: 'less' })

@@ -38,6 +38,8 @@ const limits: ServerOptions = {
   'grpc.max_connection_age_grace_ms': 60 * minute,
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,
+  // Books that nobody reads, for every connection and call.
+  'grpc.enable_channelz': 0,
   'grpc-node.max_session_memory': 10,
   'grpc-node.flow_control_window': 1024 * KiB,
 }

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { certificateKinds } from '@tributary/contracts/signed-request'
 import { Receipt } from '@tributary/contracts/work-token'
-import { CompactSign, compactVerify, decodeProtectedHeader } from 'jose'
+import { compactVerify, decodeProtectedHeader } from 'jose'
+import { signEs256 } from './compact-jws.ts'
 import { type NodeIdentity, subjectField } from './node-identity.ts'
 
 const receiptType = 'tributary-receipt+jws'
@@ -80,10 +81,8 @@ export class Receipts {
 }
 
 /** Signs a receipt. It must not leave the node before the update is durable. */
-export const signReceipt = ({ id, key, certificate }: NodeIdentity, receipt: Receipt): Promise<string> =>
-  new CompactSign(new TextEncoder().encode(JSON.stringify(receipt)))
-    .setProtectedHeader({ alg: 'ES256', typ: receiptType, kid: id, x5c: [certificate.raw.toString('base64')] })
-    .sign(key)
+export const signReceipt = async ({ id, key, certificate }: NodeIdentity, receipt: Receipt): Promise<string> =>
+  signEs256(key, { typ: receiptType, kid: id, x5c: [certificate.raw.toString('base64')] }, receipt)
 
 /** What it says, whether or not that is true. */
 const claimsOf = (text: string): Receipt | undefined => {

@@ -2,8 +2,8 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { chmod, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { WorkToken } from '@tributary/contracts/work-token'
-import { jwtVerify, SignJWT } from 'jose'
 import { ignoreMissing, writeWhole } from '../log/durable-files.ts'
+import { HmacJws } from './compact-jws.ts'
 
 const keyBytes = 32
 const tokenType = 'tributary-work+jwt'
@@ -29,30 +29,22 @@ export const loadTokenKey = async (dataDir: string): Promise<KeyObject> => {
 
 /** Mints and checks work tokens: compact JWS, HS256. */
 export class WorkTokens {
-  readonly #key: KeyObject
+  readonly #jws: HmacJws
   readonly #now: () => number
 
   constructor(key: KeyObject, now: () => number) {
-    this.#key = key
+    this.#jws = new HmacJws(key, tokenType)
     this.#now = now
   }
 
-  mint(token: WorkToken): Promise<string> {
-    return new SignJWT({ ...token }).setProtectedHeader({ alg: 'HS256', typ: tokenType }).sign(this.#key)
+  async mint(token: WorkToken): Promise<string> {
+    return this.#jws.sign(token)
   }
 
   /** The token's claims, or null when it is not ours, malformed or expired. */
   async read(token: string): Promise<WorkToken | null> {
     if (token.length > longestToken) return null
-    try {
-      const { payload } = await jwtVerify(token, this.#key, {
-        algorithms: ['HS256'],
-        typ: tokenType,
-        currentDate: new Date(this.#now()),
-      })
-      return WorkToken.parse(payload)
-    } catch {
-      return null
-    }
+    const claims = WorkToken.safeParse(this.#jws.verify(token))
+    return claims.success && claims.data.exp > Math.floor(this.#now() / 1000) ? claims.data : null
   }
 }

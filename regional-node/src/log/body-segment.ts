@@ -4,7 +4,7 @@ import type { Account, Budget } from './budget.ts'
 import { crc32c } from './crc32c.ts'
 import { removeFile, type SharedFolderSync } from './durable-files.ts'
 import { failpoint } from './failpoint.ts'
-import { fileCipher, type LogKey, saltBytes } from './log-key.ts'
+import { fileCipher, type Seal, saltBytes } from './log-key.ts'
 import { isNoRoom, NoRoomError } from './no-room-error.ts'
 
 /** A segment that has so many bytes takes no more bodies. */
@@ -24,8 +24,11 @@ export type SegmentBody = {
   readonly offset: number
 }
 
+/** A body that comes to a segment, and how it is sealed there. */
+type NewBody = Omit<SegmentBody, 'offset'> & { readonly seal: Seal }
+
 type Waiting = {
-  readonly body: Omit<SegmentBody, 'offset'>
+  readonly body: NewBody
   readonly parts: readonly Uint8Array[]
   readonly resolve: (place: { segment: BodySegment; offset: number }) => void
   readonly reject: (error: unknown) => void
@@ -80,22 +83,15 @@ type Current = { readonly segment: BodySegment; readonly handle: FileHandle; end
 export class BodySegments {
   readonly #folder: string
   readonly #folderSync: SharedFolderSync
-  readonly #key: LogKey
   readonly #budget: Budget
   #waiting: Waiting[] = []
   #flushing: Promise<void> | undefined
   #current: Current | undefined
   #next: number
 
-  constructor(
-    folder: string,
-    folderSync: SharedFolderSync,
-    { key, budget }: { key: LogKey; budget: Budget },
-    next: number,
-  ) {
+  constructor(folder: string, folderSync: SharedFolderSync, budget: Budget, next: number) {
     this.#folder = folder
     this.#folderSync = folderSync
-    this.#key = key
     this.#budget = budget
     this.#next = next
   }
@@ -104,10 +100,7 @@ export class BodySegments {
    * Resolves with the place of a whole body once it is durable; the caller needs its segment from then on.
    * @throws NoRoomError
    */
-  append(
-    body: Omit<SegmentBody, 'offset'>,
-    parts: readonly Uint8Array[],
-  ): Promise<{ segment: BodySegment; offset: number }> {
+  append(body: NewBody, parts: readonly Uint8Array[]): Promise<{ segment: BodySegment; offset: number }> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ body, parts, resolve, reject })
       this.#flushing ??= this.#flush()
@@ -150,7 +143,7 @@ export class BodySegments {
     const buffers: Uint8Array[] = []
     for (const { body, parts } of group) {
       const offset = end + headBytes
-      buffers.push(headOf(body), ...parts.map(fileCipher(this.#key.file(body.salt), offset)))
+      buffers.push(headOf(body), ...parts.map(fileCipher(body.seal, offset)))
       places.push(offset)
       end = offset + body.bytes
     }

@@ -5,7 +5,7 @@ import { BodySegment, BodySegments, readSegment, segmentNumber } from './body-se
 import { Budget } from './budget.ts'
 import { isMissing, makeFolder, removeFile, SharedFolderSync } from './durable-files.ts'
 import { failpoint } from './failpoint.ts'
-import { freshSalt, type LogKey, saltBytes } from './log-key.ts'
+import { freshSalt, type LogKey, type Seal, saltBytes } from './log-key.ts'
 import { NoRoomError } from './no-room-error.ts'
 import { type FileRange, SealedWriter } from './sealed-file.ts'
 import { type SpoolWriter, WaitingBody } from './waiting-body.ts'
@@ -25,7 +25,9 @@ const freeMillis = 200
 type Place =
   | { readonly kind: 'file' }
   | { readonly kind: 'segment'; readonly segment: BodySegment; readonly offset: number; readonly bytes: number }
-type Entry = { readonly sha256: string; readonly salt: Buffer; readonly room: Disposable; readonly place: Place }
+/** Of one body: derived once, since it is read twice or more. */
+type BodyKey = { readonly salt: Buffer; readonly seal: Seal }
+type Entry = BodyKey & { readonly sha256: string; readonly room: Disposable; readonly place: Place }
 
 export type SpoolOptions = {
   readonly key: LogKey
@@ -55,7 +57,7 @@ export class UpdateSpool {
     this.#folder = folder
     this.#options = options
     this.#folderSync = new SharedFolderSync(folder)
-    this.#segments = new BodySegments(folder, this.#folderSync, options, nextSegment)
+    this.#segments = new BodySegments(folder, this.#folderSync, options.budget, nextSegment)
   }
 
   /** Opens the spool's folder, made where it is missing, and counts what is there. A body without its salt was never begun. */
@@ -77,7 +79,7 @@ export class UpdateSpool {
     if (salt === null) return removeFile(path)
     const { size } = await stat(path)
     const room = this.#options.budget.takeExisting(size + recordBytes)
-    await this.#keep(device, { sha256, salt, room, place: { kind: 'file' } })
+    await this.#keep(device, { ...this.#keyOf(salt), sha256, room, place: { kind: 'file' } })
   }
 
   async #takeSegment(path: string): Promise<void> {
@@ -89,7 +91,8 @@ export class UpdateSpool {
     for (const { device, sha256, salt, offset, bytes } of await readSegment(path)) {
       segment.need()
       const place: Place = { kind: 'segment', segment, offset, bytes }
-      await this.#keep(device, { sha256, salt, place, room: budget.takeExisting(recordBytes) })
+      const room = budget.takeExisting(recordBytes)
+      await this.#keep(device, { ...this.#keyOf(salt), sha256, place, room })
     }
     await segment.release()
   }
@@ -142,18 +145,18 @@ export class UpdateSpool {
     this.#free = { ...this.#free, bytes: this.#free.bytes - bytes }
     const memory = totalBytes <= smallBytes ? this.#waiting.take(totalBytes) : null
     if (memory === null) return this.#beginFile(device, sha256, room)
-    const salt = freshSalt()
+    const bodyKey = this.#keyOf(freshSalt())
     const held = new DisposableStack()
     held.use(memory)
     this.#coming.add(device)
     held.defer(() => this.#coming.delete(device))
     return new WaitingBody(totalBytes, held, room, {
       keep: async parts => {
-        const body = { device, sha256, salt, bytes: totalBytes }
+        const body = { device, sha256, bytes: totalBytes, ...bodyKey }
         const placed = await this.#segments.append(body, parts)
         const place: Place = { kind: 'segment', bytes: totalBytes, ...placed }
         // The segment counts the body's own bytes.
-        await this.#keep(device, { sha256, salt, place, room: budget.takeExisting(recordBytes) })
+        await this.#keep(device, { ...bodyKey, sha256, place, room: budget.takeExisting(recordBytes) })
       },
       spill: ownedRoom => this.#beginFile(device, sha256, ownedRoom),
     })
@@ -171,7 +174,7 @@ export class UpdateSpool {
 
   /** Begins a file; the room is the entry's from now on. */
   async #beginFile(device: string, sha256: string, room: Disposable): Promise<SpoolWriter> {
-    const entry: Entry = { sha256, salt: freshSalt(), room, place: { kind: 'file' } }
+    const entry: Entry = { ...this.#keyOf(freshSalt()), sha256, room, place: { kind: 'file' } }
     await this.#keep(device, entry)
     try {
       return await this.#openFile(device, entry)
@@ -181,16 +184,16 @@ export class UpdateSpool {
     }
   }
 
-  async #openFile(device: string, { sha256, salt }: Entry): Promise<SpoolWriter> {
+  async #openFile(device: string, { sha256, salt, seal }: Entry): Promise<SpoolWriter> {
     const handle = await open(this.#path(device, sha256), 'w', 0o600)
     const head = Buffer.alloc(headBytes)
     salt.copy(head)
-    const file = new SealedWriter(handle, this.#options.key.file(salt), headBytes, head)
+    const file = new SealedWriter(handle, seal, headBytes, head)
     return new BodyFile(file, this.#folderSync)
   }
 
   async #resume(device: string, entry: Entry): Promise<SpoolWriter> {
-    const { sha256, salt } = entry
+    const { sha256, seal } = entry
     const handle = await open(this.#path(device, sha256), 'r+')
     try {
       const { size } = await handle.stat()
@@ -199,7 +202,7 @@ export class UpdateSpool {
         await handle.close()
         return this.#openFile(device, entry)
       }
-      return new BodyFile(new SealedWriter(handle, this.#options.key.file(salt), size), this.#folderSync)
+      return new BodyFile(new SealedWriter(handle, seal, size), this.#folderSync)
     } catch (error) {
       await handle.close()
       throw error
@@ -210,15 +213,15 @@ export class UpdateSpool {
    * Where a body lies.
    * @throws Error when it is not there
    */
-  body(device: string, sha256: string, bytes: number): FileRange & { readonly seal: NonNullable<FileRange['seal']> } {
+  body(device: string, sha256: string, bytes: number): FileRange & { readonly seal: Seal } {
     const entry = this.#find(device, sha256)
     if (entry === undefined) throw new Error(`the body of device ${device} is not in the spool`)
-    const { place, salt } = entry
+    const { place, seal } = entry
     const { path, offset } =
       place.kind === 'file'
         ? { path: this.#path(device, sha256), offset: headBytes }
         : { path: place.segment.path, offset: place.offset }
-    return { path, offset, bytes, seal: this.#options.key.file(salt) }
+    return { path, offset, bytes, seal }
   }
 
   async remove(device: string): Promise<void> {
@@ -264,6 +267,10 @@ export class UpdateSpool {
   /** Removes the bodies of all devices that `isWanted` does not want. */
   async keepOnly(isWanted: (device: string) => boolean): Promise<void> {
     for (const device of [...this.#entries.keys()]) if (!isWanted(device)) await this.remove(device)
+  }
+
+  #keyOf(salt: Buffer): BodyKey {
+    return { salt, seal: this.#options.key.file(salt) }
   }
 
   #find(device: string, sha256: string): Entry | undefined {
