@@ -16,6 +16,7 @@ import { DatasetReport } from './dataset-report.ts'
 import { DeclaredFailures } from './declared-failures.ts'
 import { type Failure, failureOf } from './failure.ts'
 import { guarded } from './guarded.ts'
+import { inFrameworkOf } from './in-framework-of.ts'
 import { JobSlot } from './job-slot.ts'
 import { type EvaluationFindings, runEvaluation } from './run-evaluation.ts'
 import { runTraining } from './run-training.ts'
@@ -191,18 +192,18 @@ export class Agent {
   }
 
   async #follow({ settled, training, evaluation, deployments }: Assignment): Promise<void> {
-    const { maxModelBytes } = this.#context
+    const { maxModelBytes, python } = this.#context
     await this.#settle(settled)
     this.#context.deployments.follow(deployments)
     if (training !== undefined) {
       await this.#take(this.#training, training.token, () => {
-        const job = readTrainingWork(training, maxModelBytes)
+        const job = inFrameworkOf(python, readTrainingWork(training, maxModelBytes))
         return { job, work: workOfTraining(job), key: attemptKey(job.attempt) }
       })
     }
     if (evaluation !== undefined) {
       await this.#take(this.#evaluation, evaluation.token, () => {
-        const job = readEvaluationWork(evaluation, maxModelBytes)
+        const job = inFrameworkOf(python, readEvaluationWork(evaluation, maxModelBytes))
         return { job, work: workOfEvaluation(job), key: job.evaluation }
       })
     }

@@ -61,6 +61,7 @@ const evaluationJobOf = (maxModelBytes: number) =>
     // The loss is all that evaluation needs of the settings; smoothing is a matter of training.
     trainer: TrainerSettings.pick({
       framework: true,
+      otherFrameworks: true,
       trainer: true,
       batchSize: true,
       loss: true,

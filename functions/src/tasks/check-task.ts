@@ -1,4 +1,5 @@
 import { TributaryError } from '@tributary/contracts/errors'
+import { frameworksOf } from '@tributary/contracts/round'
 import type { CreateTask } from '@tributary/contracts/tasks'
 import { overSelection } from '@tributary/learning/seeded/selection'
 import type { Transaction } from '../database/transaction.ts'
@@ -15,13 +16,14 @@ export const checkTask = (task: CreateTask, version: ChosenVersion): void => {
     const detail = `cohort.size: goal ${goal}, quorum ${quorum}, minimumToStart ${minimumToStart}`
     throw new TributaryError('COHORT_IMPOSSIBLE', { detail })
   }
-  const { framework, trainer } = task.trainer
-  if (framework === 'onnx' && !version.hasGraph) {
-    const detail = 'trainer.framework is onnx, but the model version has no forward graph'
+  const frameworks = frameworksOf(task.trainer)
+  if (frameworks.includes('onnx') && !version.hasGraph) {
+    const detail = 'devices of the task may train in onnx, but the model version has no forward graph'
     throw new TributaryError('MODEL_INVALID', { detail })
   }
-  if (framework !== 'onnx' && trainer === undefined) {
-    const errors = [{ path: 'trainer.trainer', message: `framework ${framework} needs the name of training code` }]
+  const installed = frameworks.find(framework => framework !== 'onnx')
+  if (installed !== undefined && task.trainer.trainer === undefined) {
+    const errors = [{ path: 'trainer.trainer', message: `framework ${installed} needs the name of training code` }]
     throw new TributaryError('BODY_INVALID', { extra: { errors } })
   }
   // Without a goal the number of updates is known only when a round opens, and is checked again there.

@@ -21,10 +21,13 @@ test('a task that cannot work is refused when it is created', async () => {
     ['NOT_FOUND', { model: { model: unknown } }],
     ['NOT_FOUND', { model: { model: federation.model, version: unknown } }],
     ['BODY_INVALID', { trainer: { framework: 'pytorch' } }],
+    ['BODY_INVALID', { trainer: { otherFrameworks: ['keras'] } }],
   ]
   for (const [code, fields] of refusals) await assert.rejects(federation.createTask(fields), { code }, code)
   await services.db.sql`update model_version set graph_key = null`
   await assert.rejects(federation.createTask(), { code: 'MODEL_INVALID' })
+  const onnxToo = { framework: 'pytorch', trainer: 'digits', otherFrameworks: ['onnx'] }
+  await assert.rejects(federation.createTask({ trainer: onnxToo }), { code: 'MODEL_INVALID' })
   await services.db.sql`update model_version set state = 'uploading'`
   await assert.rejects(federation.createTask(), { code: 'MODEL_VERSION_NOT_READY' })
   assert.equal((await services.db.sql`select 1 from task`).length, 0)

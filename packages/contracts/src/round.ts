@@ -25,10 +25,15 @@ export const trainingOptions = {
   huberDelta: z.number().positive().max(1e9).optional(),
 }
 
+const Framework = z.enum(['onnx', 'pytorch', 'keras', 'sklearn'])
+export type Framework = z.infer<typeof Framework>
+
 /** How devices train. */
 export const TrainerSettings = z.object({
-  framework: z.enum(['onnx', 'pytorch', 'keras', 'sklearn']),
-  /** Name of training code installed on the device; absent for the built-in ONNX trainer. */
+  framework: Framework,
+  /** Where a device cannot train in `framework`: the first of these in which it can. */
+  otherFrameworks: z.array(Framework).max(Framework.options.length).optional(),
+  /** Name of training code installed on the device, the same in every framework; absent for the built-in ONNX trainer. */
   trainer: Slug.optional(),
   localEpochs: z.int().min(1).max(1000),
   batchSize: z.int().min(1).max(65_536),
@@ -45,6 +50,12 @@ export const TrainerSettings = z.object({
   ...trainingOptions,
 })
 export type TrainerSettings = z.infer<typeof TrainerSettings>
+
+/** All frameworks that devices of a task may train in, by preference. */
+export const frameworksOf = ({
+  framework,
+  otherFrameworks = [],
+}: Pick<TrainerSettings, 'framework' | 'otherFrameworks'>): readonly Framework[] => [framework, ...otherFrameworks]
 
 /** States of a device that its agent reports at every check-in. */
 export const deviceConditions = ['idle', 'charging', 'unmetered'] as const

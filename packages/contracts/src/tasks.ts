@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { DisplayName, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
-import { CohortPolicy, MetricSums, TrainerSettings, trainingOptions } from './round.ts'
+import { CohortPolicy, frameworksOf, MetricSums, TrainerSettings, trainingOptions } from './round.ts'
 import { ServerOptimizer } from './server-optimizer.ts'
 import { StopConditions } from './stop-conditions.ts'
 import { unusedOptions } from './training-options.ts'
@@ -39,6 +39,7 @@ export const CreateTask = z.strictObject({
   trainer: z
     .strictObject({
       framework: TrainerSettings.shape.framework.default('onnx'),
+      otherFrameworks: TrainerSettings.shape.otherFrameworks,
       trainer: Slug.optional(),
       localEpochs: TrainerSettings.shape.localEpochs.default(1),
       batchSize: TrainerSettings.shape.batchSize.default(32),
@@ -48,6 +49,12 @@ export const CreateTask = z.strictObject({
       ...trainingOptions,
     })
     .check(({ value, issues }) => {
+      const frameworks = frameworksOf(value)
+      for (const [index, again] of frameworks.entries()) {
+        if (frameworks.indexOf(again) === index) continue
+        const path = ['otherFrameworks', index - 1]
+        issues.push({ code: 'custom', input: again, path, message: `${again} is there already` })
+      }
       for (const [option, message] of unusedOptions(value)) {
         issues.push({ code: 'custom', input: value[option], path: [option], message })
       }

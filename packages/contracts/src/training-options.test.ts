@@ -30,6 +30,16 @@ test('options that the optimiser or the loss does not read are refused by name',
   )
 })
 
+test('a framework is named once', () => {
+  const several = { framework: 'pytorch', otherFrameworks: ['keras', 'onnx'] }
+  assert.deepEqual(CreateTask.parse(task(several)).trainer.otherFrameworks, ['keras', 'onnx'])
+  const faults = CreateTask.safeParse(task({ otherFrameworks: ['keras', 'onnx', 'keras'] })).error?.issues
+  assert.deepEqual(
+    faults?.map(({ path }) => path.join('.')),
+    ['trainer.otherFrameworks.1', 'trainer.otherFrameworks.2'],
+  )
+})
+
 test('options out of range are refused', () => {
   for (const wrong of [{ momentum: 1, optimizer: 'momentum' }, { weightDecay: -1 }, { proximal: Number.NaN }]) {
     assert.equal(CreateTask.safeParse(task(wrong)).success, false)

@@ -68,6 +68,13 @@ test('where the task names devices, no other fits', () => {
   assert.equal(fits({ devices: ['01900000-0000-7000-8000-000000000002'] }), false)
 })
 
+test('a device of any framework of the task fits', () => {
+  const among = (...otherFrameworks: ('onnx' | 'pytorch' | 'sklearn')[]) =>
+    isEligible({ cohort, trainer: { ...trainer, framework: 'pytorch', otherFrameworks } }, known, said)
+  assert.equal(among('sklearn', 'onnx'), true)
+  assert.equal(among('sklearn'), false)
+})
+
 test('framework, data set and number of examples are asked of what the device said', () => {
   assert.equal(fits({}, {}, 'pytorch'), false)
   assert.equal(fits({ minimumExamples: 100 }), true)

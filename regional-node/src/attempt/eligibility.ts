@@ -1,10 +1,10 @@
-import type { RoundDescriptor } from '@tributary/contracts/round'
+import { frameworksOf, type RoundDescriptor } from '@tributary/contracts/round'
 import { selectDevices } from '@tributary/learning/seeded/selection'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import type { Capabilities } from '../devices/presence.ts'
 
 /**
- * Whether a device that is online may take part: kind, groups, labels, conditions that hold now, framework, enough examples of its
+ * Whether a device that is online may take part: kind, groups, labels, conditions that hold now, one of the frameworks, enough examples of its
  * own, and the list of devices where the task has one.
  */
 export const isEligible = (
@@ -17,7 +17,7 @@ export const isEligible = (
   if (cohort.groups.length > 0 && !cohort.groups.some(group => device.groups.includes(group))) return false
   if (!Object.entries(cohort.labels ?? {}).every(([key, value]) => labelOf(device, key) === value)) return false
   if (!(cohort.conditions ?? []).every(condition => capabilities.conditions.has(condition))) return false
-  if (!capabilities.frameworks.has(trainer.framework)) return false
+  if (!frameworksOf(trainer).some(framework => capabilities.frameworks.has(framework))) return false
   const dataset = capabilities.datasets.get(cohort.dataset)
   return dataset !== undefined && !dataset.heldOut && dataset.examples >= cohort.minimumExamples
 }

@@ -6,10 +6,10 @@ import { TestShard } from '../testing/test-shard.ts'
 
 const metrics = { examples: '10', correct: '5', loss_q20: '7' }
 
-const online = (shard: TestShard, number: number) =>
+const online = (shard: TestShard, number: number, framework = 'onnx') =>
   shard.presence.checkedIn(shard.device(number).device, {
     datasets: new Map([['digits-test', { examples: 50, heldOut: true }]]),
-    frameworks: new Set(['onnx']),
+    frameworks: new Set([framework]),
     conditions: new Set(),
     agentVersion: '0.1.0',
     certificateSha256: shard.device(number).certificateSha256,
@@ -41,6 +41,16 @@ test('what was reported before a restart is in the sum once, and is not asked fo
   await found.report(shard.device(5).device, metrics)
   const event = await until(() => shard.evaluated[0])
   assert.deepEqual([event.evaluators, event.metrics], [3, { correct: '15', examples: '30', loss_q20: '21' }])
+})
+
+test('a device that has none of the frameworks is not waited for', async () => {
+  await using shard = await TestShard.open()
+  const evaluation = await open(shard)
+  online(shard, 3, 'keras')
+  assert.deepEqual(
+    [1, 2, 3, 5].map(number => evaluation.offers(shard.device(number))),
+    [true, true, false, true],
+  )
 })
 
 test('a shard that closes while reports are on their way to the log counts each of them', async () => {

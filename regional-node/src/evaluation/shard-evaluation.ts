@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { TributaryError } from '@tributary/contracts/errors'
-import type { EvaluationDescriptor, MetricSums } from '@tributary/contracts/round'
+import { type EvaluationDescriptor, frameworksOf, type MetricSums } from '@tributary/contracts/round'
 import { inEvaluationShare } from '@tributary/learning/seeded/evaluation-share'
 import type { AttemptContext } from '../attempt/attempt-context.ts'
 import { backoffMillis, pause } from '../clock.ts'
@@ -196,8 +196,10 @@ export class ShardEvaluation {
 
   #awaits({ device, kind, label, revoked }: KnownDevice): boolean {
     if (revoked || this.#state.hasReported(device) || this.#state.hasFailed(device)) return false
-    const { dataset, weights, cohortShare = 0 } = this.descriptor
-    const held = this.#context.presence.capabilities(device)?.datasets.get(dataset)
+    const { dataset, weights, trainer, cohortShare = 0 } = this.descriptor
+    const capabilities = this.#context.presence.capabilities(device)
+    if (!frameworksOf(trainer).some(framework => capabilities?.frameworks.has(framework))) return false
+    const held = capabilities?.datasets.get(dataset)
     if (held === undefined || kind === 'evaluator') return held !== undefined
     // What a trainer trains on says nothing about the version.
     return held.heldOut && inEvaluationShare(weights.sha256, cohortShare, label)

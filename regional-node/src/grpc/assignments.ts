@@ -23,9 +23,11 @@ const objectInfo = ({ sha256, bytes }: ObjectRef): MessageInitShape<typeof Objec
 
 const trainerSettings = ({
   trainer,
+  otherFrameworks = [],
   ...settings
 }: TrainerSettings): MessageInitShape<typeof TrainerSettingsSchema> => ({
   ...settings,
+  otherFrameworks,
   trainer: trainer ?? '',
 })
 
