@@ -78,7 +78,8 @@ export class RequestQueue {
     const chosen: QueuedRequest[] = []
     let rows = 0
     for (const request of this.#waiting) {
-      if (request.likeness !== first.likeness || (chosen.length > 0 && rows + request.rows > mostRows)) continue
+      if (request.rows === 0 || request.likeness !== first.likeness) continue
+      if (chosen.length > 0 && rows + request.rows > mostRows) continue
       chosen.push(request)
       rows += request.rows
       if (rows >= mostRows) break

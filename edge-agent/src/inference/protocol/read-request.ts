@@ -1,5 +1,6 @@
 import { InferenceError } from '../inference-error.ts'
 import type { InferenceRequest } from '../request-queue.ts'
+import { parseBounded } from './bounded-json.ts'
 import { isObject, readName } from './json-values.ts'
 import { BinaryData, readTensor } from './read-tensor.ts'
 
@@ -57,12 +58,7 @@ const readWanted = (value: unknown): Wanted => {
 }
 
 const parse = (bytes: Uint8Array): Readonly<Record<string, unknown>> => {
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (cause) {
-    throw new InferenceError('MALFORMED', 'The request is not JSON in UTF-8.', { cause })
-  }
+  const json = parseBounded(bytes)
   if (isObject(json)) return json
   throw malformed('it must be an object with "inputs"')
 }
