@@ -34,10 +34,9 @@ export const getTask = ({ database }: Pick<Context, 'database'>): Handler<'getTa
 }
 
 const readDetail = async (sql: Sql, id: string): Promise<TaskDetail> => {
-  const [[task], history] = await Promise.all([
-    sql<TaskRow[]>`select ${taskColumns(sql, queueColumnOfOne(sql))} from task where id = ${id}`,
-    readRounds(sql, id, { limit: mostRounds }),
-  ])
+  const [task] = await sql<TaskRow[]>`select ${taskColumns(sql, queueColumnOfOne(sql))} from task where id = ${id}`
   if (task === undefined) throw new TributaryError('NOT_FOUND')
+  // After the task, whose state they then are not behind: nobody sees it completed and its last round still at work.
+  const history = await readRounds(sql, id, { limit: mostRounds })
   return { ...taskView(task), history: history.toReversed() }
 }

@@ -17,7 +17,7 @@ const taskSeconds = 400
  * update that is lost shows.
  */
 const deadlines = { selectionSeconds: 20, roundSeconds: 300 }
-const everybody = { goal: chaosDevices, minimumToStart: chaosDevices, quorum: chaosDevices }
+const everybody = { goal: chaosDevices, minimumToStart: chaosDevices, quorum: chaosDevices, overSelection: 1 }
 const attempts = 10
 const finalStates: readonly string[] = ['completed', 'failed', 'cancelled']
 const died = 'node dies at'
@@ -72,8 +72,9 @@ export const runChaos = async (
   const { settings } = await untilFinal(api, example.id, signal, () => {})
   const run = async (disturb: (task: string) => Promise<void>): Promise<TaskDetail> => {
     ended = Promise.withResolvers<void>()
+    const cohort = settings.cohort as object
     const { id } = await api.call('createTask', {
-      body: { ...settings, deadlines, attempts, size: { ...(settings.size as object), ...everybody } } as never,
+      body: { ...settings, deadlines, attempts, cohort: { ...cohort, size: everybody } } as never,
     })
     const disturbing = disturb(id)
     // Whoever waits for it hears of it at once; here it is waited for below.
