@@ -102,15 +102,18 @@ export const runChaos = async (
   const strikes = strikesOn({ federation, draw, arm, taskEnded: () => ended.promise })
   const kinds = Object.keys(strikes)
   const began = performance.now()
-  const missing = (): string | undefined =>
-    kinds.find(kind => table.total(kind) < (least[kind] ?? 0)) ??
-    (table.total(died) < (least[died] ?? 0) ? 'failpoints armed' : undefined)
+  const missing = (): readonly string[] => [
+    ...kinds.filter(kind => table.total(kind) < (least[kind] ?? 0)),
+    ...(table.total(died) < (least[died] ?? 0) ? ['failpoints armed'] : []),
+  ]
   let tasks = 0
   while (violations.length === 0 && !signal.aborted) {
     const wanted = missing()
-    if (performance.now() - began > seconds * 1000 && wanted === undefined) break
+    if (performance.now() - began > seconds * 1000 && wanted.length === 0) break
     tasks += 1
-    const drawn = [wanted ?? draw.oneOf(kinds), draw.oneOf(kinds)].filter(kind => kind !== undefined)
+    const drawn = [draw.oneOf(wanted) ?? draw.oneOf(kinds), draw.oneOf(wanted) ?? draw.oneOf(kinds)].filter(
+      kind => kind !== undefined,
+    )
     tell(`task ${tasks}: ${drawn.join(', ')}`)
     const detail = await run(async task => {
       for (const kind of drawn) {
