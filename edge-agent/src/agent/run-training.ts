@@ -65,7 +65,7 @@ const trainOnnx = async (
   const data = await datasets.load(job.dataset, 'training', { signal })
   const bundle = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
   const examples = examplesOf(data)
-  log.info({ attempt, dataset: job.dataset, examples }, 'training')
+  log.info({ attempt, dataset: job.dataset, examples, framework: 'onnx' }, 'training')
   const trained = await trainFlat(bundle, data)
   const body = encodeLocalUpdate(
     bundle.manifest,

@@ -33,7 +33,8 @@ export const trainInPython = async (
   const data = await datasets.load(job.dataset, 'training', { signal })
   await using folder = await python.newJob()
   const manifest = await pullModel(context, client, job, control, folder)
-  log.info({ attempt, dataset: job.dataset, examples: data.examples, trainer: settings.trainer }, 'training')
+  const { framework, trainer } = settings
+  log.info({ attempt, dataset: job.dataset, examples: data.examples, framework, trainer }, 'training')
   if (settings.localEpochs * data.examples > mostRows)
     throw new WorkError(
       `${settings.localEpochs} local epochs of ${data.examples} examples are more than one job takes.`,
