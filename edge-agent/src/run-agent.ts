@@ -16,6 +16,7 @@ import { TrainersFileError } from './python-worker/installed-trainers.ts'
 import { PythonTrainers } from './python-worker/python-trainers.ts'
 import { AgentFileError } from './settings/agent-file.ts'
 import { ObjectCache } from './state/object-cache.ts'
+import { Outbox } from './state/outbox.ts'
 import { UpdateStore } from './state/update-store.ts'
 import { Ledger } from './status/ledger.ts'
 import type { LiveStatus } from './status/live-status.ts'
@@ -51,6 +52,7 @@ const run = async (environment: Environment | undefined): Promise<void> => {
   const updates = await UpdateStore.open(join(config.stateDir, 'updates'), limits)
   await using meter = await ByteMeter.open(join(config.stateDir, 'bytes.json'))
   using endpoints = new Endpoints(config.endpoints, identity, defaultCallTimes, meter.add)
+  await using outbox = await Outbox.open(join(config.stateDir, 'outbox.json'))
   using ledger = new Ledger(config.stateDir, log)
   const policy = new PolicyGate({
     file: new PolicyFile(config.dataDir),
@@ -89,6 +91,7 @@ const run = async (environment: Environment | undefined): Promise<void> => {
     python,
     conditions,
     policy,
+    outbox,
     ledger,
     log,
     maxModelBytes,

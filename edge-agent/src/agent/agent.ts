@@ -18,7 +18,7 @@ import { type Failure, failureOf } from './failure.ts'
 import { guarded } from './guarded.ts'
 import { inFrameworkOf } from './in-framework-of.ts'
 import { JobSlot } from './job-slot.ts'
-import { type EvaluationFindings, runEvaluation } from './run-evaluation.ts'
+import { runEvaluation } from './run-evaluation.ts'
 import { runTraining } from './run-training.ts'
 import { SentReports } from './sent-reports.ts'
 import { UnknownAttempts } from './unknown-attempts.ts'
@@ -41,7 +41,7 @@ export class Agent {
   readonly #evaluation: JobSlot<EvaluationJob>
   readonly #datasets: DatasetReport
   readonly #unknown = new UnknownAttempts()
-  readonly #failures = new DeclaredFailures()
+  readonly #failures: DeclaredFailures
   readonly #sent: SentReports
   #redirects = 0
   #answeredAt: Date | undefined
@@ -53,6 +53,7 @@ export class Agent {
     this.#context = context
     this.#onStatus = onStatus
     this.#datasets = new DatasetReport(context.datasets, context.log)
+    this.#failures = new DeclaredFailures(context.outbox)
     this.#sent = new SentReports(context.ledger)
     this.#training = new JobSlot({
       keyOf: job => attemptKey(job.attempt),
@@ -63,13 +64,12 @@ export class Agent {
         ),
       onChange: change => this.#changed(change),
     })
-    const findings = new Map<string, EvaluationFindings>()
     this.#evaluation = new JobSlot({
       keyOf: job => job.evaluation,
       isSupersededBy: () => false,
       run: (job, control) =>
         guarded(context.policy, workOfEvaluation(job), control, within =>
-          runEvaluation(context, findings, job, within, failure => this.#declare(within.latest().token, failure)),
+          runEvaluation(context, job, within, failure => this.#declare(within.latest().token, failure)),
         ),
       onChange: change => this.#changed(change),
     })

@@ -5,6 +5,7 @@ import type { Deployments } from '../deployments/deployments.ts'
 import type { PolicyGate } from '../policy/policy-gate.ts'
 import type { PythonTrainers } from '../python-worker/python-trainers.ts'
 import type { ObjectCache } from '../state/object-cache.ts'
+import type { Outbox } from '../state/outbox.ts'
 import type { UpdateStore } from '../state/update-store.ts'
 import type { Ledger } from '../status/ledger.ts'
 import type { Trainer } from '../training/trainer.ts'
@@ -25,6 +26,8 @@ export type AgentContext = {
   readonly conditions: () => Promise<readonly DeviceCondition[]>
   /** What the owner lets the device do. */
   readonly policy: PolicyGate
+  /** What the node is still to be told. */
+  readonly outbox: Outbox
   /** What was sent. */
   readonly ledger: Ledger
   readonly log: Logger

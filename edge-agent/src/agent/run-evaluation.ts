@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { create } from '@bufbuild/protobuf'
 import { ReportEvaluationRequestSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { evaluationSums } from '@tributary/learning/evaluation-metrics'
+import type { EvaluationFindings } from '../state/outbox.ts'
 import { lossOf } from '../training/graph-options.ts'
 import type { EvaluationResult } from '../training/trainer.ts'
 import { Backoff } from '../transport/backoff.ts'
@@ -17,38 +18,28 @@ import { evaluateInPython } from './train-in-python.ts'
 import { actionFor } from './verdict.ts'
 import type { EvaluationJob } from './work.ts'
 
-/** What was found, as integers that add up over devices. */
-export type EvaluationFindings = {
-  readonly examples: bigint
-  /** Null where no prediction can be right or wrong: labels that are real numbers. */
-  readonly correct: bigint | null
-  /** In units of 2^-20; null but for such labels. */
-  readonly absoluteErrorQ20: bigint | null
-  readonly lossQ20: bigint
-  readonly seconds: number
-}
-
 const mostTries = 5
 
 /**
- * Evaluates one version on a held-out data set and reports it.
- * @param known what was found before a report was lost
+ * Evaluates one version on a held-out data set and reports it. What was found waits in the outbox until the node has it.
  * @param declare told why nobody need wait for a report, where there will be none
  */
 export const runEvaluation = async (
   context: AgentContext,
-  known: Map<string, EvaluationFindings>,
   job: EvaluationJob,
   control: JobControl<EvaluationJob>,
   declare: (failure: Failure | undefined) => void,
 ): Promise<JobOutcome> => {
+  const { outbox } = context
   const log = context.log.child({ evaluation: job.evaluation })
   try {
     const client = context.endpoints.client()
-    const findings = known.get(job.evaluation) ?? (await evaluate(job)(context, client, job, control))
-    known.set(job.evaluation, findings)
-    for (const oldest of known.keys()) if (known.size > 16) known.delete(oldest)
-    return await report(context, client, job, findings, control)
+    const known = outbox.findings(job.evaluation)
+    const findings = known ?? (await evaluate(job)(context, client, job, control))
+    if (known === undefined) outbox.addFindings(job.evaluation, findings)
+    const outcome = await report(context, client, job, findings, control)
+    if (outcome === 'over') outbox.removeFindings(job.evaluation)
+    return outcome
   } catch (error) {
     const outcome = logFailure(log, 'evaluation', error, control.signal)
     if (outcome === 'over') declare(failureOf(error))

@@ -26,6 +26,7 @@ import { PolicyFile } from '../policy/policy-file.ts'
 import { PolicyGate } from '../policy/policy-gate.ts'
 import { PythonTrainers } from '../python-worker/python-trainers.ts'
 import { ObjectCache } from '../state/object-cache.ts'
+import { Outbox } from '../state/outbox.ts'
 import { UpdateStore } from '../state/update-store.ts'
 import { Ledger } from '../status/ledger.ts'
 import { OnnxTrainer } from '../training/onnx-trainer.ts'
@@ -212,6 +213,8 @@ export const startAgent = async (
     log,
   })
   await inference.serve(deployments)
+  const outbox = await Outbox.open(join(stateDir, 'outbox.json'))
+  const ledger = new Ledger(stateDir, log)
   const agent = new Agent({
     device: identity.device,
     endpoints: ends,
@@ -223,7 +226,8 @@ export const startAgent = async (
     python: await PythonTrainers.open({ dataDir, folder: join(stateDir, 'python'), log }),
     conditions: async () => ['unmetered'],
     policy,
-    ledger: new Ledger(stateDir, log),
+    outbox,
+    ledger,
     log,
     maxModelBytes,
   })
@@ -241,6 +245,8 @@ export const startAgent = async (
       await inference[Symbol.asyncDispose]()
       await onnx[Symbol.asyncDispose]()
       ends[Symbol.dispose]()
+      await outbox[Symbol.asyncDispose]()
+      ledger[Symbol.dispose]()
     },
   }
 }
