@@ -75,6 +75,7 @@ export class InferenceMetrics {
     const gauges: [string, string, (model: ServedModel) => number][] = [
       ['tributary_inference_version', 'Number of the version in service.', ({ deployed }) => deployed.versionNumber],
       ['tributary_inference_queue_length', 'Requests that wait.', ({ version }) => version.waiting],
+      ['tributary_inference_running', 'Runs that are with the process.', ({ version }) => version.running],
       [
         'tributary_inference_loaded',
         'Whether the process of the version runs.',

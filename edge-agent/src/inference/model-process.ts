@@ -11,6 +11,8 @@ export type ModelProcessOptions = {
   readonly mostRows: number
   /** A process that does not answer for so long is killed. */
   readonly stallMillis: number
+  /** Loading a model takes longer than running it. @default 120000 */
+  readonly openMillis?: number
 }
 
 /** What the process of a version could not do. CRASHED: it ended, or was killed because it did not answer. */
@@ -67,8 +69,8 @@ export class ModelProcess implements AsyncDisposable {
     const kill = (): void => opening.#link.kill()
     signal?.addEventListener('abort', kill, { once: true })
     try {
-      const { threads, mostRows } = options
-      const report = await opening.#ask(id => ({ kind: 'open', id, files, threads, mostRows }))
+      const { threads, mostRows, openMillis = 120_000 } = options
+      const report = await opening.#ask(id => ({ kind: 'open', id, files, threads, mostRows }), openMillis)
       if (report.kind !== 'opened') throw unexpected(report)
       opening.#opened = report
       return opening
@@ -117,11 +119,11 @@ export class ModelProcess implements AsyncDisposable {
     await this.#link[Symbol.asyncDispose]()
   }
 
-  async #ask(request: (id: number) => ModelRequest): Promise<ModelReport> {
+  async #ask(request: (id: number) => ModelRequest, stallMillis = this.#stallMillis): Promise<ModelReport> {
     if (!this.open) throw new ModelProcessError('CRASHED', 'The process of the model is gone.')
     const id = ++this.#lastId
     const { promise, resolve, reject } = Promise.withResolvers<ModelReport>()
-    const watchdog = setTimeout(() => this.#link.kill(), this.#stallMillis)
+    const watchdog = setTimeout(() => this.#link.kill(), stallMillis)
     const settle = (outcome: ModelReport | Error): void =>
       outcome instanceof Error ? reject(outcome) : resolve(outcome)
     this.#waiting.set(id, { settle, watchdog })

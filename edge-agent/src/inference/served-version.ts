@@ -72,6 +72,11 @@ export class ServedVersion implements AsyncDisposable {
     return this.#queue.size
   }
 
+  /** Runs that are with the process. */
+  get running(): number {
+    return this.#runs
+  }
+
   /** Whether the process is there; it comes with the first request. */
   get loaded(): boolean {
     return this.#process?.open === true

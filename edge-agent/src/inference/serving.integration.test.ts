@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { node } from '@tributary/onnx-train/testing/model-of'
+import { post, x } from './testing/ask.ts'
 import { modelOfGraph, startServing, type TestServing, times } from './testing/versions.ts'
 
 /** Two inputs of different datatypes, three outputs. */
@@ -29,17 +30,6 @@ const several = () =>
       node('Not', ['keep'], 'kept'),
     ],
   })
-
-const post = (url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
-  fetch(url, {
-    method: 'POST',
-    body: (body instanceof Uint8Array || typeof body === 'string' ? body : JSON.stringify(body)) as string,
-    headers,
-  })
-
-const x = (...rows: [number, number][]) => ({
-  inputs: [{ name: 'x', datatype: 'FP32', shape: [rows.length, 2], data: rows.flat() }],
-})
 
 suite('deployed models over HTTP', () => {
   let serving: TestServing

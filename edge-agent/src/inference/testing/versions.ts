@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { extractWeights } from '@tributary/onnx-train/extract-weights'
@@ -88,6 +88,11 @@ export class TestDeployments implements DeployedModels, Withdrawals {
   deploy({ token: _, ...deployed }: DeploymentOffer): void {
     this.serving.set(deployed.model, deployed)
     this.#tell()
+  }
+
+  /** Gives a file the content of another. */
+  spoil(file: DeployedModel['weights'], other: DeployedModel['weights']): Promise<void> {
+    return copyFile(this.fileOf(other), this.fileOf(file))
   }
 
   withdraw(model: string): void {
