@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DeviceFleet } from './device-fleet.ts'
 import { peakMegabytes, residentMegabytes } from './measured-process.ts'
 import { playRound, storeModel } from './round.ts'
@@ -5,6 +6,9 @@ import type { Stage } from './stage.ts'
 import type { Table } from './table.ts'
 
 const visitsAtOnce = 16
+/** Long enough that garbage of the arrivals is collected. */
+const idleMillis = 20_000
+const MiB = 2 ** 20
 
 /**
  * Resident memory at its most after the same number of updates from few or many devices. Each device opens a connection, checks
@@ -37,7 +41,7 @@ export const measureResident = async (
   table.row(`  spread over ${deviceCounts.join(', ')} devices`, { value: spread, unit: '%', limit: 10, wants: 'less' })
 }
 
-/** What a device costs that is connected, has checked in and has nothing to do. */
+/** What a device costs that is connected, has checked in and has had nothing to do for a while. */
 export const measureIdle = async (
   stage: Stage,
   count: number,
@@ -61,13 +65,20 @@ export const measureIdle = async (
     await fleet.order({ kind: 'checkIn', count: part.length, atOnce: 32, wantsWork: false })
   }
   const seconds = (performance.now() - began) / 1000
+  const arrived = await residentMegabytes(node.pid)
+  await sleep(idleMillis)
   const after = await residentMegabytes(node.pid)
+  const heap = (await node.metric('nodejs_heap_size_used_bytes')) / MiB
   table.row(`an idle device of ${count}`, {
     value: ((after - before) * 1024) / count,
     unit: 'KiB',
     limit: 100,
     wants: 'less',
-    notes: [`resident ${before.toFixed(0)} → ${after.toFixed(0)} MiB`, `${(count / seconds).toFixed(0)} came a second`],
+    notes: [
+      `resident ${before.toFixed(0)} → ${arrived.toFixed(0)} MiB, ${after.toFixed(0)} after ${idleMillis / 1000} s`,
+      `heap in use ${heap.toFixed(0)} MiB`,
+      `${(count / seconds).toFixed(0)} came a second`,
+    ],
   })
 }
 

@@ -3,7 +3,8 @@
  *
  *   npm run soak -- [--rounds 200] [--hours 0] [--devices 3] [--regions 1] [--port-base 28000]
  *
- * Exit code 1 where the memory of a kind of process grows over the second half, or anything fails.
+ * Exit code 1 where the memory of a kind of process grows over the second half, or anything fails. A run of fewer than 100 rounds shows
+ * processes that are still warming up: it is printed, and not judged.
  */
 import { parseArgs } from 'node:util'
 import { untilInterrupted } from '../start/interruption.ts'
@@ -12,6 +13,7 @@ import { runSoak } from './run-soak.ts'
 
 /** What a second half may add: less is within what the samples of a garbage collector scatter. */
 const tolerated = { share: 0.08, bytes: 6 * 2 ** 20 } as const
+const fewestJudged = 100
 const MiB = 2 ** 20
 
 const text = { type: 'string' } as const
@@ -38,15 +40,18 @@ if (!isRight) {
   const cell = (value: number): string => value.toFixed(1).padStart(12)
   tell(`\n${result.rounds} rounds in ${result.seconds.toFixed(0)} s; the second half by kind of process`)
   tell(`${'memory'.padEnd(28)}${['MiB', 'KiB a round', 'MiB grown'].map(name => name.padStart(12)).join('')}`)
+  const isJudged = result.rounds >= fewestJudged
   let grown = 0
   for (const [name, samples] of [...result.series].sort()) {
     const trend = memoryTrend(samples)
     if (trend === null) continue
     const { level, slope, growth } = trend
-    const grows = growth > Math.max(tolerated.bytes, tolerated.share * level)
+    const grows = isJudged && growth > Math.max(tolerated.bytes, tolerated.share * level)
     if (grows) grown += 1
     tell(`${name.padEnd(28)}${cell(level / MiB)}${cell(slope / 1024)}${cell(growth / MiB)}${grows ? '  GROWS' : ''}`)
   }
+  if (!isJudged) tell(`growth is not judged: fewer than ${fewestJudged} rounds`)
+  else tell(grown === 0 ? 'met: no memory grows' : `MISSED: memory of ${grown} grows`)
   for (const fault of result.faults) tell(fault)
   if (grown > 0 || result.faults.length > 0) process.exitCode = 1
 }
