@@ -78,6 +78,31 @@ test('a roll back finds the files of the version before, and those of the one th
   assert.ok(!book.files.has(offer(2).weights.sha256))
 })
 
+test('a version that turns out bad in service makes way for the one before, and is tried again with the next revision', () => {
+  const book = new DeploymentBook()
+  serve(book, offer(1))
+  serve(book, offer(2))
+  assert.equal(book.unhealthy(id(7), 'not here'), false)
+  assert.equal(book.unhealthy(id(2), 'NaN'), true)
+  assert.deepEqual([states(book), numberServed(book), book.states[0]?.detail], [['2 r1 unhealthy'], [1], 'NaN'])
+  assert.equal(book.unhealthy(id(2), 'NaN'), false)
+  // The same once more, after a restart too, is no reason to try it.
+  const again = new DeploymentBook(BookPage.parse(JSON.parse(JSON.stringify(book.page))))
+  again.follow([offer(2)])
+  assert.deepEqual([states(again), numberServed(again), again.outstanding], [['2 r1 unhealthy'], [1], []])
+  again.follow([offer(2, { revision: 2 })])
+  assert.deepEqual([states(again), again.outstanding.length], [['2 r2 pulling'], 1])
+  again.follow([offer(1, { revision: 3 })])
+  assert.deepEqual([states(again), numberServed(again)], [['1 r3 serving', '2 r2 rolled-back'], [1]])
+})
+
+test('the only version that there was is served no more once it turns out bad', () => {
+  const book = new DeploymentBook()
+  serve(book, offer(1))
+  assert.equal(book.unhealthy(id(1), 'NaN'), true)
+  assert.deepEqual([states(book), numberServed(book), book.outstanding], [['1 r1 unhealthy'], [], []])
+})
+
 test('a newer deployment takes the place of an older one without a word of the older', () => {
   const book = new DeploymentBook()
   serve(book, offer(1))

@@ -211,3 +211,28 @@ test('a version beyond the room of the device is named so, and what is malformed
   assert.match(node.checkIns.at(-1)?.deployments[0]?.detail ?? '', /room for 900000 bytes/)
   assert.equal(agent.deployments.serving.get(model)?.versionNumber, 1)
 })
+
+test('a version that fails with real requests goes back by itself, and the node hears of it', {
+  timeout: 60_000,
+}, async () => {
+  const { node, start, says } = await begin({ inference: { address: { host: '127.0.0.1', port: 0 } } })
+  await using agent = await start()
+  node.deployments = [deployment(1, bundle)]
+  await says('1 r1 serving')
+  node.deployments = [deployment(2, second)]
+  await says('2 r1 serving')
+  const ask = async (value: number) => {
+    const inputs = [{ name: 'image', datatype: 'FP32', shape: [1, 784], data: Array(784).fill(value) }]
+    const url = `http://127.0.0.1:${agent.inference.port}/v2/models/digits/infer`
+    const answer = await fetch(url, { method: 'POST', body: JSON.stringify({ inputs }) })
+    return [answer.status, ((await answer.json()) as { model_version?: string; code?: string }).model_version]
+  }
+  assert.deepEqual(await ask(0.5), [200, '2'])
+  // Finite themselves, these overflow in any version; five of them are enough.
+  for (let count = 0; count < 5; count++) assert.deepEqual(await ask(3e38), [500, undefined])
+  await says('2 r1 unhealthy')
+  const detail = node.checkIns.at(-1)?.deployments[0]?.detail
+  assert.equal(detail, '5 of 6 requests within a minute failed in the runtime or gave numbers that are not finite.')
+  assert.deepEqual(await ask(0.5), [200, '1'])
+  assert.equal(agent.deployments.serving.get(model)?.versionNumber, 1)
+})

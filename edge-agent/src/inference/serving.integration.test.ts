@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
+import { clone } from '@bufbuild/protobuf'
+import { TensorProto_DataType as DataType, ModelProtoSchema } from '@tributary/onnx-train/gen/onnx_pb'
 import { node } from '@tributary/onnx-train/testing/model-of'
 import { post, x } from './testing/ask.ts'
 import { modelOfGraph, startServing, type TestServing, times } from './testing/versions.ts'
@@ -30,6 +32,35 @@ const several = () =>
       node('Not', ['keep'], 'kept'),
     ],
   })
+
+/** Sums inputs of three datatypes that no weight has, as FP32 and as FP16. */
+const small = () => {
+  const shape = ['batch', 2]
+  const model = modelOfGraph({
+    inputs: ['h', 'i', 'b'].map(name => ({ name, dtype: 'float32', shape })),
+    outputs: ['sum', 'half'].map(name => ({ name, dtype: 'float32', shape })),
+    constants: new Map([['w', { dtype: 'float32', shape: [2, 2], data: Float32Array.of(1, 0, 0, 1) }]]),
+    nodes: [
+      ...['h', 'i', 'b'].map(name => node('Cast', [name], `${name}32`, { to: { int: DataType.FLOAT } })),
+      node('Sum', ['h32', 'i32', 'b32'], 'total'),
+      node('MatMul', ['total', 'w'], 'sum'),
+      node('Cast', ['sum'], 'half', { to: { int: DataType.FLOAT16 } }),
+    ],
+  })
+  const graph = clone(ModelProtoSchema, model)
+  const [h, i, b] = graph.graph?.input ?? []
+  const [, half] = graph.graph?.output ?? []
+  const types = [
+    [h, DataType.FLOAT16],
+    [i, DataType.INT16],
+    [b, DataType.INT8],
+    [half, DataType.FLOAT16],
+  ] as const
+  for (const [port, type] of types) {
+    if (port?.type?.value.case === 'tensorType') port.type.value.value.elemType = type
+  }
+  return [model, graph] as const
+}
 
 suite('deployed models over HTTP', () => {
   let serving: TestServing
@@ -112,6 +143,26 @@ suite('deployed models over HTTP', () => {
       { name: 'y', datatype: 'FP32', shape: [2, 2], parameters: { binary_data_size: 16 } },
     ])
     assert.deepEqual(new Float32Array(new Uint8Array(bytes.subarray(length)).buffer), Float32Array.of(2, 4, 6, 8))
+  })
+
+  test('half precision and small integers travel as bytes and as JSON', async () => {
+    await serving.release('small', ...small())
+    const url = `${serving.url}/v2/models/small/infer`
+    const tensor = (name: string, datatype: string, data: number[]) => ({ name, datatype, shape: [1, 2], data })
+    const inputs = [tensor('h', 'FP16', [0.5, -2]), tensor('i', 'INT16', [300, -7]), tensor('b', 'INT8', [1, -128])]
+    const outputs = async (request: object) =>
+      ((await (await post(url, request)).json()) as { outputs: unknown }).outputs
+    const sums = [0.5 + 300 + 1, -2 - 7 - 128]
+    assert.deepEqual(await outputs({ inputs, outputs: [{ name: 'sum' }, { name: 'half' }] }), [
+      tensor('sum', 'FP32', sums),
+      tensor('half', 'FP16', [301.5, -137]),
+    ])
+    const half = { name: 'half', parameters: { binary_data: true } }
+    const answer = await post(url, { inputs, outputs: [half] })
+    const bytes = Buffer.from(await answer.arrayBuffer())
+    const length = Number(answer.headers.get('inference-header-content-length'))
+    // 301.5 is 1.177734375 · 2⁸, −137 is −1.0703125 · 2⁷.
+    assert.deepEqual([...bytes.subarray(length)], [0xb6, 0x5c, 0x48, 0xd8])
   })
 
   test('what does not fit is refused by name, with a code and what to do', async () => {

@@ -62,8 +62,8 @@ export class TestDeployments implements DeployedModels, Withdrawals {
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
   }
 
-  /** Writes the files of a version. @param name of its model */
-  async offer(name: string, model: ModelProto): Promise<DeploymentOffer> {
+  /** Writes the files of a version. @param name of its model @param graph with other ports than those that can be trained */
+  async offer(name: string, model: ModelProto, graph = model): Promise<DeploymentOffer> {
     this.#last += 1
     const write = async (bytes: Uint8Array) => {
       const hash = sha256(bytes)
@@ -80,7 +80,7 @@ export class TestDeployments implements DeployedModels, Withdrawals {
       token: 'token',
       weights: await write(encodeSafetensors(extractWeights(model).tensors)),
       manifest: await write(Buffer.from('{}')),
-      graph: await write(writeModel(withoutWeights(model))),
+      graph: await write(writeModel(withoutWeights(graph))),
     }
   }
 
@@ -122,7 +122,7 @@ export type TestServing = AsyncDisposable & {
   readonly url: string
   readonly port: number
   /** Checks a version and puts it into service. */
-  readonly release: (name: string, model: ModelProto) => Promise<DeploymentOffer>
+  readonly release: (name: string, model: ModelProto, graph?: ModelProto) => Promise<DeploymentOffer>
 }
 
 /** Everything between a deployed version and its HTTP port, in this process. */
@@ -165,8 +165,8 @@ export const startServing = async (
     models,
     port: server.port,
     url: `http://127.0.0.1:${server.port}`,
-    release: async (name, model) => {
-      const offer = await deployments.offer(name, model)
+    release: async (name, model, graph) => {
+      const offer = await deployments.offer(name, model, graph)
       await models.check(offer, deployments.fileOf, new AbortController().signal)
       deployments.deploy(offer)
       return offer
