@@ -153,7 +153,7 @@ export class Stage implements AsyncDisposable {
    */
   async startNode(options: readonly string[] = []): Promise<NodeProcess> {
     const dataDir = await mkdtemp(join(this.folder, 'node-'))
-    const child = spawn(process.execPath, [...options, bundle], {
+    const child = spawn(process.execPath, ['--max-semi-space-size=4', ...options, bundle], {
       env: { ...this.#environment, DATA_DIR: dataDir },
       stdio: ['pipe', 'pipe', 'pipe'],
     })

@@ -66,7 +66,7 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
           {
             name: `node ${region}`,
             file: join(root, 'regional-node', 'dist', 'main.mjs'),
-            args: ['--enable-source-maps'],
+            args: ['--enable-source-maps', '--max-semi-space-size=4'],
             env: nodeEnvironment(services, identity, {
               apiUrl,
               grpcPort,
