@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { suite, test } from 'node:test'
+import { suite, type TestContext, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -12,11 +12,15 @@ const root = join(import.meta.dirname, '../..')
 const bin = join(root, 'node_modules/.bin')
 const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, ONNXRUNTIME_NODE_INSTALL: 'skip' }
 
-type Installed = AsyncDisposable & { readonly path: string }
+/** A folder that goes when the test does. */
+const temporaryFolder = async (context: TestContext): Promise<string> => {
+  const path = await mkdtemp(join(tmpdir(), 'tributary-pack-'))
+  context.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
 
 /** Packs a copy of a workspace, so that the repository stays as it is, and installs the tarball in an empty folder. */
-const packAndInstall = async (workspace: string): Promise<Installed> => {
-  const path = await mkdtemp(join(tmpdir(), 'tributary-pack-'))
+const packAndInstall = async (workspace: string, path: string): Promise<string> => {
   const copy = join(path, 'repository', workspace)
   await cp(join(root, workspace), copy, {
     recursive: true,
@@ -32,7 +36,7 @@ const packAndInstall = async (workspace: string): Promise<Installed> => {
   await writeFile(join(consumer, 'package.json'), '{"private":true,"type":"module"}')
   const quiet = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund']
   await run('npm', ['install', ...quiet, join(path, tarball)], { cwd: consumer, env })
-  return { path: consumer, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+  return consumer
 }
 
 const consumerOfOnnxTrain = (runtime: string): string => `
@@ -57,21 +61,20 @@ console.log(JSON.stringify({ classes, shapes: parameters.map(({ shape }) => shap
 `
 
 suite('tarballs of npm pack, installed in an empty folder', () => {
-  test('onnx-train compiles a train step, and its types hold a consumer to its contract', async () => {
-    await using installed = await packAndInstall('packages/onnx-train')
+  test('onnx-train compiles a train step, and its types hold a consumer to its contract', async context => {
+    const path = await packAndInstall('packages/onnx-train', await temporaryFolder(context))
     const runtime = pathToFileURL(join(root, 'node_modules/onnxruntime-node/dist/index.js')).href
-    await writeFile(join(installed.path, 'use.ts'), consumerOfOnnxTrain(runtime))
+    await writeFile(join(path, 'use.ts'), consumerOfOnnxTrain(runtime))
     const options = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--lib', 'es2024,esnext,dom']
-    await run(join(bin, 'tsc'), [...options, '--noEmitOnError', 'use.ts'], { cwd: installed.path, env })
-    const { stdout } = await run(process.execPath, ['use.js'], { cwd: installed.path, env })
+    await run(join(bin, 'tsc'), [...options, '--noEmitOnError', 'use.ts'], { cwd: path, env })
+    const { stdout } = await run(process.execPath, ['use.js'], { cwd: path, env })
     // McMahan et al. 2017: 28 × 28 pixels, two hidden layers of 200, 10 digits; matrices as [out, in].
     const shapes = [[200, 784], [200], [200, 200], [200], [10, 200], [10]]
     assert.deepEqual(JSON.parse(stdout), { classes: 10, shapes })
   })
 
-  test('the agent has its commands, its declaration, and nothing of TypeScript to run', async () => {
-    await using installed = await packAndInstall('edge-agent')
-    const { path } = installed
+  test('the agent has its commands, its declaration, and nothing of TypeScript to run', async context => {
+    const path = await packAndInstall('edge-agent', await temporaryFolder(context))
     const agent = async (...line: string[]): Promise<string> =>
       (await run(join(path, 'node_modules/.bin/tributary-agent'), line, { cwd: path, env })).stdout
     assert.match(await agent('--help'), /tributary-agent <command>/)

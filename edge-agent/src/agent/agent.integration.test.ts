@@ -228,6 +228,27 @@ suite('an agent and a node', () => {
     assert.equal(node.uploads.size, 1, 'the same bytes')
   })
 
+  test('restarted ten times in the middle of one task, it takes the same attempt up again and sends one update', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork({ localEpochs: 1000, batchSize: 1 })
+    for (let restart = 0; restart < 10; restart += 1) {
+      await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path })
+      const seen = node.checkIns.length
+      await node.until(
+        'training is on its way',
+        () => node.checkIns.slice(seen).some(({ running }) => running.length === 1),
+        60,
+      )
+    }
+    assert.equal(node.pushes.length, 0)
+    node.training = trainingWork()
+    await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path })
+    await node.until('an accepted update', () => accepted(node), 60)
+    assert.equal(node.uploads.size, 1)
+    assert.equal(new Set(node.pulls.map(({ sha256 }) => sha256)).size, node.pulls.length, 'nothing was pulled twice')
+  })
+
   test('drops an update that came too late, and does not take the attempt up again', async () => {
     await using folder = await temporaryFolder()
     await using node = await startNode()
