@@ -28,7 +28,8 @@ export type Window = z.output<typeof Window>
 
 const isTimeZone = (zone: string): boolean => {
   try {
-    return new Intl.DateTimeFormat('en', { timeZone: zone }) !== undefined
+    new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions()
+    return true
   } catch {
     return false
   }

@@ -40,18 +40,23 @@ export class TestAuthority {
   }
 
   /** A certificate for this machine, good for both ends of TLS. */
-  async issue(commonName: string, unit: string): Promise<PemPair> {
+  async issue(commonName: string, unit: string, times = validity()): Promise<PemPair> {
     const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-    const certificate = await this.#sign(keys.publicKey, commonName, unit)
+    const certificate = await this.#sign(keys.publicKey, commonName, unit, times)
     const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
     return { certificate: certificate.toString('pem'), key: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY') }
   }
 
-  #sign(publicKey: x509.PublicKeyType, commonName: string, unit: string): Promise<x509.X509Certificate> {
+  #sign(
+    publicKey: x509.PublicKeyType,
+    commonName: string,
+    unit: string,
+    times = validity(),
+  ): Promise<x509.X509Certificate> {
     return x509.X509CertificateGenerator.create({
       subject: new x509.Name([{ CN: [commonName] }, { OU: [unit] }]),
       issuer: this.#root.subjectName,
-      ...validity(),
+      ...times,
       signingAlgorithm: algorithm,
       publicKey,
       signingKey: this.#keys.privateKey,

@@ -30,16 +30,15 @@ export const certificateTimeFault = (
 }
 
 /**
- * What to add to an error of a connection that is about time; undefined for any other.
+ * Why a connection failed, where it is a matter of time: the certificate of this device is not good now, whatever the other side said
+ * of it, or the error names another's; undefined for any other error.
  * @param certificate of this device, PEM
  */
 export const explainTimes = (error: unknown, certificate: Uint8Array, now: Date): string | undefined => {
-  if (!isAboutTime(error)) return undefined
   const own = new X509Certificate(certificate)
-  return (
-    certificateTimeFault(own, now, 'the certificate of this device') ??
-    `The clock of this device says ${now.toISOString()}, at which its own certificate is good (from ${own.validFromDate.toISOString()} to ${own.validToDate.toISOString()}), but the other side's is not, or the clock there is off. Compare both clocks; tributary-agent doctor shows the difference.`
-  )
+  const fault = certificateTimeFault(own, now, 'the certificate of this device')
+  if (fault !== undefined || !isAboutTime(error)) return fault
+  return `The clock of this device says ${now.toISOString()}, at which its own certificate is good (from ${own.validFromDate.toISOString()} to ${own.validToDate.toISOString()}), but the other side's is not, or the clock there is off. Compare both clocks; tributary-agent doctor shows the difference.`
 }
 
 /** A span of time for people, e.g. "3 days 2 h", "5 min", "12 s". */

@@ -8,8 +8,10 @@ import { Aedes, type PublishPacket } from 'aedes'
 import { pino } from 'pino'
 import { type PemPair, TestAuthority } from '../testing/certificates.ts'
 import { device, identityOf } from '../testing/federation.ts'
+import { brokerAddress, brokerOptions } from './broker-options.ts'
 import type { Identity } from './identity.ts'
 import { Notices } from './notices.ts'
+import { probeBroker } from './probe-broker.ts'
 
 /** A broker that lets nobody in without a certificate of the authority. */
 class Broker implements AsyncDisposable {
@@ -160,5 +162,19 @@ suite('the line to the broker', () => {
     await broker[Symbol.asyncDispose]()
     const line = open(url)
     await line.close()
+  })
+
+  test('a probe says whether the broker takes this device, and on port 443 asks for it by ALPN', async () => {
+    await using broker = await startBroker()
+    const address = brokerAddress(broker.url, 'x-amzn-mqtt-ca')
+    const signal = AbortSignal.timeout(60_000)
+    await probeBroker(address, identity, signal)
+    const stranger = await identityOf(await TestAuthority.create())
+    await assert.rejects(probeBroker(address, { ...stranger, authority: identity.authority }, signal))
+    await assert.rejects(probeBroker(address, stranger, signal), /certificate/)
+    assert.equal(brokerAddress('mqtts://broker', 'any').port, 8883)
+    const web = brokerAddress('mqtts://broker.example:443', 'mqtt')
+    assert.deepEqual(brokerOptions(web, identity, 1).ALPNProtocols, ['mqtt'])
+    assert.equal(brokerOptions(address, identity, 1).ALPNProtocols, undefined)
   })
 })

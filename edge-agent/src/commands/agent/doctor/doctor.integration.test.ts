@@ -108,6 +108,8 @@ suite('doctor', { timeout: 120_000 }, () => {
       join(folder, 'data', 'datasets.json'),
       '{"datasets": [{"name": "gone", "heldOut": false, "format": "idx", "images": "a.idx", "labels": "b.idx", "scale": 255}]}',
     )
+    const trainer = { name: 'mine', framework: 'pytorch', python: '/no/such/python', trainer: 'a:b' }
+    await writeFile(join(folder, 'data', 'trainers.json'), JSON.stringify({ trainers: [trainer] }))
     const { code, of } = await examine({ NODE_ENDPOINTS: `${stranger.endpoint},no-such-host.invalid:7000` })
     assert.equal(code, 1)
     const wrong: [string, RegExp, string, RegExp][] = [
@@ -116,6 +118,7 @@ suite('doctor', { timeout: 120_000 }, () => {
       ['node', /no-such-host/, 'network', /does not resolve/],
       ['policy', /policy\.json/, 'owner', /is not JSON/],
       ['data', /gone/, 'owner', /a\.idx/],
+      ['framework', /mine/, 'owner', /no\/such\/python cannot be started/],
     ]
     for (const [check, subject, mender, message] of wrong) {
       const found = of(check, subject)
