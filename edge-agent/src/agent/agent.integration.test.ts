@@ -249,6 +249,20 @@ suite('an agent and a node', () => {
     assert.equal(new Set(node.pulls.map(({ sha256 }) => sha256)).size, node.pulls.length, 'nothing was pulled twice')
   })
 
+  test('a certificate that is renewed in the middle of training ends neither the training nor its update', async () => {
+    await using folder = await temporaryFolder()
+    await using node = await startNode()
+    node.training = trainingWork({ localEpochs: 20, batchSize: 1 })
+    await using agent = await startAgent(identity, [node.endpoint], { folder: folder.path, examples: 200 })
+    await node.until('training is on its way', () => node.checkIns.at(-1)?.running.length === 1, 60)
+    const renewed = await identityOf(authority)
+    assert.notDeepEqual(renewed.certificate, identity.certificate)
+    agent.endpoints.useIdentity(renewed)
+    await node.until('an accepted update', () => accepted(node), 60)
+    assert.equal(node.pushes.length, 1)
+    assert.equal(new Set(node.pulls.map(({ sha256 }) => sha256)).size, node.pulls.length, 'nothing was pulled twice')
+  })
+
   test('drops an update that came too late, and does not take the attempt up again', async () => {
     await using folder = await temporaryFolder()
     await using node = await startNode()

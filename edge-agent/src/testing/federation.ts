@@ -144,6 +144,7 @@ export type RunningAgent = AsyncDisposable & {
   readonly updates: UpdateStore
   readonly deployments: Deployments
   readonly inference: Inference
+  readonly endpoints: Endpoints
   readonly stateDir: string
 }
 
@@ -238,6 +239,7 @@ export const startAgent = async (
     updates,
     deployments,
     inference,
+    endpoints: ends,
     stateDir,
     [Symbol.asyncDispose]: async () => {
       controller.abort(new Error('the test is over'))
