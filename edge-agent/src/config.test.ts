@@ -40,3 +40,14 @@ test('lists every fault at once', () => {
     },
   )
 })
+
+test('predictions are off unless an address is set, and one beyond this device needs a token', () => {
+  const inference = (more: Record<string, string>) => readConfig({ ...environment, ...more }).inference
+  assert.deepEqual([inference({}).address, inference({}).maxBatch], [undefined, 16])
+  const address = { host: '127.0.0.1', port: 8470 }
+  assert.deepEqual(inference({ INFERENCE_LISTEN: '127.0.0.1:8470' }).address, address)
+  const open = { INFERENCE_LISTEN: '0.0.0.0:8470' }
+  assert.throws(() => inference(open), /INFERENCE_TOKEN_FILE: is not set: whoever reaches/)
+  assert.equal(inference({ ...open, INFERENCE_TOKEN_FILE: 'token' }).tokenFile, 'token')
+  assert.throws(() => inference({ INFERENCE_LISTEN: '8470' }), /INFERENCE_LISTEN: not host:port/)
+})
