@@ -21,12 +21,16 @@ case "${1:-}" in
 esac
 [ "$(id -u)" -eq 0 ] || fail 'run it as root: sudo sh install.sh …'
 command -v systemctl >/dev/null || fail 'this machine has no systemd; docs/install-agent.md shows the container.'
-command -v node >/dev/null || fail 'install Node 24 first: https://nodejs.org/en/download'
+# The service finds programs here alone.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+command -v node >/dev/null || fail 'install Node 24 for all users first, below /usr or /usr/local.'
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 24 ] || fail "Node $(node -v) is too old; the agent needs 24."
 
 case "${1:-}" in
   *.tgz)
-    npm install --global --prefix /usr/local "$1"
+    # The runtime for processors alone, which comes with the package.
+    ONNXRUNTIME_NODE_INSTALL=skip npm install --global --prefix /usr/local "$1"
     shift
     ;;
 esac

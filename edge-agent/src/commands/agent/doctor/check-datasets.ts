@@ -22,7 +22,7 @@ export const checkDatasets = async (
   const of = { seconds, mender: 'owner', signal } as const
   const declared = await runCheck('data', dataDir, of, async () => {
     const { length } = await readDeclarations(dataDir)
-    if (length > 0) return ok(`${length} data sets declared`)
+    if (length > 0) return ok(`${length} declared`)
     return warning('owner', 'No data set is declared in datasets.json: this device takes part in nothing.')
   })
   if (declared.state !== 'ok') return [declared]
