@@ -14,7 +14,7 @@ const conditionsWith = async (supplies: Supplies) => {
     await mkdir(join(folder.path, name))
     for (const [file, text] of Object.entries(files)) await writeFile(join(folder.path, name, file), `${text}\n`)
   }
-  return readConditions({ metered: false, powerSupplies: folder.path, load: () => 0.1, processors: 4 })
+  return await readConditions({ metered: false, powerSupplies: folder.path, load: () => 0.1, processors: 4 })
 }
 const isCharging = async (supplies: Supplies) => (await conditionsWith(supplies)).includes('charging')
 const battery = (status: string) => ({ type: 'Battery', status, capacity: '50' })
