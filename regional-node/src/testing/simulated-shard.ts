@@ -33,10 +33,15 @@ export class SimulatedShard {
   now: number
   leased = true
   isDiskFull = false
+  /** The running sum is a file, written from the one before and the bodies since. */
+  readonly #sumIsFile: boolean
+  /** Files that were needed were found damaged: nothing of this epoch can be used any more. */
+  isLost = false
   // On the disk.
   log: { number: number; record: AttemptRecord }[] = []
   readonly bodies = new Set<string>()
   readonly #sums = new Map<string, ReadonlySet<string>>()
+  readonly #damaged = new Set<string>()
   // Elsewhere, durable.
   stored: ReadonlySet<string> | undefined
   readonly published: ShardSummed[] = []
@@ -56,7 +61,8 @@ export class SimulatedShard {
   #servedAt = 0
   timerAt = Number.POSITIVE_INFINITY
 
-  constructor(descriptor: RoundDescriptor, candidates: readonly string[]) {
+  constructor(descriptor: RoundDescriptor, candidates: readonly string[], { sumIsFile = false } = {}) {
+    this.#sumIsFile = sumIsFile
     this.#descriptor = descriptor
     this.#plan = descriptor.shards[0] as ShardPlan
     this.#candidates = candidates
@@ -69,11 +75,27 @@ export class SimulatedShard {
     return this.#work.length + (this.#buffered.length > 0 ? 1 : 0)
   }
 
-  /** The process begins: from the log. */
+  /** The process begins: from the log, once all that it promises is proven to be there. */
   start(): void {
     this.machine = new ShardRound(this.#descriptor, this.#plan, { updates: 2, bytes: 1e9 })
     for (const { number, record } of this.log) this.machine.replay(number, record)
-    this.step({ kind: 'started' })
+    if (this.#isWhole(this.needed)) this.step({ kind: 'started' })
+  }
+
+  /** Files without which receipts cannot be kept: the log, the sum file on record and the bodies that are not in it. */
+  get needed(): string[] {
+    const { folded } = this.machine.state
+    const done = new Set(this.#accepted(folded?.through ?? 0))
+    const bodies = this.#accepted(Number.POSITIVE_INFINITY).filter(
+      device => !done.has(device) && this.bodies.has(device),
+    )
+    const sum = folded !== undefined && this.#sums.has(folded.sum.file) ? [folded.sum.file] : []
+    return ['log', ...sum, ...bodies]
+  }
+
+  /** A file changes on the disk; whoever reads it finds that. */
+  damage(file: string): void {
+    this.#damaged.add(file)
   }
 
   /** `kill -9`. @param kept how many of the records under way reached the disk nonetheless */
@@ -214,7 +236,31 @@ export class SimulatedShard {
     )
   }
 
+  #isWhole(files: readonly string[]): boolean {
+    if (files.some(file => this.#damaged.has(file))) this.isLost = true
+    return !this.isLost
+  }
+
+  /** What the work reads from the disk. */
+  #readBy(effect: Work): readonly string[] {
+    const { folded } = this.machine.state
+    const files = this.needed.filter(file => file !== 'log')
+    switch (effect.kind) {
+      case 'prepare':
+        return files
+      case 'add':
+        return this.#sumIsFile ? [] : [effect.update.device]
+      case 'fold':
+        return this.#sumIsFile ? files : []
+      case 'store':
+        return folded === undefined ? [] : [folded.sum.file]
+      default:
+        return []
+    }
+  }
+
   #perform(effect: Work): void {
+    if (!this.#isWhole(this.#readBy(effect))) return
     switch (effect.kind) {
       case 'prepare': {
         const { folded } = this.machine.state

@@ -25,6 +25,7 @@ export const faults = [
   'movedLate',
   'stop',
   'diskFull',
+  'damage',
   'short',
   'loss',
   'duplicate',
@@ -41,6 +42,8 @@ const highest: Readonly<Record<Fault, number>> = {
   movedLate: 0.1,
   stop: 0.01,
   diskFull: 0.02,
+  /** A file that a shard needs changes on the disk. */
+  damage: 0.01,
   short: 0.02,
   loss: 0.4,
   duplicate: 0.4,

@@ -19,12 +19,12 @@ export class Host {
   #published = 0
   #stored: ReadonlySet<string> | undefined
 
-  constructor(descriptor: RoundDescriptor, plan: ShardPlan) {
+  constructor(descriptor: RoundDescriptor, plan: ShardPlan, { sumIsFile }: { readonly sumIsFile: boolean }) {
     this.attempt = attemptKey(descriptor)
     this.plan = plan
     this.#selectionDeadline = Date.parse(descriptor.selectionDeadline)
     const candidates = devicesOf(plan.region, plan.shard).map(({ id }) => id)
-    this.shard = new SimulatedShard({ ...descriptor, shards: [plan] }, candidates.slice(0, 3))
+    this.shard = new SimulatedShard({ ...descriptor, shards: [plan] }, candidates.slice(0, 3), { sumIsFile })
   }
 
   /** Whether it is collecting, has given receipts, and no plan of the first holder would let anybody come any more. */
@@ -56,15 +56,28 @@ export class SimulatedNode {
   readonly epochs = new Map<number, number>()
   readonly #leases = new Map<number, { epoch: number; renewedAt: number }>()
   readonly #settled = new Set<string>()
+  readonly #sumIsFile: boolean
+  /** Newest epoch of a shard whose data was found damaged. */
+  readonly #condemned = new Map<number, number>()
   /** Dead or stopped until then. */
   absentUntil = 0
   calledAt = Number.NEGATIVE_INFINITY
   calls = 0
 
-  constructor(id: string, region: string, offset: number) {
+  constructor(
+    id: string,
+    region: string,
+    { offset, sumIsFile }: { readonly offset: number; readonly sumIsFile: boolean },
+  ) {
     this.id = id
     this.region = region
     this.offset = offset
+    this.#sumIsFile = sumIsFile
+  }
+
+  /** Not any more once its shard is void or its attempt settled. */
+  isHosting(host: Host): boolean {
+    return this.hosts.get(`${host.attempt}/${host.plan.shard}`) === host
   }
 
   isLeased(shard: number, epoch: number, now: number): boolean {
@@ -85,10 +98,23 @@ export class SimulatedNode {
   crash(kept: number): void {
     this.#leases.clear()
     this.#settled.clear()
+    this.#condemned.clear()
     this.calls += 1
     for (const host of this.hosts.values()) {
       host.shard.leased = false
       host.shard.crash(kept)
+    }
+    this.voidLost()
+  }
+
+  /** Shards whose data was found damaged are void; others go on. */
+  voidLost(): void {
+    for (const { plan, shard } of this.hosts.values()) {
+      if (!shard.isLost) continue
+      this.#leases.delete(plan.shard)
+      this.epochs.delete(plan.shard)
+      this.#condemned.set(plan.shard, plan.epoch)
+      this.#void(plan.shard)
     }
   }
 
@@ -102,7 +128,8 @@ export class SimulatedNode {
       const key = attemptKey(descriptor)
       const name = `${key}/${plan.shard}`
       if (this.epochs.get(plan.shard) !== plan.epoch || this.#settled.has(key) || this.hosts.has(name)) continue
-      if (this.#leases.get(plan.shard)?.epoch === plan.epoch) this.hosts.set(name, new Host(descriptor, plan))
+      if (this.#leases.get(plan.shard)?.epoch === plan.epoch)
+        this.hosts.set(name, new Host(descriptor, plan, { sumIsFile: this.#sumIsFile }))
     }
   }
 
@@ -115,6 +142,8 @@ export class SimulatedNode {
   hear({ leases, attempts, settled }: StatusAnswer, sentAt: number): void {
     this.#leases.clear()
     for (const { shard, epoch } of leases) {
+      // Renewed while its data was found damaged: begun anew, it would lack what has receipts.
+      if (epoch <= (this.#condemned.get(shard) ?? 0)) continue
       if (this.epochs.get(shard) !== epoch) this.#void(shard)
       this.epochs.set(shard, epoch)
       this.#leases.set(shard, { epoch, renewedAt: sentAt })

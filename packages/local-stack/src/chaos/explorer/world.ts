@@ -51,7 +51,11 @@ export class World {
     this.#nodes = regions.flatMap(region =>
       Array.from(
         { length: nodesPerRegion },
-        (_, index) => new SimulatedNode(`${region}-${index}`, region, this.#draw.between(-2000, 2000)),
+        (_, index) =>
+          new SimulatedNode(`${region}-${index}`, region, {
+            offset: this.#draw.between(-2000, 2000),
+            sumIsFile: index % 2 === 1,
+          }),
       ),
     )
     this.#central = new SimulatedCentral(this.#scenario, this.#history, {
@@ -115,6 +119,7 @@ export class World {
     node.touch(host, this.#now, this.#central)
     action()
     host.observe(this.#history, event => this.#send({ to: 'central', event }))
+    if (host.shard.isLost) node.voidLost()
   }
 
   #happen(): void {
@@ -179,7 +184,7 @@ export class World {
 
   #pass(): void {
     this.#now += this.#draw.between(1, 1500)
-    for (const [node, host] of this.#hosts()) this.#in(node, host, () => {})
+    for (const [node, host] of this.#hosts()) if (node.isHosting(host)) this.#in(node, host, () => {})
     for (const node of this.#present()) if (this.#now - node.calledAt >= statusMillis) this.#call(node)
   }
 
@@ -209,6 +214,7 @@ export class World {
       holder.absentUntil = this.#now + this.#draw.between(10_000, 60_000)
     } else if (host !== undefined) {
       host.shard.isDiskFull = host.shard.isDiskFull ? this.#draw.chance(0.9) : this.#meets('diskFull')
+      if (this.#meets('damage')) host.shard.damage(this.#draw.oneOf(host.shard.needed) ?? 'log')
       if (this.#meets('short')) host.shard.step({ kind: 'short' })
     }
     if (this.#meets('pause')) this.#central.pause()
