@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Account, Budget } from './budget.ts'
 import { crc32c } from './crc32c.ts'
+import { discard } from './discard.ts'
 import { removeFile, type SharedFolderSync } from './durable-files.ts'
 import { failpoint } from './failpoint.ts'
 import { fileCipher, type Seal, saltBytes } from './log-key.ts'
@@ -165,6 +166,7 @@ export class BodySegments {
       await this.#leave()
       throw error
     }
+    for (const buffer of buffers) discard(buffer)
     segment.account.add(size)
     current.end = end
     return { places, segment }

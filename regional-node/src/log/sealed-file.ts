@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { discard } from './discard.ts'
 import { LogCorruptError } from './log-corrupt-error.ts'
 import { fileCipher, type Seal } from './log-key.ts'
 
@@ -68,7 +69,9 @@ export class SealedWriter {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    await this.#append(this.#cipher(bytes))
+    const sealed = this.#cipher(bytes)
+    await this.#append(sealed)
+    if (sealed !== bytes) discard(sealed)
   }
 
   /** The head goes with the first bytes, or by itself where none come. */

@@ -1,9 +1,9 @@
 import { createDecipheriv, type Decipheriv } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { discard } from '../../log/discard.ts'
 import { SLICE_BYTES } from '../round-plan.ts'
 import type { Seal } from '../spooled-body.ts'
 import { BLOCK_BYTES, counterBlock } from './counter-block.ts'
-import { discard } from './discard.ts'
 import { FileFailedError } from './file-failed-error.ts'
 
 /** Reads ranges of a file, opened when it is sealed, straight into the memory of the kernels. */

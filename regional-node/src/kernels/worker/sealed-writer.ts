@@ -1,8 +1,8 @@
 import { type Cipheriv, createCipheriv, createHash } from 'node:crypto'
 import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { discard } from '../../log/discard.ts'
 import { SLICE_BYTES } from '../round-plan.ts'
 import type { Seal, StoredFile } from '../spooled-body.ts'
-import { discard } from './discard.ts'
 
 /** What may wait for the disk: more would make the last sync of a large file look like a thread that hangs. */
 const mostUnsyncedBytes = 64 * 1024 * 1024
