@@ -8,6 +8,7 @@ import { testContext } from '@tributary/local-stack/services/testing'
 import { DeviceDirectory } from '../devices/device-directory.ts'
 import { sha256Of } from '../testing/sample-round.ts'
 import { authenticate } from './authenticate.ts'
+import { readPeer } from './peer-identity.ts'
 
 const id = '01900000-0000-7000-8000-000000000001'
 
@@ -47,7 +48,7 @@ test('two certificates of a device are good while it changes from one to the oth
     refreshes += 1
   }
   const ask = (certificate: PeerCertificate, now = Date.now()) =>
-    authenticate(certificate, { directory, refreshDirectory, now: () => now })
+    authenticate(readPeer(certificate), { directory, refreshDirectory, now: () => now })
   enter(1, older)
   assert.equal((await ask(older)).certificateSha256, sha256Of(older.raw))
   await assert.rejects(ask(newer), { code: 'FORBIDDEN' })

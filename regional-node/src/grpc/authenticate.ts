@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto'
-import type { PeerCertificate } from 'node:tls'
 import { TributaryError } from '@tributary/contracts/errors'
 import { Uuid } from '@tributary/contracts/ids'
 import { certificateKinds } from '@tributary/contracts/signed-request'
 import type { DeviceDirectory, KnownDevice } from '../devices/device-directory.ts'
+import type { PeerIdentity } from './peer-identity.ts'
 
 /** How long a call waits for the directory, for a device that was registered a moment ago. */
 const directoryMillis = 3000
@@ -22,18 +21,16 @@ export type Authentication = {
  * @throws TributaryError UNAUTHENTICATED, CERTIFICATE_EXPIRED, FORBIDDEN, CERTIFICATE_REVOKED, UNAVAILABLE
  */
 export const authenticate = async (
-  certificate: PeerCertificate | undefined,
+  peer: PeerIdentity | undefined,
   { directory, refreshDirectory, now }: Authentication,
 ): Promise<KnownDevice> => {
-  if (certificate?.raw === undefined) throw new TributaryError('UNAUTHENTICATED', { detail: 'No client certificate.' })
-  const id = Uuid.safeParse(certificate.subject.CN)
-  if (!id.success || certificate.subject.OU !== certificateKinds.device) {
+  if (peer === undefined) throw new TributaryError('UNAUTHENTICATED', { detail: 'No client certificate.' })
+  const { commonName, organisationalUnit, validTo, sha256 } = peer
+  const id = Uuid.safeParse(commonName)
+  if (!id.success || organisationalUnit !== certificateKinds.device) {
     throw new TributaryError('FORBIDDEN', { detail: 'The client certificate is not one of a device.' })
   }
-  if (Date.parse(certificate.valid_to) < now()) {
-    throw new TributaryError('CERTIFICATE_EXPIRED')
-  }
-  const sha256 = createHash('sha256').update(certificate.raw).digest('hex')
+  if (!(validTo >= now())) throw new TributaryError('CERTIFICATE_EXPIRED')
   const isCurrent = () => directory.get(id.data)?.certificateSha256 === sha256
   const isPrevious = () => directory.get(id.data)?.previousCertificateSha256 === sha256
   if (!isCurrent() && !isPrevious()) await refreshDirectory(directoryMillis)

@@ -5,7 +5,6 @@ import {
   type handleUnaryCall,
   Server,
   type ServerOptions,
-  type ServerUnaryCall,
 } from '@grpc/grpc-js'
 import { asTributaryError, TributaryError } from '@tributary/contracts/errors'
 import type * as fl from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
@@ -17,6 +16,7 @@ import { statusOf } from './call-status.ts'
 import { checkIn } from './check-in.ts'
 import { HealthService } from './health-service.ts'
 import type { NodeServices } from './node-services.ts'
+import { type PeerCall, Peers } from './peer-identity.ts'
 import { pullModel } from './pull-model.ts'
 import { pushUpdate } from './push-update.ts'
 import { reportEvaluation } from './report-evaluation.ts'
@@ -45,7 +45,7 @@ const limits: ServerOptions = {
 }
 
 /** What every kind of call has. */
-type Call = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'> & {
+type Call = PeerCall & {
   on(event: 'cancelled', listener: () => void): unknown
 }
 
@@ -53,6 +53,7 @@ type Call = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'> & {
 export class GrpcServer {
   readonly #server = new Server(limits)
   readonly #node: NodeServices
+  readonly #peers = new Peers()
   #certificate: ServerCertificate | undefined
   readonly #health: HealthService
   #calls = 0
@@ -168,7 +169,7 @@ export class GrpcServer {
     )
     this.#calls += 1
     try {
-      const device = await authenticate(call.getAuthContext().sslPeerCertificate, this.#node)
+      const device = await authenticate(this.#peers.of(call), this.#node)
       const answer = await handle(device, cancelled.signal)
       this.#node.metrics.calls.add({ method, code: 'OK' })
       return answer
