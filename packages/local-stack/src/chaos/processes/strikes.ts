@@ -6,10 +6,12 @@ import { tearLogs } from './torn-logs.ts'
 
 /** Past the lease of 20 s, so that another node takes the shards without anybody's help. */
 const freezeSeconds = 24
+/** A merge that was cut is begun anew by due work only after a while, so that rounds take long meanwhile. */
+const storageSeconds = 25
 /** Others hear that a lease is free with their next status, which they send every 5 s. */
 const takeOverSeconds = 30
 
-/** Strikes once. Resolves with how often the fault came: when it is over, or when one that lasts as long as the task is under way. */
+/** Strikes once. Resolves with how often the fault came: when it is over, or when one that lasts is under way. */
 export type Strike = () => Promise<number>
 
 export type StrikeContext = {
@@ -96,7 +98,9 @@ export const strikesOn = ({ federation, draw, arm, taskEnded }: StrikeContext): 
     'broker killed': async () => killAll(pids.rabbit(), 'SIGKILL'),
     'storage faults': async () => {
       storage.begin()
-      void taskEnded().then(() => storage.end())
+      void Promise.race([taskEnded(), delay(storageSeconds * 1000, undefined, { ref: false })]).then(() =>
+        storage.end(),
+      )
       return 1
     },
   }
