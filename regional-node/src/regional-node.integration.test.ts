@@ -12,6 +12,7 @@ import { amqpNames } from '@tributary/contracts/amqp'
 import { regionCommands } from '@tributary/contracts/commands'
 import { makeMessage, parseMessage } from '@tributary/contracts/envelope'
 import { centralEvents } from '@tributary/contracts/events'
+import { HealthCheckResponse_ServingStatus as ServingStatus } from '@tributary/contracts/gen/grpc/health/v1/health_pb'
 import { VerdictCode } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { Participation } from '@tributary/contracts/participation'
 import type { EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
@@ -610,11 +611,13 @@ test('while central is away the lease runs out and the node says so; afterwards 
   await healthy(field.node)
   const [device] = field.devices as [TestDevice]
   await appear(device)
+  assert.equal((await device.health()).status, ServingStatus.SERVING)
   central.attempts = [field.descriptor]
   command('round.opened', field.descriptor as never)
   const work = await device.work('training')
   central.isDown = true
   while ((await healthz(field.node)).status === 200) await new Promise(resolve => setTimeout(resolve, 100))
+  assert.equal((await device.health()).status, ServingStatus.NOT_SERVING)
   const stopped = await device.push(work, updateOf(1))
   assert.equal(stopped.verdict?.code, VerdictCode.RETRY_AFTER)
   central.isDown = false

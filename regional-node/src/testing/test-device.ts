@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { Client, credentials, type Metadata, type ServiceError } from '@grpc/grpc-js'
+import { HealthCheckRequestSchema, type HealthCheckResponse } from '@tributary/contracts/gen/grpc/health/v1/health_pb'
 import {
   type Assignment,
   CheckInRequestSchema,
@@ -16,7 +17,7 @@ import {
   UpdateKind,
   UpdateStatusRequestSchema,
 } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
-import { type GrpcMethod, federatedLearningMethods as methods } from '@tributary/contracts/grpc-service'
+import { type GrpcMethod, healthMethods, federatedLearningMethods as methods } from '@tributary/contracts/grpc-service'
 import { errorMetadata } from '@tributary/contracts/grpc-status'
 import type { DirectoryDevice } from '@tributary/contracts/node-status'
 import type { CertificateAuthority, CertificateFiles } from '@tributary/local-stack/services/certificate-authority'
@@ -151,6 +152,11 @@ export class TestDevice {
 
   reportEvaluation(fields: MessageInitShape<typeof ReportEvaluationRequestSchema>) {
     return this.#unary(methods.reportEvaluation, create(ReportEvaluationRequestSchema, fields))
+  }
+
+  /** What the node's gRPC health service says. */
+  health(service = ''): Promise<HealthCheckResponse> {
+    return this.#unary(healthMethods.check, create(HealthCheckRequestSchema, { service }))
   }
 
   [Symbol.dispose](): void {

@@ -5,7 +5,7 @@ import { processTree } from '../testing/processes.ts'
 export type ProcessMemory = { readonly pid: number; readonly name: string; readonly bytes: number }
 
 /** Kind of a process by its command line: the deployable, the script, or the program. */
-export const nameOf = (command: string): string => {
+const nameOf = (command: string): string => {
   const deployable = /(regional-node|edge-agent)\/dist\/main\.mjs/.exec(command)?.[1]
   if (deployable !== undefined) return deployable
   const script = /([^/\s]+)\.(?:mjs|js|ts)(?=\s|$)/.exec(command)?.[1]
@@ -19,14 +19,11 @@ const ownBytes = async (pid: number): Promise<number | undefined> => {
   return kibibytes === undefined ? undefined : Number(kibibytes) * 1024
 }
 
-/** Every process below this one. */
+/** Every process below this one; not this one itself, which keeps the samples. */
 export const memoryOfProcesses = async (): Promise<readonly ProcessMemory[]> => {
+  const below = (await processTree(process.pid)).filter(({ pid }) => pid !== process.pid)
   const found = await Promise.all(
-    (await processTree(process.pid)).map(async ({ pid, command }) => ({
-      pid,
-      name: pid === process.pid ? 'soak itself' : nameOf(command),
-      bytes: await ownBytes(pid),
-    })),
+    below.map(async ({ pid, command }) => ({ pid, name: nameOf(command), bytes: await ownBytes(pid) })),
   )
   return found.flatMap(({ bytes, ...entry }) => (bytes === undefined ? [] : [{ ...entry, bytes }]))
 }
