@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Sha256, Uuid } from '@tributary/contracts/ids'
 import { BodySegment, BodySegments, readSegment, segmentNumber } from './body-segment.ts'
 import { Budget } from './budget.ts'
+import { discardMessage } from './discard.ts'
 import { isMissing, makeFolder, removeFile, SharedFolderSync } from './durable-files.ts'
 import { failpoint } from './failpoint.ts'
 import { freshSalt, type LogKey, type Seal, saltBytes } from './log-key.ts'
@@ -304,8 +305,9 @@ class BodyFile implements SpoolWriter {
     return this.#file.end - headBytes
   }
 
-  write(chunk: Uint8Array): Promise<void> {
-    return this.#file.write(chunk)
+  async write(chunk: Uint8Array): Promise<void> {
+    await this.#file.write(chunk)
+    discardMessage(chunk)
   }
 
   async sync(): Promise<void> {

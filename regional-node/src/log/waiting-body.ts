@@ -1,7 +1,10 @@
+import { discardMessage } from './discard.ts'
+
 /** Appends to a body. */
 export type SpoolWriter = AsyncDisposable & {
   /** Bytes of the body that are there. */
   readonly length: number
+  /** The chunk is the spool's from now on: its memory is freed once it is on the disk. */
   readonly write: (chunk: Uint8Array) => Promise<void>
   /** Resolves once everything written is durable. @throws NoRoomError */
   readonly sync: () => Promise<void>
@@ -45,7 +48,11 @@ export class WaitingBody implements SpoolWriter {
   }
 
   async sync(): Promise<void> {
-    if (this.#length === this.#totalBytes) return this.#ways.keep(this.#parts)
+    if (this.#length === this.#totalBytes) {
+      await this.#ways.keep(this.#parts)
+      for (const part of this.#parts) discardMessage(part)
+      return
+    }
     if (this.#length === 0) return
     this.#isSpilled = true
     await using file = await this.#ways.spill(this.#room)
