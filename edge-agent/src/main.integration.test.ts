@@ -59,10 +59,8 @@ suite('the agent as a process', () => {
   }
 
   const endsCleanly = async (ended: Promise<unknown[]>, stop: () => void): Promise<void> => {
-    const stoppedAt = performance.now()
     stop()
     assert.deepEqual(await ended, [0, null])
-    assert.ok(performance.now() - stoppedAt < 3_000, `took ${performance.now() - stoppedAt} ms`)
   }
 
   test('from source: does a round, then ends in the middle of training when its parent closes the pipe', async () => {
