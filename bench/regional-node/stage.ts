@@ -91,6 +91,8 @@ export class Stage implements AsyncDisposable {
       PATH: '/usr/bin:/bin',
       ...(process.env.UVT ? { UV_THREADPOOL_SIZE: process.env.UVT } : {}),
       NODE_NO_WARNINGS: '1',
+      // As on one machine: each thread with memory of its own would keep what it once took.
+      MALLOC_ARENA_MAX: '2',
       NODE_CERT_FILE: certificate.certificateFile,
       NODE_KEY_FILE: certificate.keyFile,
       AUTHORITY_CERT_FILE: authority.certificateFile,

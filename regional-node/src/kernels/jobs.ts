@@ -16,8 +16,8 @@ export type Jobs = {
   }
   /** Makes a sum zero. */
   clear: { readonly job: { readonly sum: SumMemory }; readonly result: null }
-  /** Goes on from the progress that the sum's memory tells. */
-  add: { readonly job: { readonly sum: SumMemory; readonly update: WeightedBody }; readonly result: null }
+  /** One update after the other; goes on from the progress that the sum's memory tells. */
+  add: { readonly job: { readonly sum: SumMemory; readonly updates: readonly WeightedBody[] }; readonly result: null }
   write: { readonly job: { readonly sum: SumMemory; readonly to: SealedPath }; readonly result: StoredFile }
   restore: { readonly job: { readonly sum: SumMemory; readonly from: SealedPath }; readonly result: null }
   sumFiles: {
@@ -66,6 +66,6 @@ export const CANCEL_WORD = 0
 export const HEARTBEAT_WORD = 1
 export const CONTROL_BYTES = 8
 
-/** Int32 words at PROGRESS_ADDRESS of a sum: slices of the running addition that are in it; 1 while a slice is being added. */
+/** Int32 words at PROGRESS_ADDRESS of a sum: slices of the running additions that are in it; 1 while a slice is being added. */
 export const SLICES_ADDED_WORD = 0
 export const ADDING_WORD = 1

@@ -1,10 +1,20 @@
 import { countUpdate } from '@tributary/learning/exact-sum/count-update'
 import type { SumTotals } from '@tributary/learning/exact-sum/shard-sum'
 import { ADDING_WORD, type JobKind, type Jobs, SLICES_ADDED_WORD, type SumMemory } from './jobs.ts'
-import { PROGRESS_ADDRESS, type RoundPlan } from './round-plan.ts'
-import type { Seal, SpooledBody, StoredFile } from './spooled-body.ts'
+import { PROGRESS_ADDRESS, type RoundPlan, slicesOfUpdate } from './round-plan.ts'
+import type { Seal, SpooledBody, StoredFile, WeightedBody } from './spooled-body.ts'
 import { UpdateWorkersError } from './update-workers-error.ts'
 import type { JobOptions, JobOwner, JobRound, WorkerPool } from './worker-pool.ts'
+
+/** Most updates of one job, and most bytes of them: a thread is woken once for all of them. */
+const mostTogether = 32
+const mostBytesTogether = 4 * 1024 * 1024
+
+type Addition = {
+  readonly update: WeightedBody
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
 
 /**
  * An exact shard sum in memory that threads share, worked on by one of them at a time. An addition that lost its thread is gone on
@@ -18,6 +28,8 @@ export class MemorySum implements Disposable {
   readonly #memory: SumMemory
   readonly #progress: Int32Array
   readonly #owner: JobOwner = { running: false }
+  /** Additions of a job that has not begun. */
+  #open: Addition[] | undefined
   /** Jobs that did not end. */
   readonly #pending = new Set<Promise<unknown>>()
   #totals: SumTotals = { updates: 0, weight: 0n }
@@ -80,26 +92,11 @@ export class MemorySum implements Disposable {
    *   added where the sum is not `spoilt`
    */
   async add(body: SpooledBody, weight: number): Promise<void> {
-    const { rule } = this.#plan
-    this.#claimed = countUpdate(this.#claimed, weight, rule)
-    let started = false
-    const hooks = {
-      onStart: () => {
-        this.#progress.fill(0)
-        started = true
-      },
-      mayRetry: () => !this.#isTorn,
-      onDone: () => {
-        this.#totals = countUpdate(this.#totals, weight, rule)
-      },
-      onFailed: (error: unknown) => {
-        if (started && (this.#isTorn || isDeadline(error) || Atomics.load(this.#progress, SLICES_ADDED_WORD) > 0)) {
-          this.#spoil(error)
-        }
-      },
-    }
+    this.#claimed = countUpdate(this.#claimed, weight, this.#plan.rule)
     try {
-      await this.#run({ kind: 'add', sum: this.#memory, update: { body, weight } }, hooks)
+      this.#refuseClosed()
+      this.#refuseSpoilt()
+      await this.#enqueue({ body, weight })
     } catch (error) {
       const { updates, weight: total } = this.#claimed
       this.#claimed = { updates: updates - 1, weight: total - BigInt(weight) }
@@ -123,6 +120,8 @@ export class MemorySum implements Disposable {
       totals = this.#totals
     }
     const to = { path, ...(seal && { seal }) }
+    // What is added from now on is not in the file.
+    this.#open = undefined
     const stored = await this.#run({ kind: 'write', sum: this.#memory, to }, { onStart })
     return { ...stored, totals }
   }
@@ -139,6 +138,72 @@ export class MemorySum implements Disposable {
     })
   }
 
+  /** Additions that wait share a job. */
+  #enqueue(update: WeightedBody): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const addition = { update, resolve, reject }
+    const bytes = this.#open?.reduce((sum, { update: { body } }) => sum + body.bytes, update.body.bytes) ?? 0
+    if (this.#open !== undefined && this.#open.length < mostTogether && bytes <= mostBytesTogether) {
+      this.#open.push(addition)
+    } else {
+      this.#open = [addition]
+      this.#submit(this.#open)
+    }
+    return promise
+  }
+
+  /**
+   * @param additions others may come to it until the job begins
+   * @param slices of the first that are in the sum already
+   */
+  #submit(additions: Addition[], { slices = 0, first = false } = {}): void {
+    const updates: WeightedBody[] = []
+    const hooks = {
+      onStart: () => {
+        if (this.#open === additions) this.#open = undefined
+        updates.push(...additions.map(({ update }) => update))
+        this.#progress.set([slices, 0])
+      },
+      // A thread that is lost over several is lost over one of them: that one is gone on with by itself.
+      mayRetry: () => updates.length === 1 && !this.#isTorn,
+      onDone: () => this.#added(additions.splice(0)),
+      onFailed: (error: unknown) => {
+        if (updates.length > 0) this.#failed(additions, error)
+      },
+    }
+    this.#run({ kind: 'add', sum: this.#memory, updates }, { ...hooks, first }).catch((error: unknown) => {
+      if (this.#open === additions) this.#open = undefined
+      for (const { reject } of additions.splice(0)) reject(error)
+    })
+  }
+
+  #added(additions: readonly Addition[]): void {
+    for (const { update, resolve } of additions) {
+      this.#totals = countUpdate(this.#totals, update.weight, this.#plan.rule)
+      resolve()
+    }
+  }
+
+  /** Some of the additions are in the sum, one failed, the rest has not begun. */
+  #failed(additions: Addition[], error: unknown): void {
+    const each = slicesOfUpdate(this.#plan)
+    const slices = Atomics.load(this.#progress, SLICES_ADDED_WORD)
+    const isMany = additions.length > 1
+    const done = each === 0 ? 0 : Math.min(additions.length, Math.floor(slices / each))
+    this.#added(additions.splice(0, done))
+    const current = additions.shift()
+    if (current === undefined) return
+    const isLost = error instanceof UpdateWorkersError && error.code === 'WORKER_LOST'
+    const isGoneOnWith = isLost && isMany && !this.#isTorn
+    if (!isGoneOnWith && (this.#isTorn || isDeadline(error) || slices > done * each)) this.#spoil(error)
+    const rest = additions.splice(0)
+    // The last to be submitted comes first.
+    if (rest.length > 0 && this.#spoilt === undefined) this.#submit(rest, { first: true })
+    else for (const { reject } of rest) reject(this.#spoilt)
+    if (isGoneOnWith) this.#submit([current], { slices: slices - done * each, first: true })
+    else current.reject(error)
+  }
+
   get #isTorn(): boolean {
     return Atomics.load(this.#progress, ADDING_WORD) !== 0
   }
@@ -151,11 +216,15 @@ export class MemorySum implements Disposable {
     if (this.#spoilt !== undefined) throw this.#spoilt
   }
 
+  #refuseClosed(): void {
+    if (this.#closed) throw new UpdateWorkersError('CLOSED', 'the sum is closed')
+  }
+
   async #run<Kind extends JobKind>(
     job: { kind: Kind } & Jobs[Kind]['job'],
-    hooks: Pick<JobOptions, 'onStart' | 'onDone' | 'onFailed' | 'mayRetry'> = {},
+    hooks: Pick<JobOptions, 'onStart' | 'onDone' | 'onFailed' | 'mayRetry' | 'first'> = {},
   ): Promise<Jobs[Kind]['result']> {
-    if (this.#closed) throw new UpdateWorkersError('CLOSED', 'the sum is closed')
+    this.#refuseClosed()
     this.#refuseSpoilt()
     const onStart = () => {
       this.#refuseSpoilt()

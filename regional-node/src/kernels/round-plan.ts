@@ -85,6 +85,14 @@ export function* slicesOf(terms: RoundPlan['terms'], parts: readonly UpdatePart[
   }
 }
 
+/** How many slices every update has, whatever the order of its tensors. */
+export function slicesOfUpdate({ terms }: Pick<RoundPlan, 'terms'>): number {
+  let slices = 0
+  for (const { elements, updateElementBytes } of terms.values())
+    slices += Math.ceil((elements * updateElementBytes) / SLICE_BYTES)
+  return slices
+}
+
 function aligned(address: number): number {
   return Math.ceil(address / 64) * 64
 }

@@ -10,7 +10,7 @@ import { checkBody } from './worker/check-body.ts'
 import { CancelledError, Control } from './worker/control.ts'
 import { FileFailedError } from './worker/file-failed-error.ts'
 import { sumFiles } from './worker/sum-files.ts'
-import { addBody, clearSum, restoreSum, writeSum } from './worker/sum-in-memory.ts'
+import { addBodies, clearSum, restoreSum, writeSum } from './worker/sum-in-memory.ts'
 
 const control = new Control((workerData as WorkerStart).control)
 const own = new Kernels(allocateKernelMemory(OWN_MEMORY_BYTES), SCRATCH_ADDRESS)
@@ -30,7 +30,7 @@ const run = (plan: RoundPlan, job: Job) => {
     case 'clear':
       return clearSum(kernelsOf(job.sum), plan, control)
     case 'add':
-      return addBody(kernelsOf(job.sum), plan, job.update, control)
+      return addBodies(kernelsOf(job.sum), plan, job.updates, control)
     case 'write':
       return writeSum(kernelsOf(job.sum), plan, job.to, control)
     case 'restore':

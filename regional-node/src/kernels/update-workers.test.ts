@@ -217,6 +217,31 @@ test('a body that is gone fails the addition, and the sum is as it was', async (
   assert.equal((await sum.write(spool.path('sum'))).sha256, sha256Of(sumFileOf([{ body, weight: 3 }])))
 })
 
+test('a body that is gone costs none of those that wait with it, and a file that is written meanwhile has those before it', async () => {
+  await using workers = UpdateWorkers.open({ threads: 2 })
+  await using spool = await SampleSpool.make()
+  using round = workers.round(manifest, rule)
+  using sum = await round.openSum()
+  const place = await spool.plain('body', body)
+  const gone = { path: spool.path('gone'), offset: 0, bytes: 100 }
+  const [results, written] = await Promise.all([
+    Promise.allSettled([sum.add(place, 1), sum.add(gone, 2), sum.add(place, 3), sum.add(gone, 4), sum.add(place, 5)]),
+    sum.write(spool.path('sum')),
+    sum.add(place, 6),
+  ])
+  assert.deepEqual(
+    results.map(result => (result.status === 'fulfilled' ? 'ok' : result.reason.code)),
+    ['ok', 'FILE_FAILED', 'ok', 'FILE_FAILED', 'ok'],
+  )
+  assert.deepEqual(written.totals, { updates: 3, weight: 9n })
+  assert.equal(written.sha256, sha256Of(sumFileOf([1, 3, 5].map(weight => ({ body, weight })))))
+  assert.deepEqual(sum.totals, { updates: 4, weight: 15n })
+  assert.equal(
+    (await sum.write(spool.path('sum'))).sha256,
+    sha256Of(sumFileOf([1, 3, 5, 6].map(weight => ({ body, weight })))),
+  )
+})
+
 test('a body that ends half-way spoils the sum, and whatever waits for it is told so', async () => {
   await using workers = UpdateWorkers.open({ threads: 1 })
   await using spool = await SampleSpool.make()

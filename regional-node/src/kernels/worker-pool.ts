@@ -32,6 +32,8 @@ export type JobOptions = {
   /** Whether a job whose thread was lost may be begun again by another one. */
   readonly mayRetry?: () => boolean
   readonly signal?: AbortSignal | undefined
+  /** Before all others: what was let in already, and goes on. */
+  readonly first?: boolean
 }
 
 type Queued = JobOptions & {
@@ -113,7 +115,7 @@ export class WorkerPool implements AsyncDisposable {
   ): Promise<Jobs[Kind]['result']> {
     options.signal?.throwIfAborted()
     if (this.#closed) throw closedError()
-    if (this.queued >= this.#mostQueued) {
+    if (this.queued >= this.#mostQueued && options.first !== true) {
       throw new UpdateWorkersError('QUEUE_FULL', `${this.#mostQueued} jobs wait already`)
     }
     const { promise, resolve, reject } = Promise.withResolvers<Jobs[JobKind]['result']>()
@@ -134,7 +136,9 @@ export class WorkerPool implements AsyncDisposable {
     const onAbort = () => this.#abandon(queued, options.signal?.reason)
     options.signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      this.#queueOf(queued).push(queued)
+      const queue = this.#queueOf(queued)
+      if (options.first === true) queue.unshift(queued)
+      else queue.push(queued)
       this.#pump()
       return (await promise) as Jobs[Kind]['result']
     } finally {

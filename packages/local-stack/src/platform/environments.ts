@@ -57,6 +57,8 @@ export const nodeEnvironment = (
 ): Record<string, string> => ({
   ...awsEnvironment(services),
   PATH: path,
+  // Memory that each thread keeps for itself beyond what it needs.
+  MALLOC_ARENA_MAX: '2',
   NODE_CERT_FILE: identity.certificateFile,
   NODE_KEY_FILE: identity.keyFile,
   AUTHORITY_CERT_FILE: services.certificates.certificateFile,

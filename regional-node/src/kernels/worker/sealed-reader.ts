@@ -1,4 +1,4 @@
-import { createDecipheriv, type Decipheriv } from 'node:crypto'
+import { createDecipheriv, createSecretKey, type Decipheriv } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { discard } from '../../log/discard.ts'
 import { SLICE_BYTES } from '../round-plan.ts'
@@ -55,7 +55,11 @@ export class SealedReader implements Disposable {
   #open(into: Uint8Array, from: number, { key, iv }: Seal): void {
     this.#sealed ??= Buffer.allocUnsafe(SLICE_BYTES)
     if (from !== this.#at || this.#decipher === undefined) {
-      this.#decipher = createDecipheriv('aes-256-ctr', key, counterBlock(iv, Math.floor(from / BLOCK_BYTES)))
+      this.#decipher = createDecipheriv(
+        'aes-256-ctr',
+        createSecretKey(key),
+        counterBlock(iv, Math.floor(from / BLOCK_BYTES)),
+      )
       this.#decipher.update(Buffer.alloc(from % BLOCK_BYTES))
     }
     this.#at = from + into.byteLength

@@ -1,4 +1,4 @@
-import { type Cipheriv, createCipheriv, createHash } from 'node:crypto'
+import { type Cipheriv, createCipheriv, createHash, createSecretKey } from 'node:crypto'
 import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { discard } from '../../log/discard.ts'
 import { SLICE_BYTES } from '../round-plan.ts'
@@ -17,7 +17,7 @@ export class SealedWriter implements Disposable {
 
   constructor({ path, seal }: { path: string; seal?: Seal }) {
     this.#file = openSync(path, 'w', 0o600)
-    this.#cipher = seal && createCipheriv('aes-256-ctr', seal.key, seal.iv)
+    this.#cipher = seal && createCipheriv('aes-256-ctr', createSecretKey(seal.key), seal.iv)
   }
 
   write(plain: Uint8Array): void {

@@ -2,7 +2,15 @@ import { lowestValues } from '@tributary/learning/exact-sum/maximum'
 import { checkShardSumHeader } from '@tributary/learning/exact-sum/shard-sum-layout'
 import type { Kernels } from '@tributary/learning/kernels/kernels'
 import { ADDING_WORD, type SealedPath, SLICES_ADDED_WORD } from '../jobs.ts'
-import { PROGRESS_ADDRESS, type RoundPlan, SLICE_ADDRESS, SLICE_BYTES, type SumTerm, slicesOf } from '../round-plan.ts'
+import {
+  PROGRESS_ADDRESS,
+  type RoundPlan,
+  SLICE_ADDRESS,
+  SLICE_BYTES,
+  type SumTerm,
+  slicesOf,
+  slicesOfUpdate,
+} from '../round-plan.ts'
 import type { StoredFile, WeightedBody } from '../spooled-body.ts'
 import { addSlice } from './add-slice.ts'
 import type { Control } from './control.ts'
@@ -23,14 +31,28 @@ export function clearSum(kernels: Kernels, { terms }: RoundPlan, control: Contro
 }
 
 /**
- * Adds an update that was checked. Another thread may have done a part: the progress in the memory says how many slices, and the
- * order of slices follows from the body alone.
+ * Adds updates that were checked, one after the other. Another thread may have done a part: the progress in the memory says how many
+ * slices, counted through all of them, and the order of slices follows from the bodies alone.
  */
-export function addBody(kernels: Kernels, plan: RoundPlan, { body, weight }: WeightedBody, control: Control): void {
-  using file = new SealedReader(body)
+export function addBodies(kernels: Kernels, plan: RoundPlan, updates: readonly WeightedBody[], control: Control): void {
   const progress = new Int32Array(kernels.bytes.buffer, PROGRESS_ADDRESS, 2)
+  const each = slicesOfUpdate(plan)
+  for (const [index, update] of updates.entries()) {
+    const before = index * each
+    if (Atomics.load(progress, SLICES_ADDED_WORD) < before + each)
+      addBody(kernels, plan, update, { progress, before, control })
+  }
+}
+
+function addBody(
+  kernels: Kernels,
+  plan: RoundPlan,
+  { body, weight }: WeightedBody,
+  { progress, before, control }: { progress: Int32Array; before: number; control: Control },
+): void {
+  using file = new SealedReader(body)
   const added = Atomics.load(progress, SLICES_ADDED_WORD)
-  let index = 0
+  let index = before
   for (const slice of slicesOf(plan.terms, readParts(file, body.bytes, plan.manifest))) {
     index += 1
     if (index <= added) continue
