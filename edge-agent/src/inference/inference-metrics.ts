@@ -1,6 +1,6 @@
+import { Histogram, PrometheusPage } from '@tributary/contracts/prometheus-page'
 import type { DeployedModel } from '../deployments/deployed-model.ts'
 import type { InferenceErrorCode } from './inference-error.ts'
-import { Histogram, PrometheusPage } from './prometheus.ts'
 import type { ServedModel } from './served-model.ts'
 
 const secondsBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]

@@ -1,6 +1,6 @@
 import { TributaryError } from '@tributary/contracts/errors'
 import type { Logger } from 'pino'
-import { ModelError } from '../agent/work.ts'
+import { ModelError } from '../agent/job/work.ts'
 import type { DeployedModel } from '../deployments/deployed-model.ts'
 import type { DeployedModels } from '../deployments/deployed-models.ts'
 import type { DeploymentOffer } from '../deployments/deployment-offer.ts'

@@ -1,23 +1,12 @@
-type Labels = Readonly<Record<string, string>>
+import { type Labels, PrometheusPage } from '@tributary/contracts/prometheus-page'
 
-const escapeLabel = (text: string): string => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')
-const labelText = (labels: Labels): string => {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`)
-  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
-}
-
-export type Metric = { readonly lines: () => string[] }
-
-const head = (name: string, help: string, type: string): string[] => [
-  `# HELP ${name} ${help}`,
-  `# TYPE ${name} ${type}`,
-]
+export type Metric = { readonly write: (page: PrometheusPage) => void }
 
 /** A number that only grows. Label values come from a fixed set, never from outside. */
 export class Counter implements Metric {
   readonly #name: string
   readonly #help: string
-  readonly #values = new Map<string, number>()
+  readonly #series = new Map<string, { readonly labels: Labels; value: number }>()
 
   constructor(name: string, help: string) {
     this.#name = name
@@ -25,13 +14,15 @@ export class Counter implements Metric {
   }
 
   add(labels: Labels = {}, amount = 1): void {
-    const key = labelText(labels)
-    this.#values.set(key, (this.#values.get(key) ?? 0) + amount)
+    const key = Object.values(labels).join('\n')
+    const series = this.#series.get(key)
+    if (series === undefined) this.#series.set(key, { labels, value: amount })
+    else series.value += amount
   }
 
-  lines(): string[] {
-    const values = [...this.#values].map(([labels, value]) => `${this.#name}${labels} ${value}`)
-    return [...head(this.#name, this.#help, 'counter'), ...values]
+  write(page: PrometheusPage): void {
+    page.metric(this.#name, 'counter', this.#help)
+    for (const { labels, value } of this.#series.values()) page.sample(this.#name, labels, value)
   }
 }
 
@@ -50,11 +41,14 @@ export class Gauge implements Metric {
     this.#type = type
   }
 
-  lines(): string[] {
-    return [...head(this.#name, this.#help, this.#type), `${this.#name} ${this.#read()}`]
+  write(page: PrometheusPage): void {
+    page.metric(this.#name, this.#type, this.#help)
+    page.sample(this.#name, {}, this.#read())
   }
 }
 
-/** Prometheus text format 0.0.4. https://prometheus.io/docs/instrumenting/exposition_formats/ */
-export const prometheusText = (metrics: Iterable<Metric>): string =>
-  `${[...metrics].flatMap(metric => metric.lines()).join('\n')}\n`
+export const prometheusText = (metrics: Iterable<Metric>): string => {
+  const page = new PrometheusPage()
+  for (const metric of metrics) metric.write(page)
+  return page.toString()
+}

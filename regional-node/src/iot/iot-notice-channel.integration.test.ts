@@ -11,6 +11,7 @@ import { connectAsync, type MqttClient } from 'mqtt'
 import { pino } from 'pino'
 import { v7 as uuidv7 } from 'uuid'
 import { createNodeMetrics } from '../health/node-metrics.ts'
+import { prometheusText } from '../health/prometheus.ts'
 import { ManualClock, until } from '../testing/manual-clock.ts'
 import { IotNoticeChannel } from './iot-notice-channel.ts'
 
@@ -58,7 +59,7 @@ suite('notices by the IoT data plane', { timeout: 60_000 }, () => {
     })
     const metrics = createNodeMetrics()
     const channel = new IotNoticeChannel(clock.monotonic, { metrics, logger: pino({ level: 'warn' }, sink) })
-    const sent = () => Number(metrics.notices.lines().at(-1)?.split(' ').at(-1))
+    const sent = () => Number(prometheusText([metrics.notices]).trimEnd().split(' ').at(-1))
     return { channel, warnings, sent, clock }
   }
   const strangers = (count: number) => Array.from({ length: count }, () => uuidv7())

@@ -1,4 +1,4 @@
-import { ModelError } from '../../agent/work.ts'
+import { ModelError } from '../../agent/job/work.ts'
 import { DataError } from '../../data/data-error.ts'
 import { viewOf } from '../datatype.ts'
 import type { ModelProcess } from '../model-process.ts'

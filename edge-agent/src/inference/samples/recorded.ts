@@ -1,4 +1,4 @@
-import { ModelError } from '../../agent/work.ts'
+import { ModelError } from '../../agent/job/work.ts'
 import { DataError } from '../../data/data-error.ts'
 import { checkRequest } from '../check-request.ts'
 import { viewOf } from '../datatype.ts'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Logger } from 'pino'
-import { ModelError } from '../../agent/work.ts'
+import { ModelError } from '../../agent/job/work.ts'
 import { DataError } from '../../data/data-error.ts'
 import { openDataFile } from '../../data/open-data-file.ts'
 import type { DeploymentOffer } from '../../deployments/deployment-offer.ts'

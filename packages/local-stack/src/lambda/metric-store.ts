@@ -1,4 +1,5 @@
 import { type Metric, type MetricName, metrics, prometheusName } from '@tributary/contracts/metrics'
+import { Histogram, type Labels, PrometheusPage } from '@tributary/contracts/prometheus-page'
 import * as z from 'zod'
 
 /** Upper ends of the buckets of a distribution, in seconds or MB/s. */
@@ -16,7 +17,7 @@ const Line = z.looseObject({
   }),
 })
 
-type Series = { readonly labels: string; value: number; count: number; readonly counts: number[] }
+type Series = { readonly labels: Labels; value: number; readonly histogram: Histogram }
 
 /** Whether a line of a function's log is a measurement and no text. */
 export const isMetricLine = (line: string): boolean => line.startsWith('{"_aws":')
@@ -41,37 +42,33 @@ export class MetricStore {
 
   /** Prometheus text format, version 0.0.4. */
   text(): string {
-    const lines: string[] = []
+    const page = new PrometheusPage()
     for (const [name, { kind, text }] of Object.entries(metrics) as [MetricName, Metric][]) {
       const shown = prometheusName(name)
-      lines.push(`# HELP ${shown} ${text}`, `# TYPE ${shown} ${kind}`)
-      for (const series of this.#series.get(name)?.values() ?? []) {
-        lines.push(
-          ...(kind === 'histogram'
-            ? distribution(shown, series)
-            : [`${shown}${braced(series.labels)} ${series.value}`]),
-        )
+      page.metric(shown, kind, text)
+      for (const { labels, value, histogram } of this.#series.get(name)?.values() ?? []) {
+        if (kind === 'histogram') histogram.write(page, shown, labels)
+        else page.sample(shown, labels, value)
       }
     }
-    return `${lines.join('\n')}\n`
+    return page.toString()
   }
 
-  #add(name: MetricName, labels: string, value: number): void {
+  #add(name: MetricName, labels: Labels, value: number): void {
     const { kind, unit }: Metric = metrics[name]
     const all = this.#series.get(name) ?? new Map<string, Series>()
     this.#series.set(name, all)
-    const found = all.get(labels)
+    const key = Object.values(labels).join('\n')
+    const found = all.get(key)
     if (found === undefined && this.#size >= mostSeries) return
-    const series = found ?? { labels, value: 0, count: 0, counts: buckets.map(() => 0) }
+    const series = found ?? { labels, value: 0, histogram: new Histogram(buckets) }
     if (found === undefined) {
-      all.set(labels, series)
+      all.set(key, series)
       this.#size += 1
     }
     const scaled = unit === 'Milliseconds' ? value / 1000 : value
     series.value = kind === 'gauge' ? scaled : series.value + scaled
-    series.count += 1
-    const bucket = buckets.findIndex(end => scaled <= end)
-    if (bucket >= 0) series.counts[bucket] = (series.counts[bucket] ?? 0) + 1
+    series.histogram.observe(scaled)
   }
 }
 
@@ -83,27 +80,8 @@ const jsonOf = (line: string): unknown => {
   }
 }
 
-const labelsOf = (names: readonly string[], line: Readonly<Record<string, unknown>>): string =>
-  names.map(name => `${name}="${escaped(textOf(line[name]))}"`).join(',')
+/** Texts from outside are cut. */
+const labelsOf = (names: readonly string[], line: Readonly<Record<string, unknown>>): Labels =>
+  Object.fromEntries(names.map(name => [name, textOf(line[name]).slice(0, 200)]))
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
-
-const escaped = (value: string): string =>
-  value.slice(0, 200).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
-
-const braced = (labels: string): string => (labels === '' ? '' : `{${labels}}`)
-
-const distribution = (name: string, { labels, value, count, counts }: Series): readonly string[] => {
-  let below = 0
-  const first = labels === '' ? '' : `${labels},`
-  const lines = buckets.map((end, index) => {
-    below += counts[index] ?? 0
-    return `${name}_bucket{${first}le="${end}"} ${below}`
-  })
-  return [
-    ...lines,
-    `${name}_bucket{${first}le="+Inf"} ${count}`,
-    `${name}_sum${braced(labels)} ${value}`,
-    `${name}_count${braced(labels)} ${count}`,
-  ]
-}
