@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { Agent } from './agent/agent.ts'
-import { readConditions } from './agent/device-conditions.ts'
+import { readConditions } from './agent/device/device-conditions.ts'
 import { ConfigError, loadConfig } from './config.ts'
 import { DataError } from './data/data-error.ts'
 import { Datasets } from './data/datasets.ts'

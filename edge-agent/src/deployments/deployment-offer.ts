@@ -1,7 +1,7 @@
 import type { Deployment } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { Uuid } from '@tributary/contracts/ids'
 import * as z from 'zod'
-import { modelFilesOf, WorkError } from '../agent/work.ts'
+import { modelFilesOf, WorkError } from '../agent/job/work.ts'
 
 const offerOf = (maxModelBytes: number) => {
   const { token, weights, manifest, graph } = modelFilesOf(maxModelBytes)

@@ -1,4 +1,4 @@
-import { loadBundle } from '../agent/model-bundle.ts'
+import { loadBundle } from '../agent/job/model-bundle.ts'
 import type { ObjectCache } from '../state/object-cache.ts'
 import type { Endpoints } from '../transport/endpoints.ts'
 import { pullObject } from '../transport/pull-object.ts'

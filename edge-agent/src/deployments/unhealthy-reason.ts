@@ -1,5 +1,5 @@
 import { TributaryError } from '@tributary/contracts/errors'
-import { failureOf } from '../agent/failure.ts'
+import { failureOf } from '../agent/job/failure.ts'
 import { DataError } from '../data/data-error.ts'
 import { CallError } from '../transport/call-error.ts'
 

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { isOnMains, meanLoad } from '../agent/device-conditions.ts'
+import { isOnMains, meanLoad } from '../agent/device/device-conditions.ts'
 import type { DayBytes } from './byte-meter.ts'
 import type { Situation } from './decide.ts'
 

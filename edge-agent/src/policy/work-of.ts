@@ -1,4 +1,4 @@
-import type { EvaluationJob, TrainingJob } from '../agent/work.ts'
+import type { EvaluationJob, TrainingJob } from '../agent/job/work.ts'
 import type { Work } from './decide.ts'
 
 /** Training, as the policy looks at it. */

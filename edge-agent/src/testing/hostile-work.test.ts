@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readTrainingWork, WorkError } from '../agent/work.ts'
+import { readTrainingWork, WorkError } from '../agent/job/work.ts'
 import { trainingWork } from './federation.ts'
 import { hostileChanges } from './hostile-work.ts'
 

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import { type FailedWork, FailedWorkSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
-import type { Outbox } from '../state/outbox.ts'
-import type { Failure } from './failure.ts'
+import type { Outbox } from '../../state/outbox.ts'
+import type { Failure } from '../job/failure.ts'
 
 /** Work that cannot be done here and of which the node must be told, one declaration for each token. */
 export class DeclaredFailures {

@@ -1,5 +1,5 @@
 import type { CheckInRequest } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
-import type { Ledger } from '../status/ledger.ts'
+import type { Ledger } from '../../status/ledger.ts'
 
 /** What check-ins tell beside the state of work: in the ledger once, and again when it changes. */
 export class SentReports {

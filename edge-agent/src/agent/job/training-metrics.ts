@@ -1,4 +1,4 @@
-import type { IntegerMetrics } from '../state/kept-update.ts'
+import type { IntegerMetrics } from '../../state/kept-update.ts'
 
 /**
  * What an update tells of its training. Losses in units of 2^-20, kept inside int64.

@@ -1,5 +1,5 @@
-import type { Work } from '../policy/decide.ts'
-import type { PolicyGate } from '../policy/policy-gate.ts'
+import type { Work } from '../../policy/decide.ts'
+import type { PolicyGate } from '../../policy/policy-gate.ts'
 import type { JobControl } from './job-slot.ts'
 
 /** Runs a job that is stopped once the owner's policy does not allow it any more. */

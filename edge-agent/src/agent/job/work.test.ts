@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { fromBinary, toBinary } from '@bufbuild/protobuf'
 import { type TrainingWork, TrainingWorkSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
-import { attempt, bundle, evaluationWork, trainingWork } from '../testing/federation.ts'
-import { trainingSettingsOf } from '../training/graph-options.ts'
+import { attempt, bundle, evaluationWork, trainingWork } from '../../testing/federation.ts'
+import { trainingSettingsOf } from '../../training/graph-options.ts'
 import { readEvaluationWork, readTrainingWork } from './work.ts'
 
 const most = 2 ** 24

@@ -1,5 +1,5 @@
 import { type Framework, frameworksOf, type TrainerSettings } from '@tributary/contracts/round'
-import type { PythonTrainers } from '../python-worker/python-trainers.ts'
+import type { PythonTrainers } from '../../python-worker/python-trainers.ts'
 
 /** The part of a job that says where its trainer is from. */
 type Chooses = Pick<TrainerSettings, 'framework' | 'otherFrameworks' | 'trainer'>

@@ -4,7 +4,7 @@ import { sameShape } from '@tributary/tensors/shape'
 import type { Tensor } from '@tributary/tensors/tensor'
 import { typedView } from '@tributary/tensors/view'
 import * as z from 'zod'
-import type { ObjectInfo } from '../state/object-cache.ts'
+import type { ObjectInfo } from '../../state/object-cache.ts'
 import { graphParameters } from './graph-parameters.ts'
 import { type ModelBundleRef, ModelError } from './work.ts'
 

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { DatasetSummary, Datasets } from '../data/datasets.ts'
+import type { DatasetSummary, Datasets } from '../../data/datasets.ts'
 
 const freshMillis = 30_000
 

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { isRetryable } from '../transport/call-error.ts'
+import { isRetryable } from '../../transport/call-error.ts'
 import type { JobOutcome } from './job-slot.ts'
 
 /** Says why a job ended without a result, and whether another try may help. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { temporaryFolder } from '../testing/federation.ts'
+import { temporaryFolder } from '../../testing/federation.ts'
 import { readConditions } from './device-conditions.ts'
 
 type Supplies = Record<string, Record<string, string>>

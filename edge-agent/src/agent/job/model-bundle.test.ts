@@ -6,8 +6,8 @@ import { decodeSafetensors, encodeSafetensors } from '@tributary/tensors/safeten
 import { SafetensorsError } from '@tributary/tensors/safetensors/safetensors-error'
 import type { Tensor } from '@tributary/tensors/tensor'
 import fc from 'fast-check'
-import { sha256Of } from '../state/object-cache.ts'
-import { bundle } from '../testing/federation.ts'
+import { sha256Of } from '../../state/object-cache.ts'
+import { bundle } from '../../testing/federation.ts'
 import { loadBundle, weightsFromFlat } from './model-bundle.ts'
 import { WorkError } from './work.ts'
 

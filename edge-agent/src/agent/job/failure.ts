@@ -1,10 +1,10 @@
 import type { ErrorCode } from '@tributary/contracts/errors'
 import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
 import { SafetensorsError } from '@tributary/tensors/safetensors/safetensors-error'
-import { DataError } from '../data/data-error.ts'
-import { WorkerError } from '../python-worker/worker-error.ts'
-import { TrainingDivergedError, TrainingError } from '../training/training-error.ts'
-import { CallError } from '../transport/call-error.ts'
+import { DataError } from '../../data/data-error.ts'
+import { WorkerError } from '../../python-worker/worker-error.ts'
+import { TrainingDivergedError, TrainingError } from '../../training/training-error.ts'
+import { CallError } from '../../transport/call-error.ts'
 import { ModelError, WorkError } from './work.ts'
 
 /** Why work cannot be done on this device, as it leaves the device: a code of the catalogue and at most 500 bytes. */
