@@ -25,7 +25,8 @@ export const trainingOptions = {
   huberDelta: z.number().positive().max(1e9).optional(),
 }
 
-const Framework = z.enum(['onnx', 'pytorch', 'keras', 'sklearn'])
+/** `statistics` measures mean and variance of the features instead of training: every agent has it. */
+const Framework = z.enum(['onnx', 'pytorch', 'keras', 'sklearn', 'statistics'])
 export type Framework = z.infer<typeof Framework>
 
 /** How devices train. */
@@ -124,6 +125,8 @@ export const RoundDescriptor = AttemptRef.extend({
   base: ObjectRef.extend({ version: Uuid, number: z.int().nonnegative() }),
   manifest: ObjectRef,
   graph: ObjectRef.nullable(),
+  /** By which data sets declared `federated` are normalised; absent: none, as in older centrals. */
+  statistics: ObjectRef.optional(),
   trainer: TrainerSettings,
   cohort: CohortPolicy,
   sum: SumRule,
@@ -145,6 +148,8 @@ export const EvaluationDescriptor = z.object({
   weights: ObjectRef.extend({ version: Uuid, number: z.int().nonnegative() }),
   manifest: ObjectRef,
   graph: ObjectRef.nullable(),
+  /** As in the rounds of the task. */
+  statistics: ObjectRef.optional(),
   trainer: TrainerSettings,
   dataset: Slug,
   /**

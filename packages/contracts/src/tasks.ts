@@ -28,13 +28,18 @@ export const CohortSize = z
   .prefault({})
 export type CohortSize = z.infer<typeof CohortSize>
 
+/** A version, the one that an alias names when the task is made, or without both the model's newest ready one. */
+const VersionChoice = z
+  .strictObject({ model: Uuid, version: Uuid.optional(), alias: Slug.optional() })
+  .refine(({ version, alias }) => version === undefined || alias === undefined, 'name a version or an alias')
+
 /** `POST /v1/tasks`. Every field but name and model has a default. */
 export const CreateTask = z.strictObject({
   name: DisplayName,
   /** Start from this version of the model, or from the one that an alias names; without both: its newest ready version. */
-  model: z
-    .strictObject({ model: Uuid, version: Uuid.optional(), alias: Slug.optional() })
-    .refine(({ version, alias }) => version === undefined || alias === undefined, 'name a version or an alias'),
+  model: VersionChoice,
+  /** Normalise data sets declared `federated` by these mean and variance, the result of a task of framework `statistics`. */
+  statistics: VersionChoice.optional(),
   rounds: z.int().min(1).max(100_000).default(10),
   trainer: z
     .strictObject({
