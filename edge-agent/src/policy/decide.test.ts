@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decide, fits, type Situation, type Work } from './decide.ts'
+import { decide, type Situation, type Work } from './decide.ts'
 import { Policy } from './policy.ts'
 
 const task = '0190b5a0-0000-7000-8000-0000000000f1'
@@ -100,21 +100,4 @@ test('a window to 24:00 has the last minute of the day, and one of the whole day
     assert.equal(rule('00:00', '24:00', time), undefined)
     assert.equal(rule('00:00', '00:00', time), undefined)
   }
-})
-
-test('a star stands for any characters, none among them', () => {
-  const cases: [string, string, boolean][] = [
-    ['a', 'a', true],
-    ['a', 'ab', false],
-    ['*', '', true],
-    ['a*', 'a', true],
-    ['*a', 'ba', true],
-    ['a*a', 'a', false],
-    ['a*a', 'aa', true],
-    ['a*b*c', 'a-b-c', true],
-    ['a*b*c', 'acb', false],
-    ['*b*', 'abc', true],
-    ['a.c', 'abc', false],
-  ]
-  for (const [pattern, name, expected] of cases) assert.equal(fits(pattern, name), expected, `${pattern} ${name}`)
 })

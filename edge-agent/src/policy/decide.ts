@@ -1,3 +1,4 @@
+import { fitsPattern } from '@tributary/tensors/name-pattern'
 import { isWithinHours } from './hours.ts'
 import type { Names, Policy } from './policy.ts'
 
@@ -63,19 +64,4 @@ const named = (list: string, { allow, deny }: Names, names: readonly string[]): 
 ]
 
 const fitsAny = (patterns: readonly string[], name: string): boolean =>
-  name !== '' && patterns.some(pattern => fits(pattern, name))
-
-/** Without a regular expression: names come from elsewhere, and patterns may hold many stars. */
-export const fits = (pattern: string, name: string): boolean => {
-  const [first = '', ...others] = pattern.split('*')
-  if (!name.startsWith(first)) return false
-  const last = others.pop()
-  if (last === undefined) return name === first
-  let at = first.length
-  for (const part of others) {
-    const found = name.indexOf(part, at)
-    if (found === -1) return false
-    at = found + part.length
-  }
-  return name.length - last.length >= at && name.endsWith(last)
-}
+  name !== '' && patterns.some(pattern => fitsPattern(pattern, name))

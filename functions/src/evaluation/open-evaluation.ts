@@ -38,7 +38,7 @@ export const openEvaluation = async (
     model,
     round,
     weights,
-    manifest,
+    manifest: task.manifest ?? manifest,
     graph,
     trainer: { ...training, ...(code === undefined ? {} : { trainer: code }) },
     dataset: wish.dataset,

@@ -24,7 +24,7 @@ export type MergeInput = {
   readonly model: string
   readonly descriptor: Omit<RoundDescriptor, 'shards'>
   readonly optimizer: ServerOptimizer
-  /** What that optimiser left with the base version; null where another one made the base, or none. */
+  /** What that optimiser left with the base version; null where another one made the base, or none, or by another manifest. */
   readonly optimizerState: ObjectRef | null
   readonly shards: readonly SummedShard[]
 }
@@ -46,6 +46,8 @@ type ShardRow = {
 type AttemptRow = Pick<MergeInput, 'state' | 'participationDue' | 'model' | 'descriptor'> & {
   readonly optimizer: unknown
   readonly stateOf: string | null
+  /** sha256 of the manifest by which the base version was merged. */
+  readonly stateManifest: string
   readonly stateKey: string | null
   readonly stateSha256: string | null
   readonly stateBytes: number | null
@@ -57,8 +59,10 @@ export const readMergeInput = async (sql: Sql, ref: AttemptRef): Promise<MergeIn
     sql<AttemptRow[]>`
       select a.state, a.participation_due as "participationDue", t.model, a.descriptor, t.settings -> 'serverOptimizer' as optimizer,
         b.optimizer_name as "stateOf", b.optimizer_state_key as "stateKey", b.optimizer_state_sha256 as "stateSha256",
-        b.optimizer_state_bytes as "stateBytes"
+        b.optimizer_state_bytes as "stateBytes",
+        coalesce(o.manifest ->> 'sha256', b.manifest_sha256) as "stateManifest"
       from round_attempt a join task t on t.id = a.task join model_version b on b.id = a.base_version
+        left join task o on o.id = b.task
       where a.task = ${ref.task} and a.round = ${ref.round} and a.attempt = ${ref.attempt}`,
     sql<ShardRow[]>`
       select region, shard, accepted, weight, object_key as "objectKey", sha256, bytes,
@@ -70,10 +74,12 @@ export const readMergeInput = async (sql: Sql, ref: AttemptRef): Promise<MergeIn
       order by region, shard`,
   ])
   if (attempt === undefined) return undefined
-  const { stateOf, stateKey, stateSha256, stateBytes, ...fields } = attempt
+  const { stateOf, stateManifest, stateKey, stateSha256, stateBytes, ...fields } = attempt
   // Settings written by a version before have no optimiser.
   const optimizer = ServerOptimizer.parse(attempt.optimizer ?? undefined)
-  const optimizerState = stateOf === optimizer.name ? objectRef(stateKey, stateSha256, stateBytes) : null
+  // A task that keeps other tensors local has a state of another shape.
+  const fits = stateOf === optimizer.name && stateManifest === attempt.descriptor.manifest.sha256
+  const optimizerState = fits ? objectRef(stateKey, stateSha256, stateBytes) : null
   return { ...fields, optimizer, optimizerState, shards: rows.map(summedShard) }
 }
 

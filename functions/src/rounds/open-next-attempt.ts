@@ -93,7 +93,7 @@ const describe = async (
       selectionDeadline: after(selectionSeconds),
       deadline: after(selectionSeconds + roundSeconds),
       base: objects.weights,
-      manifest: objects.manifest,
+      manifest: task.manifest ?? objects.manifest,
       graph: objects.graph,
       trainer: { ...training, ...(trainer === undefined ? {} : { trainer }) },
       cohort: cohort.policy,

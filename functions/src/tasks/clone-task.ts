@@ -18,7 +18,7 @@ const longestText = 200
  */
 export const cloneTask =
   (context: Context): Handler<'cloneTask'> =>
-  async ({ params, body, actor }, sql) => {
+  async ({ params, body, actor, signal }, sql) => {
     const task = await wantedTask(sql, params.task)
     const parsed = CreateTask.safeParse(mergePatch(originOf(task, body.model), body))
     if (!parsed.success) {
@@ -28,7 +28,7 @@ export const cloneTask =
       }))
       throw new TributaryError('BODY_INVALID', { extra: { errors } })
     }
-    return taskView(await insertTask(context, sql, parsed.data, { actor, origin: task.id }))
+    return taskView(await insertTask(context, sql, parsed.data, { actor, origin: task.id, signal }))
   }
 
 /** What the patch is applied to: the settings, with the version that the task began with unless the patch names another. */

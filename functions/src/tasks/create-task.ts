@@ -6,5 +6,5 @@ import { taskView } from './task-view.ts'
 /** Creates a task and starts it, or keeps it as a draft. @throws TributaryError as `planTask` */
 export const createTask =
   (context: Context): Handler<'createTask'> =>
-  async ({ body, actor }, sql) =>
-    taskView(await insertTask(context, sql, body, { actor }))
+  async ({ body, actor, signal }, sql) =>
+    taskView(await insertTask(context, sql, body, { actor, signal }))

@@ -14,18 +14,20 @@ import { stateConflict, wantedTask } from './wanted-task.ts'
  */
 export const editTask =
   (context: Context): Handler<'editTask'> =>
-  async ({ params, body, actor }, sql) => {
+  async ({ params, body, actor, signal }, sql) => {
     const task = await wantedTask(sql, params.task)
     const only = 'a draft can be edited; clone it with changes'
     if (task.state !== 'draft') throw stateConflict(task, only)
     const { seed: drawn } = task.settings
-    const plan = await planTask(sql, { ...(drawn !== undefined && { seed: drawn }), ...body })
-    const { settings, seed, version, regions, rounds } = plan
+    const wishes = { ...(drawn !== undefined && { seed: drawn }), ...body }
+    const plan = await planTask(context, sql, wishes, signal)
+    const { settings, seed, version, regions, rounds, local } = plan
     const edited = await sql`
       update task set name = ${settings.name}, model = ${settings.model.model}, start_version = ${version},
         current_version = ${version}, rounds_wanted = ${rounds}, settings = ${sql.json(asJson(settings))},
         seed = ${seedText(seed)}, regions = ${[...regions]}::text[], priority = ${settings.priority},
-        start_at = ${settings.startAt ?? null}
+        start_at = ${settings.startAt ?? null}, manifest = ${local && sql.json(asJson(local.manifest))},
+        kept_local = ${local && sql.json(asJson(local.keptLocal))}
       where id = ${task.id} and state = 'draft'`
     if (edited.count !== 1) throw stateConflict(task, only)
     context.audit.append(sql, { actor, action: 'task.edited', subject: `task/${task.id}`, detail: { settings } })

@@ -13,6 +13,7 @@ export const taskView = (row: TaskRow): TaskView => ({
   rounds: { wanted: row.roundsWanted, committed: row.roundsCommitted },
   queue: row.queue,
   settings: row.settings,
+  ...(row.keptLocal !== null && { keptLocal: row.keptLocal }),
   createdAt: row.createdAt.toISOString(),
   startedAt: row.startedAt?.toISOString() ?? null,
   finishedAt: row.finishedAt?.toISOString() ?? null,

@@ -99,6 +99,12 @@ export const errorCatalogue = {
     false,
     'The cohort fields contradict each other: quorum and minimum may not exceed the goal.',
   ),
+  KEEP_LOCAL_INVALID: entry(
+    422,
+    'INVALID_ARGUMENT',
+    false,
+    'What the task would keep on its devices does not fit the model. See the detail for the pattern and the names.',
+  ),
   REGION_UNKNOWN: entry(422, 'INVALID_ARGUMENT', false, 'No region of this name is registered.'),
   DEVICE_UNKNOWN: entry(422, 'INVALID_ARGUMENT', false, 'No device of this id is enrolled.'),
   DEVICE_UNSUITABLE: entry(

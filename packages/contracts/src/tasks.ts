@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { DisplayName, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
+import { KeptLocal, TaskPersonalisation } from './personalisation.ts'
 import { CohortPolicy, frameworksOf, MetricSums, TrainerSettings, trainingOptions } from './round.ts'
 import { ServerOptimizer } from './server-optimizer.ts'
 import { StopConditions } from './stop-conditions.ts'
@@ -88,6 +89,8 @@ export const CreateTask = z.strictObject({
     conditions: CohortPolicy.shape.conditions,
     size: CohortSize,
   }),
+  /** Absent: only what the model's manifest keeps local. */
+  personalisation: TaskPersonalisation.optional(),
   /** Names of regions; empty: all. */
   regions: z.array(Slug).max(4096).default([]),
   deadlines: z
@@ -214,6 +217,8 @@ export const TaskView = z.object({
   /** Of a queued task. */
   queue: QueuePlace.nullable(),
   settings: z.record(z.string(), z.unknown()),
+  /** What `personalisation.keepLocal` was found to mean; absent where the task does not ask for it. */
+  keptLocal: KeptLocal.optional(),
   createdAt: Timestamp,
   startedAt: Timestamp.nullable(),
   finishedAt: Timestamp.nullable(),
