@@ -5,6 +5,7 @@ import { Manifest } from '@tributary/tensors/manifest'
 import type { UpdateRound } from '../kernels/update-round.ts'
 import type { UpdateWorkers } from '../kernels/update-workers.ts'
 import type { CachedObject, ObjectCache } from '../storage/object-cache.ts'
+import { othersOf } from './objects-of-work.ts'
 
 const mostManifestBytes = 64 * 1024 * 1024
 
@@ -19,17 +20,18 @@ export type PreparedAttempt = Disposable & {
  * @throws Error when the manifest is none, or the rule leaves no room for an exact sum
  */
 export const prepareAttempt = async (
-  { base, manifest, graph, sum }: RoundDescriptor,
+  descriptor: RoundDescriptor,
   cache: ObjectCache,
   workers: UpdateWorkers,
   signal: AbortSignal,
 ): Promise<PreparedAttempt> => {
+  const { base, manifest, sum } = descriptor
   if (manifest.bytes > mostManifestBytes) throw new Error(`a manifest of ${manifest.bytes} bytes`)
   using held = new DisposableStack()
   const pin = async (object: typeof manifest): Promise<CachedObject> => held.use(await cache.acquire(object, signal))
   const manifestFile = await pin(manifest)
   await pin(base)
-  if (graph !== null) await pin(graph)
+  for (const object of othersOf(descriptor)) await pin(object)
   const parsed = Manifest.parse(JSON.parse(await readFile(manifestFile.path, 'utf8')))
   const round = held.use(workers.round(parsed, sum))
   const owned = held.move()

@@ -3,6 +3,7 @@ import { TributaryError } from '@tributary/contracts/errors'
 import { type EvaluationDescriptor, frameworksOf, type MetricSums } from '@tributary/contracts/round'
 import { inEvaluationShare } from '@tributary/learning/seeded/evaluation-share'
 import type { AttemptContext } from '../attempt/attempt-context.ts'
+import { othersOf } from '../attempt/objects-of-work.ts'
 import { backoffMillis, pause } from '../clock.ts'
 import type { DeviceDirectory, KnownDevice } from '../devices/device-directory.ts'
 import { makeFolder, removeFolder } from '../log/durable-files.ts'
@@ -209,10 +210,10 @@ export class ShardEvaluation {
     const { signal } = this.#stop
     if (this.#state.summed !== undefined) return this.#tellCentral(signal)
     const { clock, cache, directory, notify } = this.#context
-    const { weights, manifest, graph } = this.descriptor
+    const { weights, manifest } = this.descriptor
     for (let tries = 0; clock.now() < Date.parse(this.descriptor.deadline); tries += 1) {
       try {
-        for (const object of [weights, manifest, ...(graph === null ? [] : [graph])]) {
+        for (const object of [weights, manifest, ...othersOf(this.descriptor)]) {
           this.#pins.use(await cache.acquire(object, signal))
         }
         break

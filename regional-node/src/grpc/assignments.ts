@@ -8,6 +8,7 @@ import type {
 import type { ObjectRef } from '@tributary/contracts/ids'
 import type { TrainerSettings } from '@tributary/contracts/round'
 import { trainingSeed } from '@tributary/learning/seeded/seed'
+import { othersOf } from '../attempt/objects-of-work.ts'
 import type { ShardAttempt } from '../attempt/shard-attempt.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import type { ShardEvaluation } from '../evaluation/shard-evaluation.ts'
@@ -39,9 +40,9 @@ export const trainingWork = async (
   { state: { descriptor, plan }, maxUpdateBytes = 1 }: ShardAttempt,
   { device, label, certificateSha256 }: KnownDevice,
 ): Promise<MessageInitShape<typeof TrainingWorkSchema>> => {
-  const { task, round, attempt, base, manifest, graph, trainer, sum, cohort, deadline } = descriptor
+  const { task, round, attempt, base, manifest, graph, statistics, trainer, sum, cohort, deadline } = descriptor
   const { shard, epoch } = plan
-  const objects = [base, manifest, ...(graph === null ? [] : [graph])]
+  const objects = [base, manifest, ...othersOf(descriptor)]
   const token = await tokens.mint({
     work: 'training',
     task,
@@ -63,6 +64,7 @@ export const trainingWork = async (
     base: objectInfo(base),
     manifest: objectInfo(manifest),
     ...(graph === null ? {} : { graph: objectInfo(graph) }),
+    ...(statistics === undefined ? {} : { statistics: objectInfo(statistics) }),
     trainer: trainerSettings(trainer),
     sum: {
       bound: sum.bound,
@@ -86,8 +88,8 @@ export const evaluationWork = async (
   { descriptor, shard, epoch }: ShardEvaluation,
   { device, certificateSha256 }: KnownDevice,
 ): Promise<MessageInitShape<typeof EvaluationWorkSchema>> => {
-  const { evaluation, weights, manifest, graph, trainer, dataset, deadline } = descriptor
-  const objects = [weights, manifest, ...(graph === null ? [] : [graph])].map(({ sha256 }) => sha256)
+  const { evaluation, weights, manifest, graph, statistics, trainer, dataset, deadline } = descriptor
+  const objects = [weights, manifest, ...othersOf(descriptor)].map(({ sha256 }) => sha256)
   const place = { shard, epoch, device, certificateSha256 }
   const token = await tokens.mint({ work: 'evaluation', evaluation, ...place, objects, exp: expiry(deadline) })
   return {
@@ -97,6 +99,7 @@ export const evaluationWork = async (
     weights: objectInfo(weights),
     manifest: objectInfo(manifest),
     ...(graph === null ? {} : { graph: objectInfo(graph) }),
+    ...(statistics === undefined ? {} : { statistics: objectInfo(statistics) }),
     trainer: trainerSettings(trainer),
     deadlineUnixMillis: BigInt(Date.parse(deadline)),
     task: descriptor.task,
