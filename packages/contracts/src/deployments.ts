@@ -36,8 +36,9 @@ export const DeploymentReport = z.object({
   deployment: Uuid,
   revision: z.int().positive(),
   device: Uuid,
-  state: z.enum(['pulling', 'serving', 'unhealthy', 'rolled-back']),
-  /** Why a device is unhealthy or went back. */
+  /** `refused`: the owner of the device does not allow it, which says nothing about the version. */
+  state: z.enum(['pulling', 'serving', 'unhealthy', 'rolled-back', 'refused']),
+  /** Why a device is unhealthy, went back, or refused. */
   detail: z.string().max(500).optional(),
 })
 export type DeploymentReport = z.infer<typeof DeploymentReport>
@@ -129,6 +130,8 @@ export const DeploymentCounts = z.object({
   pulling: z.int().nonnegative(),
   serving: z.int().nonnegative(),
   unhealthy: z.int().nonnegative(),
+  /** By the policy of the owner: not counted as unhealthy. */
+  refused: z.int().nonnegative(),
   rolledBack: z.int().nonnegative(),
   /** Their last word is about an earlier revision, so it does not count. */
   outdated: z.int().nonnegative(),

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { DatasetDescription } from './dataset-description.ts'
 import { DisplayName, Labels, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
 import { deviceConditions } from './round.ts'
 
@@ -122,6 +123,13 @@ export const DeviceView = z.object({
   presence: DevicePresenceView.nullable(),
 })
 export type DeviceView = z.infer<typeof DeviceView>
+
+/** `GET /v1/devices/{device}`. */
+export const DeviceDetail = DeviceView.extend({
+  /** What the owner lets out about the data sets beside name and counts; null where nothing is. */
+  datasetDescriptions: z.object({ datasets: z.array(DatasetDescription), describedAt: Timestamp }).nullable(),
+})
+export type DeviceDetail = z.infer<typeof DeviceDetail>
 
 /** One attempt that a device took part in. */
 export const DeviceParticipation = z.object({

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { DeviceDatasets } from './dataset-description.ts'
 import { DeploymentDescriptor, DeploymentReport } from './deployments.ts'
 import { AttemptRef, Labels, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
 import { AttemptOutcome, deviceConditions, EvaluationDescriptor, RoundDescriptor } from './round.ts'
@@ -57,6 +58,8 @@ export const NodeStatusRequest = z.object({
   presence: z.array(DevicePresence).max(200).optional(),
   /** How devices fare with deployed versions: what changed since the last call that was answered. */
   deploymentReports: z.array(DeploymentReport).max(500).optional(),
+  /** What owners let out about data sets: what changed since the last call that was answered. */
+  datasetDescriptions: z.array(DeviceDatasets).max(200).optional(),
   load: z.object({ rssBytes: z.int().nonnegative(), connections: z.int().nonnegative() }),
 })
 export type NodeStatusRequest = z.infer<typeof NodeStatusRequest>
@@ -125,6 +128,11 @@ export const LogEntry = z.object({
   fields: z.record(z.string().max(64), z.union([z.string().max(500), z.number(), z.boolean()])).optional(),
 })
 export type LogEntry = z.infer<typeof LogEntry>
+
+/** Of entries that a device wrote, not its node: in `fields`, with which part of the text it is. What they say is text, whatever is in it. */
+export const deviceLogSource = 'device-log'
+/** The end of a device's log that goes out with work that failed, UTF-8. */
+export const mostLogTailBytes = 4096
 
 /** `POST /v1/regional-nodes/{id}/logs`. */
 export const NodeLogsRequest = z.object({ batch: Uuid, entries: z.array(LogEntry).min(1).max(500) })

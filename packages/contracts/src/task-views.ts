@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { DerivedMetrics } from './evaluation-metrics.ts'
 import { Sha256, Slug, Timestamp, Uuid } from './ids.ts'
 import { LogEntry } from './node-status.ts'
 import { Participation } from './participation.ts'
@@ -49,6 +50,9 @@ export const EvaluationView = z.object({
   accuracy: z.number().nullable(),
   loss: z.number().nullable(),
   examples: z.int(),
+  /** Values of the sums. */
+  results: DerivedMetrics,
+  /** The sums of all evaluators, confusion counts and histograms among them. */
   metrics: MetricSums,
   openedAt: Timestamp,
   deadline: Timestamp,
@@ -138,7 +142,13 @@ export const ParticipantDetail = z.object({
   label: z.string(),
   region: Slug,
   /** One for each attempt that it took part in, oldest first. */
-  attempts: z.array(ParticipantView.extend({ action: z.string().nullable() })),
+  attempts: z.array(
+    ParticipantView.extend({
+      action: z.string().nullable(),
+      /** The end of the device's own log of work that failed, where its owner lets logs out; null where there is none. */
+      deviceLog: z.string().nullable(),
+    }),
+  ),
   /** The newest 50 entries about the device in this round, oldest first. */
   logs: z.array(LogEntryView),
 })
@@ -169,7 +179,12 @@ export const RoundMetrics = z.object({
   uploadBytes: z.number(),
   /** Training time, over all devices. */
   deviceSeconds: z.number(),
-  /** Additive metrics as devices report them, summed: those of training and those of the evaluation. */
+  /** Values of the sums of the evaluation. */
+  results: DerivedMetrics,
+  /**
+   * Additive metrics as devices report them, summed: those of training and those of the evaluation. Confusion counts and
+   * histograms are with the round itself.
+   */
   training: MetricSums,
   evaluation: MetricSums,
 })

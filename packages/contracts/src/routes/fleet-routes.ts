@@ -166,9 +166,9 @@ export const fleetRoutes = {
     path: '/v1/devices/{device}',
     function: 'fleet',
     access: viewer,
-    summary: 'One device.',
+    summary: 'One device, with what its owner lets out about its data sets.',
     params: deviceParams,
-    answer: fleet.DeviceView,
+    answer: fleet.DeviceDetail,
   },
   revokeDevice: {
     ...mutation,

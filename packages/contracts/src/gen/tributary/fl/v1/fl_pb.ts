@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tributary/fl/v1/fl.proto.
  */
 export const file_tributary_fl_v1_fl: GenFile = /*@__PURE__*/
-  fileDesc("Chh0cmlidXRhcnkvZmwvdjEvZmwucHJvdG8SD3RyaWJ1dGFyeS5mbC52MSI6CgpBdHRlbXB0UmVmEgwKBHRhc2sYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDSIrCgpPYmplY3RJbmZvEg4KBnNoYTI1NhgBIAEoCRINCgVieXRlcxgCIAEoBCI/CgtEYXRhc2V0SW5mbxIMCgRuYW1lGAEgASgJEhAKCGV4YW1wbGVzGAIgASgEEhAKCGhlbGRfb3V0GAMgASgIIv4CCg5DaGVja0luUmVxdWVzdBIUCgxwcm90b2NvbF9taW4YASABKA0SFAoMcHJvdG9jb2xfbWF4GAIgASgNEhUKDWFnZW50X3ZlcnNpb24YAyABKAkSLgoIZGF0YXNldHMYBCADKAsyHC50cmlidXRhcnkuZmwudjEuRGF0YXNldEluZm8SEgoKZnJhbWV3b3JrcxgFIAMoCRIsCgdob2xkaW5nGAYgAygLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSLQoHcnVubmluZxgHIAMoCzIcLnRyaWJ1dGFyeS5mbC52MS5SdW5uaW5nV29yaxIrCgZmYWlsZWQYCCADKAsyGy50cmlidXRhcnkuZmwudjEuRmFpbGVkV29yaxISCgpjb25kaXRpb25zGAkgAygJEjUKC2RlcGxveW1lbnRzGAogAygLMiAudHJpYnV0YXJ5LmZsLnYxLkRlcGxveW1lbnRTdGF0ZRIQCghyZWNlaXB0cxgLIAMoCSJNCgtSdW5uaW5nV29yaxIsCgdhdHRlbXB0GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSEAoIcHJvZ3Jlc3MYAiABKAEiOQoKRmFpbGVkV29yaxINCgV0b2tlbhgBIAEoCRIMCgRjb2RlGAIgASgJEg4KBmRldGFpbBgDIAEoCSJWCg9EZXBsb3ltZW50U3RhdGUSEgoKZGVwbG95bWVudBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoDRINCgVzdGF0ZRgDIAEoCRIOCgZkZXRhaWwYBCABKAkiqgEKD0NoZWNrSW5SZXNwb25zZRIxCgphc3NpZ25tZW50GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkFzc2lnbm1lbnRIABItCghyZWRpcmVjdBgCIAEoCzIZLnRyaWJ1dGFyeS5mbC52MS5SZWRpcmVjdEgAEisKB3VwZ3JhZGUYAyABKAsyGC50cmlidXRhcnkuZmwudjEuVXBncmFkZUgAQggKBnJlc3VsdCL6AQoKQXNzaWdubWVudBIQCghwcm90b2NvbBgBIAEoDRIUCgxwYXVzZV9taWxsaXMYAiABKA0SLwoIdHJhaW5pbmcYAyABKAsyHS50cmlidXRhcnkuZmwudjEuVHJhaW5pbmdXb3JrEjMKCmV2YWx1YXRpb24YBCABKAsyHy50cmlidXRhcnkuZmwudjEuRXZhbHVhdGlvbldvcmsSLAoHc2V0dGxlZBgFIAMoCzIbLnRyaWJ1dGFyeS5mbC52MS5TZXR0bGVtZW50EjAKC2RlcGxveW1lbnRzGAYgAygLMhsudHJpYnV0YXJ5LmZsLnYxLkRlcGxveW1lbnQilgIKCkRlcGxveW1lbnQSEgoKZGVwbG95bWVudBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoDRINCgVtb2RlbBgDIAEoCRISCgptb2RlbF9uYW1lGAQgASgJEg8KB3ZlcnNpb24YBSABKAkSFgoOdmVyc2lvbl9udW1iZXIYBiABKA0SDQoFdG9rZW4YByABKAkSLAoHd2VpZ2h0cxgIIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEi0KCG1hbmlmZXN0GAkgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SKgoFZ3JhcGgYCiABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbyIyCghSZWRpcmVjdBIQCghlbmRwb2ludBgBIAEoCRIUCgxwYXVzZV9taWxsaXMYAiABKA0iSgoHVXBncmFkZRIUCgxwcm90b2NvbF9taW4YASABKA0SFAoMcHJvdG9jb2xfbWF4GAIgASgNEhMKC21pbl92ZXJzaW9uGAMgASgJIksKClNldHRsZW1lbnQSLAoHYXR0ZW1wdBgBIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5BdHRlbXB0UmVmEg8KB291dGNvbWUYAiABKAkiywQKD1RyYWluZXJTZXR0aW5ncxIRCglmcmFtZXdvcmsYASABKAkSDwoHdHJhaW5lchgCIAEoCRIUCgxsb2NhbF9lcG9jaHMYAyABKA0SEgoKYmF0Y2hfc2l6ZRgEIAEoDRIVCg1sZWFybmluZ19yYXRlGAUgASgBEhEKCW9wdGltaXplchgGIAEoCRIMCgRsb3NzGAcgASgJEhUKCG1vbWVudHVtGAggASgBSACIAQESEgoFYmV0YTEYCSABKAFIAYgBARISCgViZXRhMhgKIAEoAUgCiAEBEhQKB2Vwc2lsb24YCyABKAFIA4gBARIZCgx3ZWlnaHRfZGVjYXkYDCABKAFIBIgBARIjChZncmFkaWVudF9jbGlwcGluZ19ub3JtGA0gASgBSAWIAQESFQoIcHJveGltYWwYDiABKAFIBogBARIcCg9sYWJlbF9zbW9vdGhpbmcYDyABKAFIB4gBARIZCgxpZ25vcmVfaW5kZXgYECABKBFICIgBARIYCgtodWJlcl9kZWx0YRgRIAEoAUgJiAEBEhgKEG90aGVyX2ZyYW1ld29ya3MYEiADKAlCCwoJX21vbWVudHVtQggKBl9iZXRhMUIICgZfYmV0YTJCCgoIX2Vwc2lsb25CDwoNX3dlaWdodF9kZWNheUIZChdfZ3JhZGllbnRfY2xpcHBpbmdfbm9ybUILCglfcHJveGltYWxCEgoQX2xhYmVsX3Ntb290aGluZ0IPCg1faWdub3JlX2luZGV4Qg4KDF9odWJlcl9kZWx0YSJWCgdTdW1SdWxlEg0KBWJvdW5kGAEgASgBEhIKCndlaWdodF9jYXAYAiABKA0SFQoNY2xpcHBpbmdfbm9ybRgDIAEoARIRCgl3ZWlnaHRpbmcYBCABKAki+QMKDFRyYWluaW5nV29yaxIsCgdhdHRlbXB0GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSDQoFdG9rZW4YAiABKAkSDwoHZGF0YXNldBgDIAEoCRIpCgRiYXNlGAQgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SLQoIbWFuaWZlc3QYBSABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIqCgVncmFwaBgGIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEjEKB3RyYWluZXIYByABKAsyIC50cmlidXRhcnkuZmwudjEuVHJhaW5lclNldHRpbmdzEiUKA3N1bRgIIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5TdW1SdWxlEgwKBHNlZWQYCSABKAkSGAoQbWF4X3VwZGF0ZV9ieXRlcxgKIAEoBBIcChRkZWFkbGluZV91bml4X21pbGxpcxgLIAEoAxIRCgl0YXNrX25hbWUYDCABKAkSDgoGZ3JvdXBzGA0gAygJEg0KBW1vZGVsGA4gASgJEhIKCm1vZGVsX25hbWUYDyABKAkSLwoKc3RhdGlzdGljcxgQIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvIpMDCg5FdmFsdWF0aW9uV29yaxISCgpldmFsdWF0aW9uGAEgASgJEg0KBXRva2VuGAIgASgJEg8KB2RhdGFzZXQYAyABKAkSLAoHd2VpZ2h0cxgEIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEi0KCG1hbmlmZXN0GAUgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SKgoFZ3JhcGgYBiABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIxCgd0cmFpbmVyGAcgASgLMiAudHJpYnV0YXJ5LmZsLnYxLlRyYWluZXJTZXR0aW5ncxIcChRkZWFkbGluZV91bml4X21pbGxpcxgIIAEoAxIMCgR0YXNrGAkgASgJEhEKCXRhc2tfbmFtZRgKIAEoCRINCgVtb2RlbBgLIAEoCRISCgptb2RlbF9uYW1lGAwgASgJEi8KCnN0YXRpc3RpY3MYDSABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbyJBChBQdWxsTW9kZWxSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCRIOCgZvZmZzZXQYAyABKAQiNwoRUHVsbE1vZGVsUmVzcG9uc2USEwoLdG90YWxfYnl0ZXMYASABKAQSDQoFY2h1bmsYAiABKAwiJQoGTWV0cmljEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMijAIKDFVwZGF0ZUhlYWRlchINCgV0b2tlbhgBIAEoCRIpCgRraW5kGAIgASgOMhsudHJpYnV0YXJ5LmZsLnYxLlVwZGF0ZUtpbmQSJQoFY29kZWMYAyABKA4yFi50cmlidXRhcnkuZmwudjEuQ29kZWMSEwoLYmFzZV9zaGEyNTYYBCABKAkSEwoLdG90YWxfYnl0ZXMYBSABKAQSDgoGc2hhMjU2GAYgASgJEg4KBm9mZnNldBgHIAEoBBIQCghleGFtcGxlcxgIIAEoBBIVCg10cmFpbl9zZWNvbmRzGAkgASgBEigKB21ldHJpY3MYCiADKAsyFy50cmlidXRhcnkuZmwudjEuTWV0cmljIl0KEVB1c2hVcGRhdGVSZXF1ZXN0Ei8KBmhlYWRlchgBIAEoCzIdLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAQgYKBHBhcnQivQEKB1ZlcmRpY3QSKgoEY29kZRgBIAEoDjIcLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0Q29kZRIPCgdyZWNlaXB0GAIgASgJEhIKCmVycm9yX2NvZGUYAyABKAkSDgoGdGVuc29yGAQgASgJEg4KBmRldGFpbBgFIAEoCRIaChJyZXRyeV9hZnRlcl9taWxsaXMYBiABKA0SEAoIZW5kcG9pbnQYByABKAkSEwoLbWluX3ZlcnNpb24YCCABKAkiVwoSUHVzaFVwZGF0ZVJlc3BvbnNlEikKB3ZlcmRpY3QYASABKAsyGC50cmlidXRhcnkuZmwudjEuVmVyZGljdBIWCg5yZWNlaXZlZF9ieXRlcxgCIAEoBCI0ChNVcGRhdGVTdGF0dXNSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCSJZChRVcGRhdGVTdGF0dXNSZXNwb25zZRIWCg5yZWNlaXZlZF9ieXRlcxgBIAEoBBIpCgd2ZXJkaWN0GAIgASgLMhgudHJpYnV0YXJ5LmZsLnYxLlZlcmRpY3QiiQEKF1JlcG9ydEV2YWx1YXRpb25SZXF1ZXN0Eg0KBXRva2VuGAEgASgJEhIKCmV2YWx1YXRpb24YAiABKAkSEAoIZXhhbXBsZXMYAyABKAQSKAoHbWV0cmljcxgEIAMoCzIXLnRyaWJ1dGFyeS5mbC52MS5NZXRyaWMSDwoHc2Vjb25kcxgFIAEoASJFChhSZXBvcnRFdmFsdWF0aW9uUmVzcG9uc2USKQoHdmVyZGljdBgBIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0KkAKClVwZGF0ZUtpbmQSGwoXVVBEQVRFX0tJTkRfVU5TUEVDSUZJRUQQABIVChFVUERBVEVfS0lORF9ERUxUQRABKi4KBUNvZGVjEhUKEUNPREVDX1VOU1BFQ0lGSUVEEAASDgoKQ09ERUNfTk9ORRABKrIDCgtWZXJkaWN0Q29kZRIcChhWRVJESUNUX0NPREVfVU5TUEVDSUZJRUQQABIZChVWRVJESUNUX0NPREVfQUNDRVBURUQQARIYChRWRVJESUNUX0NPREVfQUxSRUFEWRACEhkKFVZFUkRJQ1RfQ09ERV9DT05GTElDVBADEhUKEVZFUkRJQ1RfQ09ERV9MQVRFEAQSGgoWVkVSRElDVF9DT0RFX0NBTkNFTExFRBAFEh4KGlZFUkRJQ1RfQ09ERV9XUk9OR19BVFRFTVBUEAYSHAoYVkVSRElDVF9DT0RFX1dST05HX0VQT0NIEAcSGwoXVkVSRElDVF9DT0RFX1dST05HX0JBU0UQCBIYChRWRVJESUNUX0NPREVfSU5WQUxJRBAJEhgKFFZFUkRJQ1RfQ09ERV9UT09fQklHEAoSHAoYVkVSRElDVF9DT0RFX1JFVFJZX0FGVEVSEAsSHQoZVkVSRElDVF9DT0RFX1VOQVVUSE9SSVNFRBAMEhgKFFZFUkRJQ1RfQ09ERV9VUEdSQURFEA0SHAoYVkVSRElDVF9DT0RFX1dST05HX1NIQVJEEA4y1gMKEUZlZGVyYXRlZExlYXJuaW5nEkwKB0NoZWNrSW4SHy50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlcXVlc3QaIC50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlc3BvbnNlElQKCVB1bGxNb2RlbBIhLnRyaWJ1dGFyeS5mbC52MS5QdWxsTW9kZWxSZXF1ZXN0GiIudHJpYnV0YXJ5LmZsLnYxLlB1bGxNb2RlbFJlc3BvbnNlMAESVwoKUHVzaFVwZGF0ZRIiLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVxdWVzdBojLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVzcG9uc2UoARJbCgxVcGRhdGVTdGF0dXMSJC50cmlidXRhcnkuZmwudjEuVXBkYXRlU3RhdHVzUmVxdWVzdBolLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVTdGF0dXNSZXNwb25zZRJnChBSZXBvcnRFdmFsdWF0aW9uEigudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXF1ZXN0GikudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXNwb25zZWIGcHJvdG8z");
+  fileDesc("Chh0cmlidXRhcnkvZmwvdjEvZmwucHJvdG8SD3RyaWJ1dGFyeS5mbC52MSI6CgpBdHRlbXB0UmVmEgwKBHRhc2sYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDSIrCgpPYmplY3RJbmZvEg4KBnNoYTI1NhgBIAEoCRINCgVieXRlcxgCIAEoBCI/CgtEYXRhc2V0SW5mbxIMCgRuYW1lGAEgASgJEhAKCGV4YW1wbGVzGAIgASgEEhAKCGhlbGRfb3V0GAMgASgIImgKEkRhdGFzZXREZXNjcmlwdGlvbhIMCgRuYW1lGAEgASgJEi4KBnNjaGVtYRgCIAEoCzIeLnRyaWJ1dGFyeS5mbC52MS5EYXRhc2V0U2NoZW1hEhQKDGxhYmVsX2NvdW50cxgDIAMoBCKYAQoNRGF0YXNldFNjaGVtYRIOCgZmb3JtYXQYASABKAkSDQoFc2hhcGUYAiADKAQSDQoFZHR5cGUYAyABKAkSDwoHY29sdW1ucxgEIAMoCRISCgpsYWJlbF9raW5kGAUgASgJEg4KBmxhYmVscxgGIAEoDRIPCgdjbGFzc2VzGAcgASgNEhMKC2NsYXNzX25hbWVzGAggAygJIlwKE0RhdGFzZXREZXNjcmlwdGlvbnMSDgoGZGlnZXN0GAEgASgJEjUKCGRhdGFzZXRzGAIgAygLMiMudHJpYnV0YXJ5LmZsLnYxLkRhdGFzZXREZXNjcmlwdGlvbiLXAwoOQ2hlY2tJblJlcXVlc3QSFAoMcHJvdG9jb2xfbWluGAEgASgNEhQKDHByb3RvY29sX21heBgCIAEoDRIVCg1hZ2VudF92ZXJzaW9uGAMgASgJEi4KCGRhdGFzZXRzGAQgAygLMhwudHJpYnV0YXJ5LmZsLnYxLkRhdGFzZXRJbmZvEhIKCmZyYW1ld29ya3MYBSADKAkSLAoHaG9sZGluZxgGIAMoCzIbLnRyaWJ1dGFyeS5mbC52MS5BdHRlbXB0UmVmEi0KB3J1bm5pbmcYByADKAsyHC50cmlidXRhcnkuZmwudjEuUnVubmluZ1dvcmsSKwoGZmFpbGVkGAggAygLMhsudHJpYnV0YXJ5LmZsLnYxLkZhaWxlZFdvcmsSEgoKY29uZGl0aW9ucxgJIAMoCRI1CgtkZXBsb3ltZW50cxgKIAMoCzIgLnRyaWJ1dGFyeS5mbC52MS5EZXBsb3ltZW50U3RhdGUSEAoIcmVjZWlwdHMYCyADKAkSGwoTZGVzY3JpcHRpb25zX2RpZ2VzdBgMIAEoCRI6CgxkZXNjcmlwdGlvbnMYDSABKAsyJC50cmlidXRhcnkuZmwudjEuRGF0YXNldERlc2NyaXB0aW9ucyJNCgtSdW5uaW5nV29yaxIsCgdhdHRlbXB0GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSEAoIcHJvZ3Jlc3MYAiABKAEiSwoKRmFpbGVkV29yaxINCgV0b2tlbhgBIAEoCRIMCgRjb2RlGAIgASgJEg4KBmRldGFpbBgDIAEoCRIQCghsb2dfdGFpbBgEIAEoCSJWCg9EZXBsb3ltZW50U3RhdGUSEgoKZGVwbG95bWVudBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoDRINCgVzdGF0ZRgDIAEoCRIOCgZkZXRhaWwYBCABKAkiqgEKD0NoZWNrSW5SZXNwb25zZRIxCgphc3NpZ25tZW50GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkFzc2lnbm1lbnRIABItCghyZWRpcmVjdBgCIAEoCzIZLnRyaWJ1dGFyeS5mbC52MS5SZWRpcmVjdEgAEisKB3VwZ3JhZGUYAyABKAsyGC50cmlidXRhcnkuZmwudjEuVXBncmFkZUgAQggKBnJlc3VsdCKVAgoKQXNzaWdubWVudBIQCghwcm90b2NvbBgBIAEoDRIUCgxwYXVzZV9taWxsaXMYAiABKA0SLwoIdHJhaW5pbmcYAyABKAsyHS50cmlidXRhcnkuZmwudjEuVHJhaW5pbmdXb3JrEjMKCmV2YWx1YXRpb24YBCABKAsyHy50cmlidXRhcnkuZmwudjEuRXZhbHVhdGlvbldvcmsSLAoHc2V0dGxlZBgFIAMoCzIbLnRyaWJ1dGFyeS5mbC52MS5TZXR0bGVtZW50EjAKC2RlcGxveW1lbnRzGAYgAygLMhsudHJpYnV0YXJ5LmZsLnYxLkRlcGxveW1lbnQSGQoRZGVzY3JpYmVfZGF0YXNldHMYByABKAgipgIKCkRlcGxveW1lbnQSEgoKZGVwbG95bWVudBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoDRINCgVtb2RlbBgDIAEoCRISCgptb2RlbF9uYW1lGAQgASgJEg8KB3ZlcnNpb24YBSABKAkSFgoOdmVyc2lvbl9udW1iZXIYBiABKA0SDQoFdG9rZW4YByABKAkSLAoHd2VpZ2h0cxgIIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEi0KCG1hbmlmZXN0GAkgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SKgoFZ3JhcGgYCiABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIOCgZncm91cHMYCyADKAkiMgoIUmVkaXJlY3QSEAoIZW5kcG9pbnQYASABKAkSFAoMcGF1c2VfbWlsbGlzGAIgASgNIkoKB1VwZ3JhZGUSFAoMcHJvdG9jb2xfbWluGAEgASgNEhQKDHByb3RvY29sX21heBgCIAEoDRITCgttaW5fdmVyc2lvbhgDIAEoCSJLCgpTZXR0bGVtZW50EiwKB2F0dGVtcHQYASABKAsyGy50cmlidXRhcnkuZmwudjEuQXR0ZW1wdFJlZhIPCgdvdXRjb21lGAIgASgJIssECg9UcmFpbmVyU2V0dGluZ3MSEQoJZnJhbWV3b3JrGAEgASgJEg8KB3RyYWluZXIYAiABKAkSFAoMbG9jYWxfZXBvY2hzGAMgASgNEhIKCmJhdGNoX3NpemUYBCABKA0SFQoNbGVhcm5pbmdfcmF0ZRgFIAEoARIRCglvcHRpbWl6ZXIYBiABKAkSDAoEbG9zcxgHIAEoCRIVCghtb21lbnR1bRgIIAEoAUgAiAEBEhIKBWJldGExGAkgASgBSAGIAQESEgoFYmV0YTIYCiABKAFIAogBARIUCgdlcHNpbG9uGAsgASgBSAOIAQESGQoMd2VpZ2h0X2RlY2F5GAwgASgBSASIAQESIwoWZ3JhZGllbnRfY2xpcHBpbmdfbm9ybRgNIAEoAUgFiAEBEhUKCHByb3hpbWFsGA4gASgBSAaIAQESHAoPbGFiZWxfc21vb3RoaW5nGA8gASgBSAeIAQESGQoMaWdub3JlX2luZGV4GBAgASgRSAiIAQESGAoLaHViZXJfZGVsdGEYESABKAFICYgBARIYChBvdGhlcl9mcmFtZXdvcmtzGBIgAygJQgsKCV9tb21lbnR1bUIICgZfYmV0YTFCCAoGX2JldGEyQgoKCF9lcHNpbG9uQg8KDV93ZWlnaHRfZGVjYXlCGQoXX2dyYWRpZW50X2NsaXBwaW5nX25vcm1CCwoJX3Byb3hpbWFsQhIKEF9sYWJlbF9zbW9vdGhpbmdCDwoNX2lnbm9yZV9pbmRleEIOCgxfaHViZXJfZGVsdGEiVgoHU3VtUnVsZRINCgVib3VuZBgBIAEoARISCgp3ZWlnaHRfY2FwGAIgASgNEhUKDWNsaXBwaW5nX25vcm0YAyABKAESEQoJd2VpZ2h0aW5nGAQgASgJIvkDCgxUcmFpbmluZ1dvcmsSLAoHYXR0ZW1wdBgBIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5BdHRlbXB0UmVmEg0KBXRva2VuGAIgASgJEg8KB2RhdGFzZXQYAyABKAkSKQoEYmFzZRgEIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEi0KCG1hbmlmZXN0GAUgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SKgoFZ3JhcGgYBiABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIxCgd0cmFpbmVyGAcgASgLMiAudHJpYnV0YXJ5LmZsLnYxLlRyYWluZXJTZXR0aW5ncxIlCgNzdW0YCCABKAsyGC50cmlidXRhcnkuZmwudjEuU3VtUnVsZRIMCgRzZWVkGAkgASgJEhgKEG1heF91cGRhdGVfYnl0ZXMYCiABKAQSHAoUZGVhZGxpbmVfdW5peF9taWxsaXMYCyABKAMSEQoJdGFza19uYW1lGAwgASgJEg4KBmdyb3VwcxgNIAMoCRINCgVtb2RlbBgOIAEoCRISCgptb2RlbF9uYW1lGA8gASgJEi8KCnN0YXRpc3RpY3MYECABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbyKkAwoORXZhbHVhdGlvbldvcmsSEgoKZXZhbHVhdGlvbhgBIAEoCRINCgV0b2tlbhgCIAEoCRIPCgdkYXRhc2V0GAMgASgJEiwKB3dlaWdodHMYBCABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxItCghtYW5pZmVzdBgFIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEioKBWdyYXBoGAYgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SMQoHdHJhaW5lchgHIAEoCzIgLnRyaWJ1dGFyeS5mbC52MS5UcmFpbmVyU2V0dGluZ3MSHAoUZGVhZGxpbmVfdW5peF9taWxsaXMYCCABKAMSDAoEdGFzaxgJIAEoCRIRCgl0YXNrX25hbWUYCiABKAkSDQoFbW9kZWwYCyABKAkSEgoKbW9kZWxfbmFtZRgMIAEoCRIvCgpzdGF0aXN0aWNzGA0gASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SDwoHbWV0cmljcxgOIAMoCSJBChBQdWxsTW9kZWxSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCRIOCgZvZmZzZXQYAyABKAQiNwoRUHVsbE1vZGVsUmVzcG9uc2USEwoLdG90YWxfYnl0ZXMYASABKAQSDQoFY2h1bmsYAiABKAwiJQoGTWV0cmljEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMijAIKDFVwZGF0ZUhlYWRlchINCgV0b2tlbhgBIAEoCRIpCgRraW5kGAIgASgOMhsudHJpYnV0YXJ5LmZsLnYxLlVwZGF0ZUtpbmQSJQoFY29kZWMYAyABKA4yFi50cmlidXRhcnkuZmwudjEuQ29kZWMSEwoLYmFzZV9zaGEyNTYYBCABKAkSEwoLdG90YWxfYnl0ZXMYBSABKAQSDgoGc2hhMjU2GAYgASgJEg4KBm9mZnNldBgHIAEoBBIQCghleGFtcGxlcxgIIAEoBBIVCg10cmFpbl9zZWNvbmRzGAkgASgBEigKB21ldHJpY3MYCiADKAsyFy50cmlidXRhcnkuZmwudjEuTWV0cmljIl0KEVB1c2hVcGRhdGVSZXF1ZXN0Ei8KBmhlYWRlchgBIAEoCzIdLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAQgYKBHBhcnQivQEKB1ZlcmRpY3QSKgoEY29kZRgBIAEoDjIcLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0Q29kZRIPCgdyZWNlaXB0GAIgASgJEhIKCmVycm9yX2NvZGUYAyABKAkSDgoGdGVuc29yGAQgASgJEg4KBmRldGFpbBgFIAEoCRIaChJyZXRyeV9hZnRlcl9taWxsaXMYBiABKA0SEAoIZW5kcG9pbnQYByABKAkSEwoLbWluX3ZlcnNpb24YCCABKAkiVwoSUHVzaFVwZGF0ZVJlc3BvbnNlEikKB3ZlcmRpY3QYASABKAsyGC50cmlidXRhcnkuZmwudjEuVmVyZGljdBIWCg5yZWNlaXZlZF9ieXRlcxgCIAEoBCI0ChNVcGRhdGVTdGF0dXNSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCSJZChRVcGRhdGVTdGF0dXNSZXNwb25zZRIWCg5yZWNlaXZlZF9ieXRlcxgBIAEoBBIpCgd2ZXJkaWN0GAIgASgLMhgudHJpYnV0YXJ5LmZsLnYxLlZlcmRpY3QiiQEKF1JlcG9ydEV2YWx1YXRpb25SZXF1ZXN0Eg0KBXRva2VuGAEgASgJEhIKCmV2YWx1YXRpb24YAiABKAkSEAoIZXhhbXBsZXMYAyABKAQSKAoHbWV0cmljcxgEIAMoCzIXLnRyaWJ1dGFyeS5mbC52MS5NZXRyaWMSDwoHc2Vjb25kcxgFIAEoASJFChhSZXBvcnRFdmFsdWF0aW9uUmVzcG9uc2USKQoHdmVyZGljdBgBIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0KkAKClVwZGF0ZUtpbmQSGwoXVVBEQVRFX0tJTkRfVU5TUEVDSUZJRUQQABIVChFVUERBVEVfS0lORF9ERUxUQRABKi4KBUNvZGVjEhUKEUNPREVDX1VOU1BFQ0lGSUVEEAASDgoKQ09ERUNfTk9ORRABKrIDCgtWZXJkaWN0Q29kZRIcChhWRVJESUNUX0NPREVfVU5TUEVDSUZJRUQQABIZChVWRVJESUNUX0NPREVfQUNDRVBURUQQARIYChRWRVJESUNUX0NPREVfQUxSRUFEWRACEhkKFVZFUkRJQ1RfQ09ERV9DT05GTElDVBADEhUKEVZFUkRJQ1RfQ09ERV9MQVRFEAQSGgoWVkVSRElDVF9DT0RFX0NBTkNFTExFRBAFEh4KGlZFUkRJQ1RfQ09ERV9XUk9OR19BVFRFTVBUEAYSHAoYVkVSRElDVF9DT0RFX1dST05HX0VQT0NIEAcSGwoXVkVSRElDVF9DT0RFX1dST05HX0JBU0UQCBIYChRWRVJESUNUX0NPREVfSU5WQUxJRBAJEhgKFFZFUkRJQ1RfQ09ERV9UT09fQklHEAoSHAoYVkVSRElDVF9DT0RFX1JFVFJZX0FGVEVSEAsSHQoZVkVSRElDVF9DT0RFX1VOQVVUSE9SSVNFRBAMEhgKFFZFUkRJQ1RfQ09ERV9VUEdSQURFEA0SHAoYVkVSRElDVF9DT0RFX1dST05HX1NIQVJEEA4y1gMKEUZlZGVyYXRlZExlYXJuaW5nEkwKB0NoZWNrSW4SHy50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlcXVlc3QaIC50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlc3BvbnNlElQKCVB1bGxNb2RlbBIhLnRyaWJ1dGFyeS5mbC52MS5QdWxsTW9kZWxSZXF1ZXN0GiIudHJpYnV0YXJ5LmZsLnYxLlB1bGxNb2RlbFJlc3BvbnNlMAESVwoKUHVzaFVwZGF0ZRIiLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVxdWVzdBojLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVzcG9uc2UoARJbCgxVcGRhdGVTdGF0dXMSJC50cmlidXRhcnkuZmwudjEuVXBkYXRlU3RhdHVzUmVxdWVzdBolLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVTdGF0dXNSZXNwb25zZRJnChBSZXBvcnRFdmFsdWF0aW9uEigudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXF1ZXN0GikudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message tributary.fl.v1.AttemptRef
@@ -96,6 +96,129 @@ export const DatasetInfoSchema: GenMessage<DatasetInfo> = /*@__PURE__*/
   messageDesc(file_tributary_fl_v1_fl, 2);
 
 /**
+ * What the examples of a data set look like; no value of any of them, and only what the owner lets out.
+ *
+ * @generated from message tributary.fl.v1.DatasetDescription
+ */
+export type DatasetDescription = Message<"tributary.fl.v1.DatasetDescription"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: tributary.fl.v1.DatasetSchema schema = 2;
+   */
+  schema?: DatasetSchema | undefined;
+
+  /**
+   * examples of each class; none: not told
+   *
+   * @generated from field: repeated uint64 label_counts = 3;
+   */
+  labelCounts: bigint[];
+};
+
+/**
+ * Describes the message tributary.fl.v1.DatasetDescription.
+ * Use `create(DatasetDescriptionSchema)` to create a new message.
+ */
+export const DatasetDescriptionSchema: GenMessage<DatasetDescription> = /*@__PURE__*/
+  messageDesc(file_tributary_fl_v1_fl, 3);
+
+/**
+ * @generated from message tributary.fl.v1.DatasetSchema
+ */
+export type DatasetSchema = Message<"tributary.fl.v1.DatasetSchema"> & {
+  /**
+   * as it was declared: csv, images, ...
+   *
+   * @generated from field: string format = 1;
+   */
+  format: string;
+
+  /**
+   * of one example, as a model takes it
+   *
+   * @generated from field: repeated uint64 shape = 2;
+   */
+  shape: bigint[];
+
+  /**
+   * of a feature on disk: u8 | f32
+   *
+   * @generated from field: string dtype = 3;
+   */
+  dtype: string;
+
+  /**
+   * names of the features; none: not told
+   *
+   * @generated from field: repeated string columns = 4;
+   */
+  columns: string[];
+
+  /**
+   * class | real | multi
+   *
+   * @generated from field: string label_kind = 5;
+   */
+  labelKind: string;
+
+  /**
+   * of one example
+   *
+   * @generated from field: uint32 labels = 6;
+   */
+  labels: number;
+
+  /**
+   * 0: not known
+   *
+   * @generated from field: uint32 classes = 7;
+   */
+  classes: number;
+
+  /**
+   * none: not told
+   *
+   * @generated from field: repeated string class_names = 8;
+   */
+  classNames: string[];
+};
+
+/**
+ * Describes the message tributary.fl.v1.DatasetSchema.
+ * Use `create(DatasetSchemaSchema)` to create a new message.
+ */
+export const DatasetSchemaSchema: GenMessage<DatasetSchema> = /*@__PURE__*/
+  messageDesc(file_tributary_fl_v1_fl, 4);
+
+/**
+ * @generated from message tributary.fl.v1.DatasetDescriptions
+ */
+export type DatasetDescriptions = Message<"tributary.fl.v1.DatasetDescriptions"> & {
+  /**
+   * as in the check-in
+   *
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * @generated from field: repeated tributary.fl.v1.DatasetDescription datasets = 2;
+   */
+  datasets: DatasetDescription[];
+};
+
+/**
+ * Describes the message tributary.fl.v1.DatasetDescriptions.
+ * Use `create(DatasetDescriptionsSchema)` to create a new message.
+ */
+export const DatasetDescriptionsSchema: GenMessage<DatasetDescriptions> = /*@__PURE__*/
+  messageDesc(file_tributary_fl_v1_fl, 5);
+
+/**
  * @generated from message tributary.fl.v1.CheckInRequest
  */
 export type CheckInRequest = Message<"tributary.fl.v1.CheckInRequest"> & {
@@ -165,6 +288,20 @@ export type CheckInRequest = Message<"tributary.fl.v1.CheckInRequest"> & {
    * @generated from field: repeated string receipts = 11;
    */
   receipts: string[];
+
+  /**
+   * sha256 of what the owner lets out about the data sets; empty from older agents
+   *
+   * @generated from field: string descriptions_digest = 12;
+   */
+  descriptionsDigest: string;
+
+  /**
+   * where the last assignment asked for it
+   *
+   * @generated from field: tributary.fl.v1.DatasetDescriptions descriptions = 13;
+   */
+  descriptions?: DatasetDescriptions | undefined;
 };
 
 /**
@@ -172,7 +309,7 @@ export type CheckInRequest = Message<"tributary.fl.v1.CheckInRequest"> & {
  * Use `create(CheckInRequestSchema)` to create a new message.
  */
 export const CheckInRequestSchema: GenMessage<CheckInRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 3);
+  messageDesc(file_tributary_fl_v1_fl, 6);
 
 /**
  * @generated from message tributary.fl.v1.RunningWork
@@ -196,7 +333,7 @@ export type RunningWork = Message<"tributary.fl.v1.RunningWork"> & {
  * Use `create(RunningWorkSchema)` to create a new message.
  */
 export const RunningWorkSchema: GenMessage<RunningWork> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 4);
+  messageDesc(file_tributary_fl_v1_fl, 7);
 
 /**
  * Durable at the node when the check-in is answered with an assignment; sent again until then. No paths, no data of the owner.
@@ -224,6 +361,13 @@ export type FailedWork = Message<"tributary.fl.v1.FailedWork"> & {
    * @generated from field: string detail = 3;
    */
   detail: string;
+
+  /**
+   * <= 4096 bytes: the last lines of the log of this work, where the owner lets logs out
+   *
+   * @generated from field: string log_tail = 4;
+   */
+  logTail: string;
 };
 
 /**
@@ -231,7 +375,7 @@ export type FailedWork = Message<"tributary.fl.v1.FailedWork"> & {
  * Use `create(FailedWorkSchema)` to create a new message.
  */
 export const FailedWorkSchema: GenMessage<FailedWork> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 5);
+  messageDesc(file_tributary_fl_v1_fl, 8);
 
 /**
  * How this device fares with a deployed version.
@@ -250,7 +394,7 @@ export type DeploymentState = Message<"tributary.fl.v1.DeploymentState"> & {
   revision: number;
 
   /**
-   * pulling | serving | unhealthy | rolled-back
+   * pulling | serving | unhealthy | rolled-back | refused (by the owner's policy)
    *
    * @generated from field: string state = 3;
    */
@@ -269,7 +413,7 @@ export type DeploymentState = Message<"tributary.fl.v1.DeploymentState"> & {
  * Use `create(DeploymentStateSchema)` to create a new message.
  */
 export const DeploymentStateSchema: GenMessage<DeploymentState> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 6);
+  messageDesc(file_tributary_fl_v1_fl, 9);
 
 /**
  * @generated from message tributary.fl.v1.CheckInResponse
@@ -304,7 +448,7 @@ export type CheckInResponse = Message<"tributary.fl.v1.CheckInResponse"> & {
  * Use `create(CheckInResponseSchema)` to create a new message.
  */
 export const CheckInResponseSchema: GenMessage<CheckInResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 7);
+  messageDesc(file_tributary_fl_v1_fl, 10);
 
 /**
  * @generated from message tributary.fl.v1.Assignment
@@ -345,6 +489,13 @@ export type Assignment = Message<"tributary.fl.v1.Assignment"> & {
    * @generated from field: repeated tributary.fl.v1.Deployment deployments = 6;
    */
   deployments: Deployment[];
+
+  /**
+   * the node does not know the descriptions of this digest: send them with the next check-in
+   *
+   * @generated from field: bool describe_datasets = 7;
+   */
+  describeDatasets: boolean;
 };
 
 /**
@@ -352,7 +503,7 @@ export type Assignment = Message<"tributary.fl.v1.Assignment"> & {
  * Use `create(AssignmentSchema)` to create a new message.
  */
 export const AssignmentSchema: GenMessage<Assignment> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 8);
+  messageDesc(file_tributary_fl_v1_fl, 11);
 
 /**
  * A version that this device should serve.
@@ -411,6 +562,13 @@ export type Deployment = Message<"tributary.fl.v1.Deployment"> & {
    * @generated from field: tributary.fl.v1.ObjectInfo graph = 10;
    */
   graph?: ObjectInfo | undefined;
+
+  /**
+   * whom the deployment is for, for the owner's policy; none: every device
+   *
+   * @generated from field: repeated string groups = 11;
+   */
+  groups: string[];
 };
 
 /**
@@ -418,7 +576,7 @@ export type Deployment = Message<"tributary.fl.v1.Deployment"> & {
  * Use `create(DeploymentSchema)` to create a new message.
  */
 export const DeploymentSchema: GenMessage<Deployment> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 9);
+  messageDesc(file_tributary_fl_v1_fl, 12);
 
 /**
  * WRONG_SHARD: another node leases this device's shard.
@@ -444,7 +602,7 @@ export type Redirect = Message<"tributary.fl.v1.Redirect"> & {
  * Use `create(RedirectSchema)` to create a new message.
  */
 export const RedirectSchema: GenMessage<Redirect> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 10);
+  messageDesc(file_tributary_fl_v1_fl, 13);
 
 /**
  * @generated from message tributary.fl.v1.Upgrade
@@ -471,7 +629,7 @@ export type Upgrade = Message<"tributary.fl.v1.Upgrade"> & {
  * Use `create(UpgradeSchema)` to create a new message.
  */
 export const UpgradeSchema: GenMessage<Upgrade> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 11);
+  messageDesc(file_tributary_fl_v1_fl, 14);
 
 /**
  * @generated from message tributary.fl.v1.Settlement
@@ -495,7 +653,7 @@ export type Settlement = Message<"tributary.fl.v1.Settlement"> & {
  * Use `create(SettlementSchema)` to create a new message.
  */
 export const SettlementSchema: GenMessage<Settlement> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 12);
+  messageDesc(file_tributary_fl_v1_fl, 15);
 
 /**
  * @generated from message tributary.fl.v1.TrainerSettings
@@ -609,7 +767,7 @@ export type TrainerSettings = Message<"tributary.fl.v1.TrainerSettings"> & {
  * Use `create(TrainerSettingsSchema)` to create a new message.
  */
 export const TrainerSettingsSchema: GenMessage<TrainerSettings> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 13);
+  messageDesc(file_tributary_fl_v1_fl, 16);
 
 /**
  * @generated from message tributary.fl.v1.SumRule
@@ -647,7 +805,7 @@ export type SumRule = Message<"tributary.fl.v1.SumRule"> & {
  * Use `create(SumRuleSchema)` to create a new message.
  */
 export const SumRuleSchema: GenMessage<SumRule> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 14);
+  messageDesc(file_tributary_fl_v1_fl, 17);
 
 /**
  * @generated from message tributary.fl.v1.TrainingWork
@@ -751,7 +909,7 @@ export type TrainingWork = Message<"tributary.fl.v1.TrainingWork"> & {
  * Use `create(TrainingWorkSchema)` to create a new message.
  */
 export const TrainingWorkSchema: GenMessage<TrainingWork> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 15);
+  messageDesc(file_tributary_fl_v1_fl, 18);
 
 /**
  * @generated from message tributary.fl.v1.EvaluationWork
@@ -829,6 +987,14 @@ export type EvaluationWork = Message<"tributary.fl.v1.EvaluationWork"> & {
    * @generated from field: tributary.fl.v1.ObjectInfo statistics = 13;
    */
   statistics?: ObjectInfo | undefined;
+
+  /**
+   * What to find beside the loss (docs/evaluation.md); "default": all that fits the labels. Empty from older nodes, which take
+   * no more than examples, correct, loss_q20 and absolute_error_q20.
+   *
+   * @generated from field: repeated string metrics = 14;
+   */
+  metrics: string[];
 };
 
 /**
@@ -836,7 +1002,7 @@ export type EvaluationWork = Message<"tributary.fl.v1.EvaluationWork"> & {
  * Use `create(EvaluationWorkSchema)` to create a new message.
  */
 export const EvaluationWorkSchema: GenMessage<EvaluationWork> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 16);
+  messageDesc(file_tributary_fl_v1_fl, 19);
 
 /**
  * @generated from message tributary.fl.v1.PullModelRequest
@@ -863,7 +1029,7 @@ export type PullModelRequest = Message<"tributary.fl.v1.PullModelRequest"> & {
  * Use `create(PullModelRequestSchema)` to create a new message.
  */
 export const PullModelRequestSchema: GenMessage<PullModelRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 17);
+  messageDesc(file_tributary_fl_v1_fl, 20);
 
 /**
  * @generated from message tributary.fl.v1.PullModelResponse
@@ -889,7 +1055,7 @@ export type PullModelResponse = Message<"tributary.fl.v1.PullModelResponse"> & {
  * Use `create(PullModelResponseSchema)` to create a new message.
  */
 export const PullModelResponseSchema: GenMessage<PullModelResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 18);
+  messageDesc(file_tributary_fl_v1_fl, 21);
 
 /**
  * Additive integer metric; real values travel in units of 2^-20 (name ends in "_q20").
@@ -913,7 +1079,7 @@ export type Metric = Message<"tributary.fl.v1.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 19);
+  messageDesc(file_tributary_fl_v1_fl, 22);
 
 /**
  * @generated from message tributary.fl.v1.UpdateHeader
@@ -981,7 +1147,7 @@ export type UpdateHeader = Message<"tributary.fl.v1.UpdateHeader"> & {
  * Use `create(UpdateHeaderSchema)` to create a new message.
  */
 export const UpdateHeaderSchema: GenMessage<UpdateHeader> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 20);
+  messageDesc(file_tributary_fl_v1_fl, 23);
 
 /**
  * @generated from message tributary.fl.v1.PushUpdateRequest
@@ -1012,7 +1178,7 @@ export type PushUpdateRequest = Message<"tributary.fl.v1.PushUpdateRequest"> & {
  * Use `create(PushUpdateRequestSchema)` to create a new message.
  */
 export const PushUpdateRequestSchema: GenMessage<PushUpdateRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 21);
+  messageDesc(file_tributary_fl_v1_fl, 24);
 
 /**
  * @generated from message tributary.fl.v1.Verdict
@@ -1078,7 +1244,7 @@ export type Verdict = Message<"tributary.fl.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 22);
+  messageDesc(file_tributary_fl_v1_fl, 25);
 
 /**
  * @generated from message tributary.fl.v1.PushUpdateResponse
@@ -1102,7 +1268,7 @@ export type PushUpdateResponse = Message<"tributary.fl.v1.PushUpdateResponse"> &
  * Use `create(PushUpdateResponseSchema)` to create a new message.
  */
 export const PushUpdateResponseSchema: GenMessage<PushUpdateResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 23);
+  messageDesc(file_tributary_fl_v1_fl, 26);
 
 /**
  * @generated from message tributary.fl.v1.UpdateStatusRequest
@@ -1124,7 +1290,7 @@ export type UpdateStatusRequest = Message<"tributary.fl.v1.UpdateStatusRequest">
  * Use `create(UpdateStatusRequestSchema)` to create a new message.
  */
 export const UpdateStatusRequestSchema: GenMessage<UpdateStatusRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 24);
+  messageDesc(file_tributary_fl_v1_fl, 27);
 
 /**
  * @generated from message tributary.fl.v1.UpdateStatusResponse
@@ -1148,7 +1314,7 @@ export type UpdateStatusResponse = Message<"tributary.fl.v1.UpdateStatusResponse
  * Use `create(UpdateStatusResponseSchema)` to create a new message.
  */
 export const UpdateStatusResponseSchema: GenMessage<UpdateStatusResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 25);
+  messageDesc(file_tributary_fl_v1_fl, 28);
 
 /**
  * @generated from message tributary.fl.v1.ReportEvaluationRequest
@@ -1185,7 +1351,7 @@ export type ReportEvaluationRequest = Message<"tributary.fl.v1.ReportEvaluationR
  * Use `create(ReportEvaluationRequestSchema)` to create a new message.
  */
 export const ReportEvaluationRequestSchema: GenMessage<ReportEvaluationRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 26);
+  messageDesc(file_tributary_fl_v1_fl, 29);
 
 /**
  * @generated from message tributary.fl.v1.ReportEvaluationResponse
@@ -1202,7 +1368,7 @@ export type ReportEvaluationResponse = Message<"tributary.fl.v1.ReportEvaluation
  * Use `create(ReportEvaluationResponseSchema)` to create a new message.
  */
 export const ReportEvaluationResponseSchema: GenMessage<ReportEvaluationResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 27);
+  messageDesc(file_tributary_fl_v1_fl, 30);
 
 /**
  * @generated from enum tributary.fl.v1.UpdateKind
