@@ -10,12 +10,13 @@ export const countsByRegion = (sql: Sql, { id, revision }: Pick<DeploymentRow, '
     (count(*) filter (where state = 'pulling' and revision = ${revision}))::integer as pulling,
     (count(*) filter (where state = 'serving' and revision = ${revision}))::integer as serving,
     (count(*) filter (where state = 'unhealthy' and revision = ${revision}))::integer as unhealthy,
+    (count(*) filter (where state = 'refused' and revision = ${revision}))::integer as refused,
     (count(*) filter (where state = 'rolled-back' and revision = ${revision}))::integer as "rolledBack",
     (count(*) filter (where revision <> ${revision}))::integer as outdated
   from deployment_device where deployment = ${id} group by region order by region`
 
 export const sumOf = (regions: readonly RegionCounts[]): DeploymentCounts => {
-  const sum = { pulling: 0, serving: 0, unhealthy: 0, rolledBack: 0, outdated: 0 }
+  const sum = { pulling: 0, serving: 0, unhealthy: 0, refused: 0, rolledBack: 0, outdated: 0 }
   for (const counts of regions) {
     for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counts[name]
   }

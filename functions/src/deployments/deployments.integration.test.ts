@@ -233,9 +233,9 @@ suite('deployments', { timeout: 120_000 }, () => {
     )
     const { state, counts } = await world.get(id)
     assert.equal(state, 'rolling-out')
-    assert.deepEqual(counts, { pulling: 0, serving: 0, unhealthy: 0, rolledBack: 0, outdated: 1 })
+    assert.deepEqual(counts, { pulling: 0, serving: 0, unhealthy: 0, refused: 0, rolledBack: 0, outdated: 1 })
     await world.report(id, { revision: 2, state: 'serving' }, { device: 1, revision: 2, state: 'pulling' })
-    assert.deepEqual((await world.get(id)).counts, { pulling: 1, serving: 1, unhealthy: 0, rolledBack: 0, outdated: 0 })
+    assert.deepEqual((await world.get(id)).counts, { pulling: 1, serving: 1, unhealthy: 0, refused: 0, rolledBack: 0, outdated: 0 })
   })
 
   test('that a device went back counts once the deployment is over, whatever revision it knew', async () => {
@@ -250,7 +250,7 @@ suite('deployments', { timeout: 120_000 }, () => {
       { device: 2, revision: 9, state: 'rolled-back' },
     )
     const { counts } = await world.get(id)
-    assert.deepEqual(counts, { pulling: 0, serving: 0, unhealthy: 0, rolledBack: 1, outdated: 0 })
+    assert.deepEqual(counts, { pulling: 0, serving: 0, unhealthy: 0, refused: 0, rolledBack: 1, outdated: 0 })
   })
 
   test('a node speaks only for devices of the shards that it leases, and of its region', async () => {

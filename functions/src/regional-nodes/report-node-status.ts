@@ -4,6 +4,7 @@ import type { Handler } from '../http/handler.ts'
 import { runDueWork } from '../rounds/due-work.ts'
 import { raiseEpochs } from './raise-epochs.ts'
 import { readAnswer } from './read-answer.ts'
+import { recordDatasets } from './record-datasets.ts'
 import { recordPresence } from './record-presence.ts'
 import { recordProgress } from './record-progress.ts'
 import { renewLeases } from './renew-leases.ts'
@@ -24,6 +25,7 @@ export const reportNodeStatus =
       await raiseEpochs(sql, caller)
       await recordProgress(context, sql, caller, body.progress)
       await recordPresence(sql, caller, body)
+      await recordDatasets(sql, caller, body)
       await recordDeploymentReports(sql, caller, body)
       return caller
     })

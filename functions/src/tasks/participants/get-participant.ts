@@ -1,4 +1,5 @@
 import { TributaryError } from '@tributary/contracts/errors'
+import { deviceLogSource } from '@tributary/contracts/node-status'
 import type { ParticipantView } from '@tributary/contracts/tasks'
 import type { Context } from '../../context.ts'
 import type { Handler } from '../../http/handler.ts'
@@ -25,13 +26,24 @@ export const getParticipant =
     )
     const [latest] = attempts
     if (latest === undefined) throw new TributaryError('NOT_FOUND')
+    const newest = logs.slice(0, tail.limit).toReversed()
     return {
       task,
       round,
       device,
       label: latest.label,
       region: latest.region,
-      attempts: attempts.toReversed().map(row => ({ ...row, action: actionOf(row.code) })),
-      logs: logs.slice(0, tail.limit).toReversed().map(logView),
+      attempts: attempts.toReversed().map(row => ({
+        ...row,
+        action: actionOf(row.code),
+        deviceLog: deviceLogOf(newest, row.attempt),
+      })),
+      logs: newest.map(logView),
     }
   }
+
+/** What the device wrote of an attempt: it comes in parts, in their order. */
+const deviceLogOf = (rows: readonly LogRow[], attempt: number): string | null => {
+  const parts = rows.filter(row => row.attempt === attempt && row.fields['source'] === deviceLogSource)
+  return parts.length === 0 ? null : parts.map(({ message }) => message).join('\n')
+}

@@ -1,0 +1,13 @@
+-- What owners of devices let out about data sets beside name and counts: small and rarely written, so apart from `device_presence`.
+create table device_datasets (
+  device uuid primary key references device,
+  digest text not null,
+  datasets jsonb not null,
+  described_at timestamptz not null default now()
+);
+
+-- An owner's policy that does not allow a deployment says nothing about the version.
+alter table deployment_device drop constraint deployment_device_state_check;
+alter table deployment_device add constraint deployment_device_state_check
+  check (state in ('pulling', 'serving', 'unhealthy', 'rolled-back', 'refused')) not valid;
+alter table deployment_device validate constraint deployment_device_state_check;
