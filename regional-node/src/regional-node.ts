@@ -25,6 +25,7 @@ import { deploymentNotices } from './deployments/deployment-notices.ts'
 import { DeploymentObjects } from './deployments/deployment-objects.ts'
 import { DeploymentReports } from './deployments/deployment-reports.ts'
 import { RegionDeployments } from './deployments/region-deployments.ts'
+import { DescriptionReport } from './devices/description-report.ts'
 import { DeviceDirectory } from './devices/device-directory.ts'
 import { noticesByVolume } from './devices/notices-by-volume.ts'
 import { Presence } from './devices/presence.ts'
@@ -103,6 +104,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     deploymentNotices({ presence, directory, notify: (devices, notice) => context.notify(devices, notice) }),
   )
   const deploymentReports = new DeploymentReports(leases)
+  const descriptionReport = new DescriptionReport(leases, clock)
   const publisher = new EventPublisher(identity.id, metrics, logger)
   const spoolRoom = new Budget(config.spoolBytes)
   const sumMemory = new Budget(config.accumulatorMemoryBytes)
@@ -155,6 +157,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     evaluations,
     deployments,
     deploymentReports,
+    descriptionReport,
     deploymentObjects: new DeploymentObjects({ cache, deployments, clock, journal, stop: ending }),
     settled,
     slots,
@@ -186,15 +189,18 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
         presence,
         presenceReport,
         deploymentReports,
+        descriptionReport,
       }),
       send: async (request, signal) => {
         const answer = await central.status(request, signal)
         presenceReport.confirmed()
         deploymentReports.confirmed()
+        descriptionReport.confirmed()
         return answer
       },
       apply: async (answer, sentAt) => {
-        if ((await takeOver(answer, sentAt)) || presenceReport.hasMore || deploymentReports.hasMore) status.soon()
+        const more = [presenceReport, deploymentReports, descriptionReport].some(({ hasMore }) => hasMore)
+        if ((await takeOver(answer, sentAt)) || more) status.soon()
         region.resolve(answer.region)
       },
     },

@@ -3,6 +3,7 @@ import type { NodeStatusRequest } from '@tributary/contracts/node-status'
 import type { ShardAttempts } from './attempt/shard-attempts.ts'
 import type { ShardFolders } from './attempt/shard-folders.ts'
 import type { DeploymentReports } from './deployments/deployment-reports.ts'
+import type { DescriptionReport } from './devices/description-report.ts'
 import type { DeviceDirectory } from './devices/device-directory.ts'
 import type { Presence } from './devices/presence.ts'
 import type { PresenceReport } from './devices/presence-report.ts'
@@ -23,6 +24,7 @@ export type StatusSources = {
   readonly presence: Presence
   readonly presenceReport: PresenceReport
   readonly deploymentReports: DeploymentReports
+  readonly descriptionReport: DescriptionReport
 }
 
 /** What the node tells central: the shards whose log is on its disk, with their epoch, progress, presence and load. */
@@ -46,6 +48,7 @@ export const statusRequest = (node: StatusSources) => (): NodeStatusRequest => {
     directorySequence: node.directory.sequence,
     presence: node.presenceReport.next(),
     deploymentReports: node.deploymentReports.next(),
+    datasetDescriptions: node.descriptionReport.next(),
     load: { rssBytes: memoryUsage.rss(), connections: node.connections() },
   }
 }

@@ -1,4 +1,5 @@
 import { TributaryError } from '@tributary/contracts/errors'
+import { deviceLogParts, mostDeviceLogs } from '../journal/device-log.ts'
 import type { JournalContext } from '../journal/journal.ts'
 import type { AttemptContext } from './attempt-context.ts'
 import type { AttemptRecord } from './attempt-records.ts'
@@ -8,6 +9,8 @@ import type { ShardState } from './round/shard-state.ts'
 export class AttemptJournal {
   readonly #context: Pick<AttemptContext, 'journal' | 'metrics'>
   readonly #state: ShardState
+  readonly #deviceLogs = new Map<string, string>()
+  #toldLogs = 0
 
   constructor(context: Pick<AttemptContext, 'journal' | 'metrics'>, state: ShardState) {
     this.#context = context
@@ -29,6 +32,7 @@ export class AttemptJournal {
       updates.add({ verdict: 'failed' })
       const { device, code, detail } = record
       this.tell('warn', `the device cannot do its part: ${detail}`, { device, code })
+      this.#tellDeviceLog(device)
     }
     if (record.kind === 'summed') {
       const { accepted, empty, invalid, failed, closing: reason = '' } = this.#state
@@ -36,6 +40,12 @@ export class AttemptJournal {
       const fields = { reason, accepted, selected, empty, invalid, failed, weight }
       this.tell('info', `shard closed (${reason}): ${accepted} of ${selected} accepted`, { fields })
     }
+  }
+
+  /** Holds the end of a device's log until what it is about is durable; dispose of it then. */
+  withDeviceLog(device: string, text: string): Disposable {
+    if (text !== '' && this.#toldLogs + this.#deviceLogs.size < mostDeviceLogs) this.#deviceLogs.set(device, text)
+    return { [Symbol.dispose]: () => void this.#deviceLogs.delete(device) }
   }
 
   failed(message: string, error: unknown): void {
@@ -46,5 +56,11 @@ export class AttemptJournal {
   tell(level: 'info' | 'warn', message: string, about: JournalContext): void {
     const { task, round, attempt } = this.#state.descriptor
     this.#context.journal.report(level, message, { task, round, attempt, shard: this.#state.plan.shard, ...about })
+  }
+
+  #tellDeviceLog(device: string): void {
+    const parts = deviceLogParts(this.#deviceLogs.get(device) ?? '')
+    if (parts.length > 0) this.#toldLogs += 1
+    for (const { message, fields } of parts) this.tell('info', message, { device, fields })
   }
 }

@@ -146,12 +146,14 @@ export class ShardAttempt {
   /**
    * Takes that a device cannot do its part, which ends it; resolves when that is durable. Of no effect where the device is not
    * awaited.
+   * @param log the end of the device's own, for the operator; not durable
    * @throws TributaryError UNAVAILABLE while the lease is not held, or the disk is full
    */
-  async fail(failure: FailedDevice): Promise<void> {
+  async fail(failure: FailedDevice, log = ''): Promise<void> {
+    using _log = this.#journal.withDeviceLog(failure.device, log)
     const answer = await this.#ask(request => ({ kind: 'declined', request, failure }))
     // It was just being selected.
-    if (answer === 'awaited') return this.fail(failure)
+    if (answer === 'awaited') return await this.fail(failure, log)
     if (answer === 'wait') throw new TributaryError('UNAVAILABLE', { detail: 'The lease is being renewed.' })
     if (answer === 'full') throw new TributaryError('NODE_FULL')
   }

@@ -16,27 +16,30 @@ export const deploymentWork = (
   { epoch, now }: { epoch: number; now: number },
 ): Promise<MessageInitShape<typeof DeploymentSchema>[]> =>
   Promise.all(
-    deployments.of(device).map(async ({ deployment, revision, model, modelName, weights, manifest, graph }) => ({
-      deployment,
-      revision,
-      model,
-      modelName,
-      version: weights.version,
-      versionNumber: weights.number,
-      token: await tokens.mint({
-        work: 'deployment',
+    deployments
+      .of(device)
+      .map(async ({ deployment, revision, model, modelName, weights, manifest, graph, target }) => ({
         deployment,
-        shard: device.shard,
-        epoch,
-        device: device.device,
-        certificateSha256: device.certificateSha256,
-        objects: [weights, manifest, graph].map(({ sha256 }) => sha256),
-        exp: Math.floor(now / 1000) + tokenSeconds,
-      }),
-      weights: objectInfo(weights),
-      manifest: objectInfo(manifest),
-      graph: objectInfo(graph),
-    })),
+        revision,
+        model,
+        modelName,
+        version: weights.version,
+        versionNumber: weights.number,
+        token: await tokens.mint({
+          work: 'deployment',
+          deployment,
+          shard: device.shard,
+          epoch,
+          device: device.device,
+          certificateSha256: device.certificateSha256,
+          objects: [weights, manifest, graph].map(({ sha256 }) => sha256),
+          exp: Math.floor(now / 1000) + tokenSeconds,
+        }),
+        weights: objectInfo(weights),
+        manifest: objectInfo(manifest),
+        graph: objectInfo(graph),
+        groups: [...target.groups],
+      })),
   )
 
 const objectInfo = ({ sha256, bytes }: ObjectRef) => ({ sha256, bytes: BigInt(bytes) })

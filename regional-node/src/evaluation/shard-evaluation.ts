@@ -6,6 +6,7 @@ import type { AttemptContext } from '../attempt/attempt-context.ts'
 import { othersOf } from '../attempt/objects-of-work.ts'
 import { backoffMillis, pause } from '../clock.ts'
 import type { DeviceDirectory, KnownDevice } from '../devices/device-directory.ts'
+import { deviceLogParts, mostDeviceLogs } from '../journal/device-log.ts'
 import { makeFolder, removeFolder } from '../log/durable-files.ts'
 import { LogCorruptError, LogEmptyError } from '../log/log-corrupt-error.ts'
 import type { LogKey } from '../log/log-key.ts'
@@ -28,6 +29,7 @@ export class ShardEvaluation {
   readonly epoch: number
   readonly #folder: string
   readonly #context: AttemptContext
+  #toldLogs = 0
   readonly #log: WriteAheadLog
   readonly #state: EvaluationState
   readonly #stop = new AbortController()
@@ -133,9 +135,10 @@ export class ShardEvaluation {
 
   /**
    * Takes it that an evaluator cannot do its part; resolves when that is durable.
+   * @param log the end of the device's own, for the operator; not durable
    * @throws TributaryError UNAVAILABLE while the lease is not held, NODE_FULL
    */
-  async fail(device: string, { code, detail }: { code: string; detail: string }): Promise<void> {
+  async fail(device: string, { code, detail }: { code: string; detail: string }, log = ''): Promise<void> {
     if (!this.isOpen || this.#state.hasReported(device) || this.#state.hasFailed(device)) return
     if (!this.#holdsLease()) throw new TributaryError('UNAVAILABLE', { detail: 'The lease is being renewed.' })
     await this.#append({ kind: 'failed', device, code, detail }).catch((error: unknown) => {
@@ -143,13 +146,12 @@ export class ShardEvaluation {
     })
     const { task, round } = this.descriptor
     const { shard } = this
-    this.#context.journal.report('warn', `the evaluator cannot do its part: ${detail}`, {
-      task,
-      round,
-      shard,
-      device,
-      code,
-    })
+    const { journal } = this.#context
+    const about = { task, round, shard, device }
+    journal.report('warn', `the evaluator cannot do its part: ${detail}`, { ...about, code })
+    const logged = this.#toldLogs < mostDeviceLogs ? deviceLogParts(log) : []
+    if (logged.length > 0) this.#toldLogs += 1
+    for (const { message, fields } of logged) journal.report('info', message, { ...about, fields })
     this.evaluate()
   }
 

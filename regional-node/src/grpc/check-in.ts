@@ -48,6 +48,7 @@ export const checkIn =
     node.presence.checkedIn(device.device, capabilities)
     await takeFailures(node, device, request.failed)
     if (node.deploymentReports.heard(device, request.deployments)) node.statusChanged()
+    const describe = node.descriptionReport.heard(device, request.descriptionsDigest, request.descriptions)
     const training = await firstTraining(node, device, request.receipts)
     const evaluation = node.evaluations.ofShard(shard).find(open => open.offers(device))
     const live = node.attempts.ofShard(shard).length > 0 || node.evaluations.ofShard(shard).length > 0
@@ -58,6 +59,7 @@ export const checkIn =
       ...(evaluation === undefined ? {} : { evaluation: await evaluationWork(node.tokens, evaluation, device) }),
       settled: settlements(node, device, request),
       deployments: await deploymentWork(node.tokens, node.deployments, device, { epoch, now: node.clock.now() }),
+      describeDatasets: describe,
     }
     return create(CheckInResponseSchema, { result: { case: 'assignment', value } })
   }

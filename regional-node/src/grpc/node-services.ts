@@ -3,6 +3,7 @@ import type { AttemptContext } from '../attempt/attempt-context.ts'
 import type { DeploymentObjects } from '../deployments/deployment-objects.ts'
 import type { DeploymentReports } from '../deployments/deployment-reports.ts'
 import type { RegionDeployments } from '../deployments/region-deployments.ts'
+import type { DescriptionReport } from '../devices/description-report.ts'
 import type { ShardEvaluations } from '../evaluation/shard-evaluations.ts'
 import type { Authentication } from './authenticate.ts'
 
@@ -13,6 +14,7 @@ export type NodeServices = AdmissionContext &
     readonly evaluations: ShardEvaluations
     readonly deployments: RegionDeployments
     readonly deploymentReports: DeploymentReports
+    readonly descriptionReport: DescriptionReport
     readonly deploymentObjects: DeploymentObjects
     readonly stallMillis: number
     readonly isDraining: () => boolean

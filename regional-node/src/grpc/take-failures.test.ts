@@ -12,9 +12,9 @@ import { takeFailures } from './take-failures.ts'
 const update = sampleUpdate([1, 2, 3], [4, 5])
 
 /** Declares by device `number` that it cannot do the work of a token. */
-const declare = (shard: TestShard, number: number, token: string, code: string, detail = '') => {
+const declare = (shard: TestShard, number: number, token: string, code: string, detail = '', logTail = '') => {
   const services = { ...shard.admission, evaluations: shard.evaluations }
-  return takeFailures(services, shard.device(number), [create(FailedWorkSchema, { token, code, detail })])
+  return takeFailures(services, shard.device(number), [create(FailedWorkSchema, { token, code, detail, logTail })])
 }
 
 const participants = async (shard: TestShard) => {
@@ -99,8 +99,44 @@ test('an evaluator that cannot evaluate is not waited for', async () => {
   shard.online(5)
   const evaluation = await shard.openedEvaluation(descriptor, 5)
   const { token = '' } = await evaluationWork(shard.admission.tokens, evaluation, shard.device(5))
-  await declare(shard, 5, token, 'MODEL_UNSUPPORTED')
+  await declare(shard, 5, token, 'MODEL_UNSUPPORTED', '', 'Traceback')
+  assert.deepEqual(
+    toldBy(shard).map(({ device, message }) => [device, message]),
+    [[shard.device(5).device, 'Traceback']],
+  )
   assert.equal(evaluation.hasFailed(shard.device(5).device), true)
   const event = await until(() => shard.evaluated[0])
   assert.deepEqual([event.evaluators, event.metrics], [0, {}])
+})
+
+const toldBy = (shard: TestShard) => shard.journal.take(1000, 2 ** 20).filter(({ fields }) => fields?.['source'])
+
+test("the end of a device's log is told once, as text in parts of whole lines, and of a few devices only", async () => {
+  await using shard = await TestShard.open({ trainers: 66 })
+  const descriptor = sampleDescriptor(shard.clock.now(), { goal: 66, select: 66 })
+  const numbers = Array.from({ length: 66 }, (_, index) => index + 1)
+  for (const number of numbers) shard.online(number)
+  await shard.opened(descriptor)
+  const { token } = await shard.header(descriptor, 1, update)
+  const lines = Array.from({ length: 100 }, (_, index) => `line ${index} ${'x'.repeat(90)}`)
+  const hostile = `${'y'.repeat(5000)}\u001b[2J\0<script>\n${lines.join('\n')}`
+  await declare(shard, 1, token, 'TRAINING_FAILED', 'why', hostile)
+  await declare(shard, 1, token, 'TRAINING_FAILED', 'why', hostile)
+  const parts = toldBy(shard)
+  assert.deepEqual(
+    parts.map(({ device, level, fields }) => [device, level, fields?.['part'], fields?.['parts']]),
+    [1, 2, 3].map(part => [shard.device(1).device, 'info', part, 3]),
+  )
+  assert.deepEqual([parts[0]?.task, parts[0]?.round, parts[0]?.attempt], [descriptor.task, 1, 1])
+  const text = parts.map(({ message }) => message).join('\n')
+  // 4 096 characters end with the last 40 lines of 98 or so, the first of which is cut.
+  assert.deepEqual(text.split('\n').slice(1), lines.slice(-(text.split('\n').length - 1)))
+  assert.ok(text.length > 4000 && text.length <= 4096)
+  for (const number of numbers.slice(1)) {
+    const { token } = await shard.header(descriptor, number, update)
+    await declare(shard, number, token, 'TRAINING_FAILED', '', '\u001b[2J\0<script>\ud800')
+  }
+  const told = toldBy(shard)
+  assert.equal(told.length, 63)
+  assert.equal(told[0]?.message, '[2J<script>\ufffd')
 })

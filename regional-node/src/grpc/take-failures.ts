@@ -22,8 +22,10 @@ export const takeFailures = async (
     // Of an epoch that is over: what was promised in it is void, and the work is handed out anew.
     if (leases.epochOf(shard) !== epoch) continue
     const failure = readFailure(declared)
-    if (token.work === 'training') await attempts.find(token, shard)?.fail({ device, label, ...failure })
-    else if (token.work === 'evaluation') await evaluations.find(token.evaluation, shard)?.fail(device, failure)
+    if (token.work === 'training')
+      await attempts.find(token, shard)?.fail({ device, label, ...failure }, declared.logTail)
+    else if (token.work === 'evaluation')
+      await evaluations.find(token.evaluation, shard)?.fail(device, failure, declared.logTail)
   }
 }
 
