@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { type AgentProcess, agentEnvironment, launchAgent } from './testing/agent-process.ts'
 import { TestAuthority } from './testing/certificates.ts'
 import { childrenOf, isAlive, until } from './testing/child-processes.ts'
-import { device, identityOf, publishBundle, temporaryFolder, trainingWork } from './testing/federation.ts'
-import { writeStripes } from './testing/idx-files.ts'
+import { device, publishBundle, temporaryFolder, trainingWork } from './testing/federation.ts'
 import { TestNode } from './testing/test-node.ts'
 
 const source = fileURLToPath(new URL('./main.ts', import.meta.url))
@@ -21,42 +21,10 @@ suite('the agent as a process', () => {
     authority = await TestAuthority.create()
   })
 
-  const environmentOf = async (folder: string, node: string): Promise<Record<string, string>> => {
-    const identity = await identityOf(authority)
-    const dataDir = join(folder, 'data')
-    await mkdir(dataDir)
-    await writeStripes(dataDir, 1000)
-    await writeFile(join(folder, 'cert.pem'), identity.certificate)
-    await writeFile(join(folder, 'key.pem'), identity.key)
-    await writeFile(join(folder, 'ca.pem'), identity.authority)
-    return {
-      AGENT_CERT_FILE: join(folder, 'cert.pem'),
-      AGENT_KEY_FILE: join(folder, 'key.pem'),
-      AUTHORITY_CERT_FILE: join(folder, 'ca.pem'),
-      NODE_ENDPOINTS: node,
-      // Nobody listens there: the broker only makes things faster.
-      MQTT_URL: 'mqtts://localhost:9',
-      DATA_DIR: dataDir,
-      STATE_DIR: join(folder, 'state'),
-      LOG_LEVEL: 'error',
-    }
-  }
+  const environmentOf = (folder: string, node: string): Promise<Record<string, string>> =>
+    agentEnvironment(authority, folder, node)
 
-  const launch = (
-    script: string,
-    env: Record<string, string>,
-  ): AsyncDisposable & { child: ChildProcess; ended: Promise<unknown[]> } => {
-    const child = spawn(process.execPath, [script], { env, stdio: ['pipe', 'inherit', 'pipe'] })
-    const ended = once(child, 'exit')
-    return {
-      child,
-      ended,
-      [Symbol.asyncDispose]: async () => {
-        child.kill('SIGKILL')
-        await ended
-      },
-    }
-  }
+  const launch = (script: string, env: Record<string, string>): AgentProcess => launchAgent([script], env)
 
   const endsCleanly = async (ended: Promise<unknown[]>, stop: () => void): Promise<void> => {
     stop()

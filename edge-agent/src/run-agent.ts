@@ -23,6 +23,7 @@ import type { LiveStatus } from './status/live-status.ts'
 import { serveStatus } from './status/status-socket.ts'
 import { OnnxTrainer } from './training/onnx-trainer.ts'
 import { CertificateKeeper } from './transport/certificate-keeper.ts'
+import { ClockWatch } from './transport/clock-watch.ts'
 import { Endpoints } from './transport/endpoints.ts'
 import { IdentityError, readIdentity } from './transport/identity.ts'
 import { defaultCallTimes } from './transport/node-client.ts'
@@ -83,6 +84,7 @@ const run = async (environment: Environment | undefined): Promise<void> => {
   const context = {
     device,
     endpoints,
+    clock: new ClockWatch({ centralUrl, log }),
     objects,
     updates,
     deployments,

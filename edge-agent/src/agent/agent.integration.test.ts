@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { before, suite, test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { CheckInResponseSchema, VerdictCode, VerdictSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { Link } from '@tributary/local-stack/testing/link'
 import { decodeSafetensors, encodeSafetensors } from '@tributary/tensors/safetensors/file'
 import type { Tensor } from '@tributary/tensors/tensor'
 import { bytesOf, typedView } from '@tributary/tensors/view'
@@ -19,7 +20,6 @@ import {
   temporaryFolder,
   trainingWork,
 } from '../testing/federation.ts'
-import { Link } from '../testing/link.ts'
 import { TestNode } from '../testing/test-node.ts'
 import type { Identity } from '../transport/identity.ts'
 

@@ -81,7 +81,7 @@ export class Agent {
   }
 
   /** How the agent is now. */
-  get status(): Pick<LiveStatus, 'training' | 'evaluation' | 'node' | 'keptUpdates' | 'refusedBy'> {
+  get status(): Pick<LiveStatus, 'training' | 'evaluation' | 'node' | 'clock' | 'keptUpdates' | 'refusedBy'> {
     const { endpoints, updates } = this.#context
     const [training, evaluation] = [this.#training.current, this.#evaluation.current]
     return {
@@ -96,6 +96,7 @@ export class Agent {
         answeredAt: this.#answeredAt?.toISOString() ?? null,
         fault: this.#fault ?? null,
       },
+      clock: this.#context.clock.fault ?? null,
       keptUpdates: updates.list().length,
       refusedBy: this.#refusedBy ?? null,
     }
@@ -131,6 +132,7 @@ export class Agent {
         const clock = explainTimes(error, endpoints.identity.certificate, new Date())
         this.#fault = clock ?? (error as Error).message
         log.warn({ err: error, endpoint: endpoints.endpoint }, clock ?? 'check-in failed')
+        if (clock !== undefined) await this.#context.clock.askCentral(signal)
         endpoints.failed()
         await (retryable ? backoff : refusals).wait(signal).catch(() => {})
       }
@@ -162,7 +164,9 @@ export class Agent {
       conditions: [...(await conditions())],
       deployments: [...deployments.states],
     })
-    const { result } = await endpoints.client().checkIn(request, signal)
+    const { response, nodeDate } = await endpoints.client().checkIn(request, signal)
+    const { result } = response
+    this.#context.clock.compare(nodeDate, 'the node')
     this.#answeredAt = new Date()
     this.#fault = undefined
     this.#sent.told(request)

@@ -9,12 +9,15 @@ import type { Outbox } from '../state/outbox.ts'
 import type { UpdateStore } from '../state/update-store.ts'
 import type { Ledger } from '../status/ledger.ts'
 import type { Trainer } from '../training/trainer.ts'
+import type { ClockWatch } from '../transport/clock-watch.ts'
 import type { Endpoints } from '../transport/endpoints.ts'
 
 /** What every job of the agent works with. */
 export type AgentContext = {
   readonly device: string
   readonly endpoints: Endpoints
+  /** Tells the owner when this device's clock is off. */
+  readonly clock: ClockWatch
   readonly objects: ObjectCache
   readonly updates: UpdateStore
   readonly deployments: Deployments

@@ -16,6 +16,8 @@ export const LiveStatus = z.object({
     /** Why the last one failed; null where it did not. */
     fault: z.string().nullable(),
   }),
+  /** How far this device's clock is off; null where it is not, or nobody has told a time. */
+  clock: z.string().nullable(),
   broker: z.object({ url: z.string(), connected: z.boolean() }),
   certificateUntil: z.iso.datetime(),
   bytesToday: z.object({ down: z.number(), up: z.number() }),

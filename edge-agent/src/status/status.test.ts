@@ -22,6 +22,7 @@ const status: LiveStatus = {
   training: null,
   evaluation: null,
   node: { endpoint: 'localhost:1', answeredAt: null, fault: 'nobody is there' },
+  clock: null,
   broker: { url: 'mqtts://localhost:9', connected: false },
   certificateUntil: '2026-11-26T12:00:00.000Z',
   bytesToday: { down: 1, up: 2 },

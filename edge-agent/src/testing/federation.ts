@@ -30,6 +30,7 @@ import { Outbox } from '../state/outbox.ts'
 import { UpdateStore } from '../state/update-store.ts'
 import { Ledger } from '../status/ledger.ts'
 import { OnnxTrainer } from '../training/onnx-trainer.ts'
+import { ClockWatch } from '../transport/clock-watch.ts'
 import { Endpoints } from '../transport/endpoints.ts'
 import type { Identity } from '../transport/identity.ts'
 import { type CallTimes, defaultCallTimes } from '../transport/node-client.ts'
@@ -219,6 +220,7 @@ export const startAgent = async (
   const agent = new Agent({
     device: identity.device,
     endpoints: ends,
+    clock: new ClockWatch({ centralUrl: undefined, log }),
     objects: await ObjectCache.open(join(stateDir, 'objects'), 2 ** 30),
     updates,
     deployments,

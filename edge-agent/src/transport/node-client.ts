@@ -16,6 +16,7 @@ import type {
 import { chunkBytes, federatedLearningMethods, type GrpcMethod } from '@tributary/contracts/grpc-service'
 import { certificateKinds } from '@tributary/contracts/signed-request'
 import { CallError, callErrorOf } from './call-error.ts'
+import { dateOf } from './date-header.ts'
 import type { Identity } from './identity.ts'
 import { ProgressWatch } from './progress-watch.ts'
 
@@ -33,8 +34,13 @@ export const defaultCallTimes: CallTimes = { unaryMillis: 10_000, stallMillis: 2
 /** Told of every chunk of a model or an update that passes. */
 export type OnBytes = (direction: 'down' | 'up', bytes: number) => void
 
-/** An answer with the certificate (DER) of the node that gave it. */
-export type Answered<Response> = { readonly response: Response; readonly nodeCertificate: Uint8Array | undefined }
+/** An answer with the certificate (DER) of the node that gave it, and the time that this node has. */
+export type Answered<Response> = {
+  readonly response: Response
+  readonly nodeCertificate: Uint8Array | undefined
+  /** To the second; undefined where it was not told. */
+  readonly nodeDate?: Date | undefined
+}
 
 /** A connection to one regional node, mTLS on both sides. Connects at the first call; closed by disposing. */
 export class NodeClient implements Disposable {
@@ -65,8 +71,8 @@ export class NodeClient implements Disposable {
   }
 
   /** All unary calls throw CallError. */
-  async checkIn(request: CheckInRequest, signal: AbortSignal): Promise<CheckInResponse> {
-    return (await this.#unary(federatedLearningMethods.checkIn, request, signal)).response
+  async checkIn(request: CheckInRequest, signal: AbortSignal): Promise<Answered<CheckInResponse>> {
+    return this.#unary(federatedLearningMethods.checkIn, request, signal)
   }
 
   async updateStatus(request: UpdateStatusRequest, signal: AbortSignal): Promise<Answered<UpdateStatusResponse>> {
@@ -167,6 +173,7 @@ export class NodeClient implements Disposable {
   ): Promise<Answered<MessageShape<Output>>> {
     signal.throwIfAborted()
     const { promise, resolve, reject } = Promise.withResolvers<Answered<MessageShape<Output>>>()
+    let nodeDate: Date | undefined
     const call = this.#client.makeUnaryRequest(
       method.path,
       method.requestSerialize,
@@ -177,7 +184,8 @@ export class NodeClient implements Disposable {
       (error, value) => {
         signal.removeEventListener('abort', cancel)
         if (error === null && value !== undefined) {
-          resolve({ response: value, nodeCertificate: certificateOf(call.getAuthContext()?.sslPeerCertificate) })
+          const nodeCertificate = certificateOf(call.getAuthContext()?.sslPeerCertificate)
+          resolve({ response: value, nodeCertificate, nodeDate })
         } else {
           reject(
             signal.aborted
@@ -187,6 +195,9 @@ export class NodeClient implements Disposable {
         }
       },
     )
+    call.on('metadata', metadata => {
+      nodeDate = dateOf(metadata.get('date')[0]?.toString())
+    })
     const cancel = () => call.cancel()
     signal.addEventListener('abort', cancel, { once: true })
     return promise

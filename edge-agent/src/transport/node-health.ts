@@ -6,6 +6,7 @@ import {
 } from '@tributary/contracts/gen/grpc/health/v1/health_pb'
 import { healthMethods } from '@tributary/contracts/grpc-service'
 import { callErrorOf } from './call-error.ts'
+import { dateOf } from './date-header.ts'
 import type { Identity } from './identity.ts'
 import { requireNode } from './node-client.ts'
 
@@ -54,10 +55,4 @@ export const checkNodeHealth = async (
     signal.removeEventListener('abort', cancel)
     client.close()
   }
-}
-
-/** Of a Date header; undefined where it is none. */
-export const dateOf = (text: string | null | undefined): Date | undefined => {
-  const millis = Date.parse(text ?? '')
-  return Number.isNaN(millis) ? undefined : new Date(millis)
 }

@@ -1,10 +1,10 @@
 import type { AgentConfig } from '../../../config.ts'
+import { askCentral } from '../../../transport/ask-central.ts'
 import { brokerAddress } from '../../../transport/broker-options.ts'
 import { CallError } from '../../../transport/call-error.ts'
 import type { Identity } from '../../../transport/identity.ts'
 import { checkNodeHealth } from '../../../transport/node-health.ts'
 import { probeBroker } from '../../../transport/probe-broker.ts'
-import { askCentral, describeCentral } from './check-central.ts'
 import { checkClock } from './check-clock.ts'
 import { checkTls } from './check-tls.ts'
 import { type Finding, failed, type Outcome, ok, runCheck, skipped, warning } from './finding.ts'
@@ -39,7 +39,8 @@ export const checkCentral = async ({ config: { centralUrl }, signal }: NetworkCh
     await runCheck('central', centralUrl, of, async within => {
       const answer = await askCentral(centralUrl, within)
       if (answer.date !== undefined) clock = checkClock(new Date(), answer.date, 'central')
-      return describeCentral(answer)
+      const { status } = answer
+      return status === 200 ? ok('answers, and is well') : failed('operator', `answers with status ${status}.`)
     }),
   )
   return [...findings, { check: 'clock', subject: 'central', ...clock }]

@@ -19,6 +19,7 @@ const running: LiveStatus = {
   training: { attempt: { task, round: 3, attempt: 1 }, dataset: 'flowers', progress: 0.42 },
   evaluation: null,
   node: { endpoint: 'localhost:1', answeredAt: null, fault: null },
+  clock: null,
   broker: { url: 'mqtts://localhost:9', connected: true },
   certificateUntil: '2026-11-26T12:00:00.000Z',
   bytesToday: { down: 1, up: 2 },

@@ -62,7 +62,7 @@ const readSent = async (stateDir: string, last: number): Promise<{ totals: Total
 
 const describeRunning = (running: LiveStatus | undefined, stateDir: string): string => {
   if (running === undefined) return `No agent runs with ${stateDir}.\n`
-  const { training, evaluation, node, broker, bytesToday } = running
+  const { training, evaluation, node, clock, broker, bytesToday } = running
   const doing = [
     training &&
       `trains ${training.dataset}, ${Math.round(training.progress * 100)} % of ${attemptOf(training.attempt)}`,
@@ -74,6 +74,7 @@ const describeRunning = (running: LiveStatus | undefined, stateDir: string): str
     ['does', doing.join('; ') || 'waits for work'],
     ['node', `${node.endpoint}, ${node.answeredAt === null ? 'no answer yet' : `answered at ${node.answeredAt}`}`],
     ...(node.fault === null ? [] : [['', `last check-in failed: ${node.fault}`]]),
+    ...(clock === null ? [] : [['clock', clock]]),
     ['broker', `${broker.url}, ${broker.connected ? 'connected' : 'not connected'}`],
     ['certificate', `good until ${running.certificateUntil}`],
     ['today', `${bytesToday.down} bytes down, ${bytesToday.up} bytes up`],

@@ -1,8 +1,7 @@
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import type { TLSSocket } from 'node:tls'
-import { dateOf } from '../../../transport/node-health.ts'
-import { failed, type Outcome, ok } from './finding.ts'
+import { dateOf } from './date-header.ts'
 
 /** What central said of itself. */
 export type CentralAnswer = { readonly status: number; readonly date: Date | undefined }
@@ -24,7 +23,3 @@ export const askCentral = (url: string, signal: AbortSignal): Promise<CentralAns
     .end()
   return promise
 }
-
-/** What the answer means. */
-export const describeCentral = ({ status }: CentralAnswer): Outcome =>
-  status === 200 ? ok('answers, and is well') : failed('operator', `answers with status ${status}.`)

@@ -1,15 +1,24 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+
+/** `up` is towards the node, `down` towards the agent. */
+type Direction = 'up' | 'down'
 
 /** A network between agent and node that can be cut: TCP passed through, counted, and torn when the test says so. */
 export class Link implements AsyncDisposable {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  readonly #events = new EventEmitter().setMaxListeners(100)
+  readonly #swallowed = new Set<Direction>()
   #cutUp = Number.POSITIVE_INFINITY
   #cutDown = Number.POSITIVE_INFINITY
   #bytesPerSecond = Number.POSITIVE_INFINITY
   /** Cuts that happened. */
   cuts = 0
+  /** Connections that were made. */
+  connections = 0
+  /** Bytes that were passed on, TLS and its handshakes included. */
+  readonly passed = { up: 0, down: 0 }
 
   private constructor(server: Server) {
     this.#server = server
@@ -19,7 +28,10 @@ export class Link implements AsyncDisposable {
     const port = Number(target.split(':')[1])
     const server = createServer()
     const link = new Link(server)
-    server.on('connection', near => link.#join(near, connect(port, '127.0.0.1')))
+    server.on('connection', near => {
+      link.connections += 1
+      link.#join(near, connect(port, '127.0.0.1'))
+    })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     return link
@@ -29,8 +41,8 @@ export class Link implements AsyncDisposable {
     return `localhost:${(this.#server.address() as AddressInfo).port}`
   }
 
-  /** Cuts once after so many further bytes towards the node (`up`) or towards the agent (`down`). */
-  cutAfter(direction: 'up' | 'down', bytes: number): void {
+  /** Cuts once after so many further bytes. */
+  cutAfter(direction: Direction, bytes: number): void {
     if (direction === 'up') this.#cutUp = bytes
     else this.#cutDown = bytes
   }
@@ -40,11 +52,28 @@ export class Link implements AsyncDisposable {
     this.#bytesPerSecond = bytesPerSecond
   }
 
+  /** From now on what goes this way is lost, as in a dead network; until the next cut. */
+  swallow(direction: Direction): void {
+    this.#swallowed.add(direction)
+  }
+
+  /** Waits until a condition holds, looking again whenever something passes or is cut. */
+  async until(what: string, condition: () => boolean, deadlineSeconds = 60): Promise<void> {
+    const signal = AbortSignal.timeout(deadlineSeconds * 1000)
+    while (!condition()) {
+      await once(this.#events, 'change', { signal }).catch(() => {
+        throw new Error(`waited in vain for the link: ${what}`)
+      })
+    }
+  }
+
   /** Tears every connection now. */
   cut(): void {
     this.cuts += 1
     this.#cutUp = this.#cutDown = Number.POSITIVE_INFINITY
+    this.#swallowed.clear()
     for (const socket of this.#sockets) socket.destroy()
+    this.#events.emit('change')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -54,9 +83,9 @@ export class Link implements AsyncDisposable {
   }
 
   #join(near: Socket, far: Socket): void {
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
+    for (const [direction, from, to] of [
+      ['up', near, far],
+      ['down', far, near],
     ] as const) {
       this.#sockets.add(from)
       from.on('error', () => {})
@@ -65,10 +94,10 @@ export class Link implements AsyncDisposable {
         to.destroy()
       })
       from.on('data', bytes => {
-        if (from === near) this.#cutUp -= bytes.length
+        if (direction === 'up') this.#cutUp -= bytes.length
         else this.#cutDown -= bytes.length
         if (this.#cutUp <= 0 || this.#cutDown <= 0) this.cut()
-        else to.write(bytes)
+        else this.#pass(direction, bytes, to)
         const millis = (bytes.length / this.#bytesPerSecond) * 1000
         if (millis > 0) {
           from.pause()
@@ -76,5 +105,11 @@ export class Link implements AsyncDisposable {
         }
       })
     }
+  }
+  #pass(direction: Direction, bytes: Buffer, to: Socket): void {
+    if (this.#swallowed.has(direction)) return
+    this.passed[direction] += bytes.length
+    to.write(bytes)
+    this.#events.emit('change')
   }
 }
