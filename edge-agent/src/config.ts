@@ -51,6 +51,8 @@ const Environment = z.object({
   OBJECT_CACHE_BYTES: positive(gibibyte, 2 ** 43),
   /** Files of deployed versions that are kept on disk, bytes: those in service, and of each model the one before. */
   DEPLOYED_BYTES: positive(8 * gibibyte, 2 ** 43),
+  /** This device's own values of tensors that tasks keep local, bytes on disk. */
+  LOCAL_TENSORS_BYTES: positive(4 * gibibyte, 2 ** 43),
   /** The process that trains ends after so long without work. */
   TRAINER_IDLE_SECONDS: positive(15, 86_400),
   /** host:port where deployed models are served; nothing is served without it. */
@@ -115,6 +117,7 @@ export type AgentConfig = {
   readonly datasetCacheBytes: number
   readonly objectCacheBytes: number
   readonly deployedBytes: number
+  readonly localTensorsBytes: number
   readonly trainerIdleSeconds: number
   readonly inference: InferenceSettings
 }
@@ -154,6 +157,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     datasetCacheBytes: env.DATASET_CACHE_BYTES,
     objectCacheBytes: env.OBJECT_CACHE_BYTES,
     deployedBytes: env.DEPLOYED_BYTES,
+    localTensorsBytes: env.LOCAL_TENSORS_BYTES,
     trainerIdleSeconds: env.TRAINER_IDLE_SECONDS,
     inference: {
       address: env.INFERENCE_LISTEN,

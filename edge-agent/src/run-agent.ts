@@ -15,6 +15,7 @@ import { readSituation } from './policy/read-situation.ts'
 import { TrainersFileError } from './python-worker/installed-trainers.ts'
 import { PythonTrainers } from './python-worker/python-trainers.ts'
 import { AgentFileError } from './settings/agent-file.ts'
+import { LocalTensors, localTensorsFolder } from './state/local-tensors.ts'
 import { ObjectCache } from './state/object-cache.ts'
 import { Outbox } from './state/outbox.ts'
 import { UpdateStore } from './state/update-store.ts'
@@ -62,9 +63,11 @@ const run = async (environment: Environment | undefined): Promise<void> => {
     log,
   })
   await using trainer = new OnnxTrainer({ idleSeconds, limits: () => policy.limits, ...bundledWorker() })
+  const local = await LocalTensors.open(localTensorsFolder(config.stateDir), config.localTensorsBytes)
   const python = await PythonTrainers.open({
     dataDir: config.dataDir,
     folder: join(config.stateDir, 'python'),
+    local,
     log,
     limits: () => policy.limits,
   })
@@ -87,6 +90,7 @@ const run = async (environment: Environment | undefined): Promise<void> => {
     clock: new ClockWatch({ centralUrl, log }),
     objects,
     updates,
+    local,
     deployments,
     datasets,
     trainer,

@@ -4,6 +4,7 @@ import type { Datasets } from '../data/datasets.ts'
 import type { Deployments } from '../deployments/deployments.ts'
 import type { PolicyGate } from '../policy/policy-gate.ts'
 import type { PythonTrainers } from '../python-worker/python-trainers.ts'
+import type { LocalTensors } from '../state/local-tensors.ts'
 import type { ObjectCache } from '../state/object-cache.ts'
 import type { Outbox } from '../state/outbox.ts'
 import type { UpdateStore } from '../state/update-store.ts'
@@ -20,6 +21,8 @@ export type AgentContext = {
   readonly clock: ClockWatch
   readonly objects: ObjectCache
   readonly updates: UpdateStore
+  /** This device's own values of what tasks keep local. */
+  readonly local: LocalTensors
   readonly deployments: Deployments
   readonly datasets: Datasets
   readonly trainer: Trainer

@@ -5,10 +5,10 @@ import type { TrainerSettings } from '@tributary/contracts/round'
 import type { Manifest } from '@tributary/tensors/manifest'
 import type { Logger } from 'pino'
 import type { TrainingLimits } from '../policy/policy.ts'
+import { isLocal, type LocalTensors } from '../state/local-tensors.ts'
 import { Turnstile } from '../training/turnstile.ts'
 import { type InstalledTrainer, readTrainers } from './installed-trainers.ts'
 import { JobFolder } from './job-folder.ts'
-import { LocalTensors } from './local-tensors.ts'
 import { runWorker } from './run-worker.ts'
 import { workerEnvironment } from './worker-environment.ts'
 import { WorkerError } from './worker-error.ts'
@@ -85,23 +85,26 @@ export class PythonTrainers {
   /**
    * Reads `trainers.json` of the data folder; what a killed agent left in `folder` is removed. Throws TrainersFileError.
    * @param folder for the files of jobs
+   * @param local where this device's own values are kept
    * @param limits of the owner, beside those of each trainer; looked at when a job begins
    */
   static async open({
     dataDir,
     folder,
+    local,
     log,
     limits = () => unlimited,
   }: {
     dataDir: string
     folder: string
+    local: LocalTensors
     log: Logger
     limits?: () => TrainingLimits
   }): Promise<PythonTrainers> {
     const installed = await readTrainers(dataDir)
     await rm(join(folder, 'jobs'), { recursive: true, force: true })
     await mkdir(join(folder, 'jobs'), { recursive: true, mode: 0o700 })
-    return new PythonTrainers(installed, folder, await LocalTensors.open(join(folder, 'local')), log, limits)
+    return new PythonTrainers(installed, folder, local, log, limits)
   }
 
   /** Those for which a trainer was started here and found to work. */
@@ -148,7 +151,7 @@ export class PythonTrainers {
     const trainer = this.#trainerFor(job.settings)
     using _turn = await this.#turnstile.enter(options.signal)
     const { settings, seed, attempt, data, folder } = job
-    const keepsLocal = job.manifest.tensors.some(({ policy }) => policy === 'keep-local')
+    const keepsLocal = job.manifest.tensors.some(isLocal)
     const weights = folder.file('result.safetensors')
     const localResult = folder.file('local.safetensors')
     const file = await folder.writeJob({
@@ -162,7 +165,7 @@ export class PythonTrainers {
     const outcome = await this.#run(trainer, folder, ['run', file], options)
     if (outcome.kind !== 'trained') throw unexpected(outcome)
     const keepLocal = async () => {
-      if (keepsLocal) await this.#local.keep(attempt, localResult)
+      if (keepsLocal) await this.#local.keepFile(attempt, localResult)
     }
     return { ...outcome, weights, keepLocal }
   }

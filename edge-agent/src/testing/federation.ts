@@ -25,6 +25,7 @@ import type { InferenceSettings } from '../inference/settings.ts'
 import { PolicyFile } from '../policy/policy-file.ts'
 import { PolicyGate } from '../policy/policy-gate.ts'
 import { PythonTrainers } from '../python-worker/python-trainers.ts'
+import { LocalTensors, localTensorsFolder } from '../state/local-tensors.ts'
 import { ObjectCache } from '../state/object-cache.ts'
 import { Outbox } from '../state/outbox.ts'
 import { UpdateStore } from '../state/update-store.ts'
@@ -35,7 +36,7 @@ import { Endpoints } from '../transport/endpoints.ts'
 import type { Identity } from '../transport/identity.ts'
 import { type CallTimes, defaultCallTimes } from '../transport/node-client.ts'
 import type { TestAuthority } from './certificates.ts'
-import { writeStripes } from './idx-files.ts'
+import { type Stripes, writeStripes } from './idx-files.ts'
 import type { TestNode } from './test-node.ts'
 
 export const device = '0190b5a0-0000-7000-8000-0000000000d1'
@@ -153,6 +154,7 @@ export type AgentSettings = {
   folder: string
   examples?: number
   heldOut?: boolean
+  data?: Stripes
   times?: CallTimes
   deployedBytes?: number
   inference?: Partial<InferenceSettings>
@@ -189,6 +191,7 @@ export const startAgent = async (
     folder,
     examples = 20,
     heldOut = false,
+    data = {},
     times = defaultCallTimes,
     deployedBytes = 2 ** 30,
     inference: chosen = {},
@@ -197,7 +200,7 @@ export const startAgent = async (
   const dataDir = join(folder, 'data')
   const stateDir = join(folder, 'state')
   await mkdir(dataDir, { recursive: true })
-  await writeStripes(dataDir, examples, heldOut)
+  await writeStripes(dataDir, examples, heldOut, data)
   const updates = await UpdateStore.open(join(stateDir, 'updates'), { maxUpdates: 8, maxBytes: 2 ** 30 })
   const ends = new Endpoints(endpoints, identity, times)
   const log = pino({ level: 'silent' })
@@ -217,16 +220,18 @@ export const startAgent = async (
   await inference.serve(deployments)
   const outbox = await Outbox.open(join(stateDir, 'outbox.json'))
   const ledger = new Ledger(stateDir, log)
+  const local = await LocalTensors.open(localTensorsFolder(stateDir), 2 ** 30)
   const agent = new Agent({
     device: identity.device,
     endpoints: ends,
     clock: new ClockWatch({ centralUrl: undefined, log }),
     objects: await ObjectCache.open(join(stateDir, 'objects'), 2 ** 30),
     updates,
+    local,
     deployments,
     datasets,
     trainer: onnx,
-    python: await PythonTrainers.open({ dataDir, folder: join(stateDir, 'python'), log }),
+    python: await PythonTrainers.open({ dataDir, folder: join(stateDir, 'python'), local, log }),
     conditions: async () => ['unmetered'],
     policy,
     outbox,

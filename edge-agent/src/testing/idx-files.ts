@@ -8,8 +8,20 @@ export const idxBytes = (shape: readonly number[], data: Uint8Array): Buffer => 
   return Buffer.concat([header, data])
 }
 
+export type Stripes = {
+  /** A stripe is 255 / scale. @default 255 */
+  readonly scale?: number
+  /** As `datasets.json` has it. */
+  readonly split?: object
+}
+
 /** Writes a data set of `examples` striped 28 × 28 images, class i mod 10, and declares it. */
-export const writeStripes = async (folder: string, examples: number, heldOut = false): Promise<void> => {
+export const writeStripes = async (
+  folder: string,
+  examples: number,
+  heldOut = false,
+  { scale = 255, split }: Stripes = {},
+): Promise<void> => {
   const pixels = new Uint8Array(examples * 784)
   for (let i = 0; i < pixels.length; i += 1)
     pixels[i] = (Math.floor(i / 784) % 10) * 3 === Math.floor((i % 784) / 28) ? 255 : 0
@@ -21,6 +33,6 @@ export const writeStripes = async (folder: string, examples: number, heldOut = f
       Uint8Array.from({ length: examples }, (_, i) => i % 10),
     ),
   )
-  const dataset = { name: 'stripes', heldOut, format: 'idx', images: 'images.idx', labels: 'labels.idx', scale: 255 }
+  const dataset = { name: 'stripes', heldOut, format: 'idx', images: 'images.idx', labels: 'labels.idx', scale, split }
   await writeFile(`${folder}/datasets.json`, JSON.stringify({ datasets: [dataset] }))
 }

@@ -4,6 +4,7 @@ import { loadMnist } from '@tributary/onnx-train/testing/mnist'
 import { pino } from 'pino'
 import { Datasets, type StoredDataset } from '../data/datasets.ts'
 import { PythonTrainers } from '../python-worker/python-trainers.ts'
+import { LocalTensors } from '../state/local-tensors.ts'
 import { idxBytes } from './idx-files.ts'
 import { workerExamples, workerSource } from './python-code.ts'
 
@@ -25,8 +26,9 @@ export const digitsAndTrainer = async (
   await writeFile(join(folder, 'trainers.json'), JSON.stringify({ trainers: [trainer] }))
   const datasets = await Datasets.open(folder, { maxBytes: 2 ** 30, cacheDir: join(folder, 'rows') })
   const log = pino({ level: 'silent' })
+  const local = await LocalTensors.open(join(folder, 'local'), 2 ** 30)
   return {
     data: await datasets.load('digits', 'training'),
-    trainers: await PythonTrainers.open({ dataDir: folder, folder: join(folder, 'python'), log }),
+    trainers: await PythonTrainers.open({ dataDir: folder, folder: join(folder, 'python'), local, log }),
   }
 }

@@ -3,6 +3,7 @@ import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
 import { SafetensorsError } from '@tributary/tensors/safetensors/safetensors-error'
 import { DataError } from '../../data/data-error.ts'
 import { WorkerError } from '../../python-worker/worker-error.ts'
+import { LocalTensorsError } from '../../state/local-tensors.ts'
 import { TrainingDivergedError, TrainingError } from '../../training/training-error.ts'
 import { CallError } from '../../transport/call-error.ts'
 import { ModelError, WorkError } from './work.ts'
@@ -28,7 +29,8 @@ export const failureOf = (error: unknown): Failure | undefined => {
     return failure('MODEL_UNSUPPORTED', error.message)
   }
   if (error instanceof OnnxModelError) return failure('MODEL_UNSUPPORTED', `${error.code}: ${error.message}`)
-  if (error instanceof WorkError) return failure('WORK_UNSUPPORTED', error.message)
+  if (error instanceof WorkError || error instanceof LocalTensorsError)
+    return failure('WORK_UNSUPPORTED', error.message)
   return failure(isOutOfMemory(error) ? 'DEVICE_OUT_OF_MEMORY' : 'TRAINING_FAILED', '')
 }
 

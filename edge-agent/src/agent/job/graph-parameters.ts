@@ -8,8 +8,8 @@ import { ModelError, maxGraphBytes } from './work.ts'
 export type GraphParameters = { readonly names: readonly string[]; readonly frozen: readonly string[] }
 
 /**
- * The parameters and running statistics of an ONNX graph; exactly the tensors of the manifest, all float32 and averaged
- * or frozen.
+ * The parameters and running statistics of an ONNX graph; exactly the tensors of the manifest, all float32 and averaged,
+ * kept local or frozen.
  * @throws OnnxModelError for a graph that is not acceptable, ModelError where graph and manifest disagree
  */
 export const graphParameters = (graph: Uint8Array, manifest: Manifest): GraphParameters => {
@@ -26,7 +26,7 @@ export const graphParameters = (graph: Uint8Array, manifest: Manifest): GraphPar
     if (dtype !== 'float32' || tensor.dtype !== 'F32' || !trainedPolicies.has(tensor.policy)) {
       const is = `${tensor.dtype} of policy ${tensor.policy}`
       throw new ModelError(
-        `Tensor ${quote(name)} is ${is}: the ONNX trainer takes F32 tensors of policy average or frozen only.`,
+        `Tensor ${quote(name)} is ${is}: the ONNX trainer takes F32 tensors of policy average, keep-local or frozen only.`,
       )
     }
     if (tensor.policy === 'frozen') frozen.push(name)
@@ -38,6 +38,6 @@ export const graphParameters = (graph: Uint8Array, manifest: Manifest): GraphPar
   return { names: parameters.map(({ name }) => name), frozen }
 }
 
-const trainedPolicies: ReadonlySet<string> = new Set(['average', 'frozen'])
+const trainedPolicies: ReadonlySet<string> = new Set(['average', 'keep-local', 'frozen'])
 
 const quote = (name: string): string => JSON.stringify(name.slice(0, 80))

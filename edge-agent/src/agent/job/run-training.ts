@@ -11,6 +11,7 @@ import { type Failure, failureOf } from './failure.ts'
 import type { JobControl, JobOutcome } from './job-slot.ts'
 import { logFailure } from './log-failure.ts'
 import { loadBundle, type ModelBundle, weightsFromFlat } from './model-bundle.ts'
+import { ownValuesOf, withOwnValues } from './own-values.ts'
 import { sendUpdate } from './send-update.ts'
 import { trainInPython } from './train-in-python.ts'
 import { trainingMetrics } from './training-metrics.ts'
@@ -55,7 +56,7 @@ export const runTraining = async (
 const train = ({ trainer }: TrainingJob) => (trainer.framework === 'onnx' ? trainOnnx : trainInPython)
 
 const trainOnnx = async (
-  { objects, datasets, updates, trainer, log }: AgentContext,
+  { objects, datasets, updates, local, trainer, log }: AgentContext,
   client: NodeClient,
   job: TrainingJob,
   { signal, latest, onProgress }: JobControl<TrainingJob>,
@@ -64,9 +65,10 @@ const trainOnnx = async (
   const settings = trainingSettingsOf(job.trainer)
   const data = await datasets.load(job.dataset, 'training', { signal })
   const bundle = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
+  local.checkRoom(bundle.manifest)
   const examples = examplesOf(data)
   log.info({ attempt, dataset: job.dataset, examples, framework: 'onnx' }, 'training')
-  const trained = await trainFlat(bundle, data)
+  const trained = await trainFlat(bundle, await withOwnValues(bundle, await local.before(attempt)), data)
   const body = encodeLocalUpdate(
     bundle.manifest,
     bundle.weights,
@@ -74,6 +76,9 @@ const trainOnnx = async (
     job.clippingNorm,
   )
   signal.throwIfAborted()
+  // Before the update: a second try at the round begins with those of the round before all the same.
+  const own = examples === 0 ? undefined : ownValuesOf(bundle, trained.weights)
+  if (own !== undefined) await local.keep(attempt, own)
   return updates.keep(body, {
     attempt,
     baseSha256: job.weights.sha256,
@@ -83,7 +88,8 @@ const trainOnnx = async (
   })
 
   async function trainFlat(
-    { graph, flat: weights }: ModelBundle,
+    { graph, frozen }: ModelBundle,
+    weights: Float32Array,
     dataset: DataSet,
   ): Promise<{ weights: Float32Array; seconds: number; meanLoss: number; steps: number }> {
     // Nothing to learn from: a delta of zeros with no examples, which the node lists as empty.
@@ -95,7 +101,7 @@ const trainOnnx = async (
       Int32Array.from(epochOrder(job.seed, epoch, examples)),
     )
     return trainer.train(
-      { graph, weights, frozen: bundle.frozen, data: dataset, settings, orders },
+      { graph, weights, frozen, data: dataset, settings, orders },
       { signal, onProgress: ({ steps, totalSteps }) => onProgress(steps / totalSteps) },
     )
   }

@@ -27,12 +27,13 @@ export const trainInPython = async (
   job: TrainingJob,
   control: JobControl<TrainingJob>,
 ): Promise<KeptUpdate> => {
-  const { datasets, updates, python, log } = context
+  const { datasets, updates, local, python, log } = context
   const { attempt, seed, trainer: settings } = job
   const { signal, onProgress } = control
   const data = await datasets.load(job.dataset, 'training', { signal })
   await using folder = await python.newJob()
   const manifest = await pullModel(context, client, job, control, folder)
+  local.checkRoom(manifest)
   const { framework, trainer } = settings
   log.info({ attempt, dataset: job.dataset, examples: data.examples, framework, trainer }, 'training')
   if (settings.localEpochs * data.examples > mostRows)
@@ -48,15 +49,15 @@ export const trainInPython = async (
   await writeLocalUpdate(manifest, { base, local: trained.weights, target }, job.clippingNorm)
   signal.throwIfAborted()
   const { examples, meanLoss, steps, seconds } = trained
-  const kept = await updates.keepFile(target, {
+  // Before the update: a second try at the round begins with those of the round before all the same.
+  await trained.keepLocal()
+  return updates.keepFile(target, {
     attempt,
     baseSha256: job.weights.sha256,
     examples,
     trainSeconds: seconds,
     metrics: trainingMetrics(examples, meanLoss, steps),
   })
-  await trained.keepLocal()
-  return kept
 }
 
 /** Nothing to learn from: a delta of zeros with no examples, which the node lists as empty. */

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import { readTrainers } from '../../../python-worker/installed-trainers.ts'
 import { PythonTrainers } from '../../../python-worker/python-trainers.ts'
+import { LocalTensors } from '../../../state/local-tensors.ts'
 import { type Finding, failed, type Outcome, ok, runCheck, skipped } from './finding.ts'
 
 const mostOutput = 2000
@@ -49,7 +50,8 @@ export const checkTrainers = async (dataDir: string, stateDir: string, signal: A
       info: note(({ framework, version, python }) => ok(`${framework} ${version}, Python ${python}`)),
       error: note(({ err }) => failed('owner', err?.message ?? 'does not load')),
     } as unknown as Logger
-    const trainers = await PythonTrainers.open({ dataDir, folder, log })
+    const local = await LocalTensors.open(join(folder, 'local'), 1)
+    const trainers = await PythonTrainers.open({ dataDir, folder, local, log })
     const probed = await runCheck('framework', 'Python', of, async within => {
       await trainers.probe(within, () => {})
       return ok('probed')
