@@ -175,6 +175,11 @@ suite('invariant I13', { timeout: 120_000 }, () => {
     createModel: async () => ({ body: { name: unique('model') }, action: 'model.created' }),
     updateModel: async () => ({ params: await newModel(), body: { description: 'more' }, action: 'model.changed' }),
     createVersion: async () => ({ params: await newModel(), body: declared, action: 'version.declared' }),
+    createStatistics: async () => ({
+      params: await newModel(),
+      body: { entries: 2 },
+      action: 'version.statistics',
+    }),
     finaliseVersion: async () => ({ params: await uploaded(await newModel()), action: 'version.finalised' }),
     updateVersion: async () => ({
       params: await ready(await newModel()),

@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
 import { shardBatches } from '../outbox/shard-batches.ts'
 import { systemActor } from '../rounds/system-actor.ts'
-import { readVersionObjects } from '../rounds/version-objects.ts'
+import { readStatistics, readVersionObjects } from '../rounds/version-objects.ts'
 import type { TaskRow } from '../tasks/task-row.ts'
 
 type ShardRef = EvaluationDescriptor['shards'][number]
@@ -40,6 +40,7 @@ export const openEvaluation = async (
     weights,
     manifest: task.manifest ?? manifest,
     graph,
+    ...(await readStatistics(sql, task)),
     trainer: { ...training, ...(code === undefined ? {} : { trainer: code }) },
     dataset: wish.dataset,
     ...(wish.cohortShare > 0 && { cohortShare: wish.cohortShare }),

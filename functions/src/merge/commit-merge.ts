@@ -59,10 +59,10 @@ const insertVersion = async (
   await sql`
     insert into model_version (id, model, number, state, parent, task, round, attempt, weights_key, weights_sha256,
       weights_bytes, manifest_key, manifest_sha256, manifest_bytes, graph_key, graph_sha256, graph_bytes,
-      optimizer_name, optimizer_state_key, optimizer_state_sha256, optimizer_state_bytes, created_by)
+      statistics, optimizer_name, optimizer_state_key, optimizer_state_sha256, optimizer_state_bytes, created_by)
     select ${version}, model, ${number}, 'ready', id,
       ${task.id}, ${ref.round}, ${ref.attempt}, ${weights.objectKey}, ${weights.sha256}, ${weights.bytes},
-      manifest_key, manifest_sha256, manifest_bytes, graph_key, graph_sha256, graph_bytes,
+      manifest_key, manifest_sha256, manifest_bytes, graph_key, graph_sha256, graph_bytes, statistics,
       ${state && optimizer}, ${state?.objectKey ?? null}, ${state?.sha256 ?? null}, ${state?.bytes ?? null},
       ${`task:${task.id}`}
     from model_version where id = ${task.currentVersion}`

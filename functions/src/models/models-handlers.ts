@@ -8,6 +8,7 @@ import { rollBackAlias } from './aliases/roll-back-alias.ts'
 import { setAlias } from './aliases/set-alias.ts'
 import { compareVersions } from './compare-versions.ts'
 import { createModel } from './create-model.ts'
+import { createStatistics } from './create-statistics.ts'
 import { createVersion } from './create-version.ts'
 import { deleteVersion } from './delete-version.ts'
 import { downloadVersion } from './download-version.ts'
@@ -29,6 +30,7 @@ export const modelsHandlers = (
   getModel: getModel(context),
   updateModel: updateModel(context),
   createVersion: createVersion(context),
+  createStatistics: createStatistics(context),
   getVersionUploads: getVersionUploads(context),
   finaliseVersion: finaliseVersion(context),
   listVersions: listVersions(context),

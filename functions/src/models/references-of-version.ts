@@ -22,7 +22,8 @@ const references: readonly { readonly kind: string; readonly find: (sql: Sql) =>
     kind: 'task',
     find: sql => sql`
       select t.id::text from task t where t.start_version = v.id
-      union select t.id::text from task t where t.current_version = v.id`,
+      union select t.id::text from task t where t.current_version = v.id
+      union select t.id::text from task t where t.statistics = v.id`,
   },
   {
     kind: 'attempt',

@@ -12,6 +12,7 @@ export type VersionViewRow = {
   refusal: Refusal | null
   notes: string
   graph: boolean
+  statistics: number | null
   weights_sha256: string
   weights_bytes: number
   parent: string | null
@@ -23,8 +24,8 @@ export type VersionViewRow = {
 
 /** Columns of a VersionViewRow over `model_version v`; the metrics are those of its newest evaluation. */
 export const versionViewColumns = (sql: Sql) => sql`
-  v.id, v.model, v.number, v.state, v.refusal, v.notes, v.graph_key is not null as graph, v.weights_sha256,
-  v.weights_bytes, v.parent, v.task, v.round, v.created_at,
+  v.id, v.model, v.number, v.state, v.refusal, v.notes, v.graph_key is not null as graph, v.statistics,
+  v.weights_sha256, v.weights_bytes, v.parent, v.task, v.round, v.created_at,
   (select e.metrics from evaluation e where e.version = v.id order by e.id desc limit 1) as metrics`
 
 /** @throws TributaryError NOT_FOUND, also for a version of another model */
@@ -48,6 +49,7 @@ export const versionViewOf = (row: VersionViewRow): VersionView => {
     refusal: row.refusal,
     notes: row.notes,
     graph: row.graph,
+    statistics: row.statistics,
     sha256: row.weights_sha256,
     bytes: row.weights_bytes,
     parent: row.parent,

@@ -15,7 +15,7 @@ import { countEligible, readLeasedShards } from './shard-capacities.ts'
 import { stopAfterTime } from './stop-after-time.ts'
 import { sumRuleOf } from './sum-rule.ts'
 import { systemActor } from './system-actor.ts'
-import { readVersionObjects } from './version-objects.ts'
+import { readStatistics, readVersionObjects } from './version-objects.ts'
 import { waitForDevices } from './wait-for-devices.ts'
 
 type OpenPlan = Extract<AttemptPlan, { kind: 'open' }>
@@ -77,8 +77,9 @@ const describe = async (
   const { settings } = task
   try {
     const sum = sumRuleOf(settings, select)
-    const [objects, [clock]] = await Promise.all([
+    const [objects, statistics, [clock]] = await Promise.all([
       readVersionObjects(sql, task.currentVersion),
+      readStatistics(sql, task),
       sql<{ now: Date }[]>`select date_trunc('milliseconds', now()) as now`,
     ])
     const opened = (clock as { now: Date }).now.getTime()
@@ -95,6 +96,7 @@ const describe = async (
       base: objects.weights,
       manifest: task.manifest ?? objects.manifest,
       graph: objects.graph,
+      ...statistics,
       trainer: { ...training, ...(trainer === undefined ? {} : { trainer }) },
       cohort: cohort.policy,
       sum,

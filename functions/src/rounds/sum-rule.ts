@@ -4,6 +4,7 @@ import type { CreateTask } from '@tributary/contracts/tasks'
 import { boundFor, sumExponent } from '@tributary/learning/exact-sum/exponent'
 import { SumError } from '@tributary/learning/exact-sum/sum-error'
 import { largestWeight } from '@tributary/learning/exact-sum/sum-rule'
+import { statisticsBound, statisticsWeightCap } from '@tributary/learning/statistics/feature-statistics'
 
 /** How a rule of `aggregation.rule` weights an update. */
 const weightings = new Map<string, SumRule['weighting']>([
@@ -19,7 +20,11 @@ const rulesOverUpdates: ReadonlySet<string> = new Set(['median', 'trimmed-mean',
  * @param maxUpdates N over all regions
  * @throws TributaryError RULE_UNKNOWN, RULE_NOT_DECOMPOSABLE, SUM_WOULD_OVERFLOW
  */
-export const sumRuleOf = ({ aggregation }: Pick<CreateTask, 'aggregation'>, maxUpdates: number): SumRule => {
+export const sumRuleOf = (
+  { aggregation, trainer }: Pick<CreateTask, 'aggregation'> & Partial<Pick<CreateTask, 'trainer'>>,
+  maxUpdates: number,
+): SumRule => {
+  const isStatistics = trainer?.framework === 'statistics'
   if (aggregation.regionalRounds > 1) {
     const detail = `aggregation.regionalRounds is ${aggregation.regionalRounds}; the exact sum takes updates of one round`
     throw new TributaryError('RULE_NOT_DECOMPOSABLE', { detail })
@@ -34,9 +39,9 @@ export const sumRuleOf = ({ aggregation }: Pick<CreateTask, 'aggregation'>, maxU
   try {
     const rule: SumRule = {
       weighting,
-      weightCap: aggregation.weightCap,
+      weightCap: isStatistics ? statisticsWeightCap : aggregation.weightCap,
       maxUpdates,
-      bound: boundFor(aggregation.clippingNorm),
+      bound: isStatistics ? statisticsBound : boundFor(aggregation.clippingNorm),
       // The clipping norm leaves running statistics alone (DESIGN section 7).
       bufferBound: boundFor(null),
       clippingNorm: aggregation.clippingNorm,

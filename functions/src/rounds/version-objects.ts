@@ -1,5 +1,6 @@
 import type { ObjectRef } from '@tributary/contracts/ids'
 import type { Transaction } from '../database/transaction.ts'
+import type { TaskRow } from '../tasks/task-row.ts'
 
 /** The files of a model version, as descriptors name them. */
 export type VersionObjects = {
@@ -47,4 +48,15 @@ export const readVersionObjects = async (sql: Transaction, version: string): Pro
     model: { id: row.model, name: row.modelName },
     graph: graph ? { objectKey: graphKey, sha256: graphSha256, bytes: graphBytes } : null,
   }
+}
+
+/** The statistics of a task, as its descriptors name them; nothing where it has none. */
+export const readStatistics = async (
+  sql: Transaction,
+  { statistics }: Pick<TaskRow, 'statistics'>,
+): Promise<{ readonly statistics?: ObjectRef }> => {
+  if (statistics === null) return {}
+  const { weights } = await readVersionObjects(sql, statistics)
+  const { objectKey, sha256, bytes } = weights
+  return { statistics: { objectKey, sha256, bytes } }
 }

@@ -5,6 +5,7 @@ import { overSelection } from '@tributary/learning/seeded/selection'
 import type { Transaction } from '../database/transaction.ts'
 import { sumRuleOf } from '../rounds/sum-rule.ts'
 import type { ChosenVersion } from './choose-version.ts'
+import { checkStatisticsTask } from './statistics/check-statistics-task.ts'
 
 /**
  * What the fields of a task must fulfil together.
@@ -17,11 +18,12 @@ export const checkTask = (task: CreateTask, version: ChosenVersion): void => {
     throw new TributaryError('COHORT_IMPOSSIBLE', { detail })
   }
   const frameworks = frameworksOf(task.trainer)
+  if (frameworks.includes('statistics') || version.statistics !== null) checkStatisticsTask(task, version)
   if (frameworks.includes('onnx') && !version.hasGraph) {
     const detail = 'devices of the task may train in onnx, but the model version has no forward graph'
     throw new TributaryError('MODEL_INVALID', { detail })
   }
-  const installed = frameworks.find(framework => framework !== 'onnx')
+  const installed = frameworks.find(framework => framework !== 'onnx' && framework !== 'statistics')
   if (installed !== undefined && task.trainer.trainer === undefined) {
     const errors = [{ path: 'trainer.trainer', message: `framework ${installed} needs the name of training code` }]
     throw new TributaryError('BODY_INVALID', { extra: { errors } })

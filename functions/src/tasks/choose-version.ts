@@ -4,7 +4,14 @@ import type { Transaction } from '../database/transaction.ts'
 import { resolveAlias } from '../models/resolve-alias.ts'
 
 /** A version that a task can start from. */
-export type ChosenVersion = { readonly id: string; readonly hasGraph: boolean }
+export type ChosenVersion = {
+  readonly id: string
+  readonly hasGraph: boolean
+  /** Number of means and variances; null for a model. */
+  readonly statistics: number | null
+  /** Of the task that made it. */
+  readonly round: number | null
+}
 
 /**
  * The version that a task names, the one that its alias names now, or the newest finalised one of its model.
@@ -17,7 +24,7 @@ export const chooseVersion = async (
 ): Promise<ChosenVersion> => {
   const version = alias === undefined ? named : await resolveAlias(sql, model, alias)
   const [row] = await sql<(ChosenVersion & { ready: boolean })[]>`
-    select id, state = 'ready' as ready, graph_key is not null as "hasGraph" from model_version
+    select id, state = 'ready' as ready, graph_key is not null as "hasGraph", statistics, round from model_version
     where model = ${model} and ${version === undefined ? sql`state = 'ready'` : sql`id = ${version}`}
     order by number desc limit 1
     for key share`

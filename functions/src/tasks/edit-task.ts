@@ -21,12 +21,12 @@ export const editTask =
     const { seed: drawn } = task.settings
     const wishes = { ...(drawn !== undefined && { seed: drawn }), ...body }
     const plan = await planTask(context, sql, wishes, signal)
-    const { settings, seed, version, regions, rounds, local } = plan
+    const { settings, seed, version, regions, rounds, statistics, local } = plan
     const edited = await sql`
       update task set name = ${settings.name}, model = ${settings.model.model}, start_version = ${version},
         current_version = ${version}, rounds_wanted = ${rounds}, settings = ${sql.json(asJson(settings))},
         seed = ${seedText(seed)}, regions = ${[...regions]}::text[], priority = ${settings.priority},
-        start_at = ${settings.startAt ?? null}, manifest = ${local && sql.json(asJson(local.manifest))},
+        start_at = ${settings.startAt ?? null}, statistics = ${statistics}, manifest = ${local && sql.json(asJson(local.manifest))},
         kept_local = ${local && sql.json(asJson(local.keptLocal))}
       where id = ${task.id} and state = 'draft'`
     if (edited.count !== 1) throw stateConflict(task, only)

@@ -19,14 +19,14 @@ export const insertTask = async (
   wishes: CreateTask,
   { actor, origin, signal }: { readonly actor: string; readonly origin?: string; readonly signal: AbortSignal },
 ): Promise<TaskRow> => {
-  const { settings, seed, version, regions, rounds, local } = await planTask(context, sql, wishes, signal)
+  const { settings, seed, version, regions, rounds, statistics, local } = await planTask(context, sql, wishes, signal)
   const id = context.ids.next()
   const inserted = sql`
     insert into task (id, name, state, model, start_version, current_version, rounds_wanted, settings, seed, regions, priority,
-      start_at, created_by, manifest, kept_local)
+      start_at, created_by, statistics, manifest, kept_local)
     values (${id}, ${settings.name}, 'draft', ${settings.model.model}, ${version}, ${version}, ${rounds},
       ${sql.json(asJson(settings))}, ${seedText(seed)}, ${[...regions]}::text[], ${settings.priority},
-      ${settings.startAt ?? null}, ${actor}, ${local && sql.json(asJson(local.manifest))},
+      ${settings.startAt ?? null}, ${actor}, ${statistics}, ${local && sql.json(asJson(local.manifest))},
       ${local && sql.json(asJson(local.keptLocal))})`.execute()
   const detail = { settings, ...(origin !== undefined && { cloneOf: origin }) }
   context.audit.append(sql, { actor, action: 'task.created', subject: `task/${id}`, detail })

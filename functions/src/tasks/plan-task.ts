@@ -1,10 +1,12 @@
 import type { CreateTask } from '@tributary/contracts/tasks'
+import { statisticsRounds } from '@tributary/learning/statistics/feature-statistics'
 import type { Context } from '../context.ts'
 import type { Transaction } from '../database/transaction.ts'
 import { checkRegions, checkTask } from './check-task.ts'
 import { chooseVersion } from './choose-version.ts'
 import { dryRunRegion } from './dry-run-region.ts'
 import { keepTaskLocally, type TaskManifest } from './keep-local/keep-task-locally.ts'
+import { chooseStatistics } from './statistics/choose-statistics.ts'
 import { drawSeed } from './task-seed.ts'
 
 /** Settings as a task keeps them, and what follows from them. */
@@ -15,13 +17,16 @@ type TaskPlan = {
   /** Where it runs; empty: everywhere. */
   readonly regions: readonly string[]
   readonly rounds: number
+  /** Version of the statistics by which data sets are normalised, or null. */
+  readonly statistics: string | null
   /** Null where the rounds go by the version's own manifest. */
   readonly local: TaskManifest | null
 }
 
 /**
  * Checks the settings of a task against what is registered, and fills in what they leave open.
- * @throws TributaryError as `chooseVersion`, `checkTask`, `checkRegions`, `dryRunRegion` and `keepTaskLocally`
+ * @throws TributaryError as `chooseVersion`, `checkTask`, `checkRegions`, `dryRunRegion`, `keepTaskLocally` and
+ * `chooseStatistics`
  */
 export const planTask = async (
   { store }: Pick<Context, 'store'>,
@@ -34,21 +39,17 @@ export const planTask = async (
   checkTask(wishes, version)
   await checkRegions(sql, wishes.regions)
   const seed = wishes.seed ?? drawSeed()
+  const rounds = wishes.trainer.framework === 'statistics' ? statisticsRounds : wishes.rounds
+  const start = { model: wishes.model.model, version: version.id }
+  const statistics = wishes.statistics && (await chooseStatistics(store, sql, wishes.statistics, start, signal))
   return {
-    settings: { ...wishes, seed },
+    // Pinned: an alias that moves later changes nothing, for a clone neither.
+    settings: { ...wishes, rounds, seed, ...(statistics && { statistics }) },
     seed,
     version: version.id,
     regions: dryRun === undefined ? wishes.regions : [await dryRunRegion(sql, dryRun.device, wishes.regions)],
-    rounds: dryRun === undefined ? wishes.rounds : 1,
-    local:
-      personalisation === undefined
-        ? null
-        : await keepTaskLocally(
-            store,
-            sql,
-            { model: wishes.model.model, version: version.id },
-            personalisation,
-            signal,
-          ),
+    rounds: dryRun === undefined ? rounds : 1,
+    statistics: statistics?.version ?? null,
+    local: personalisation === undefined ? null : await keepTaskLocally(store, sql, start, personalisation, signal),
   }
 }

@@ -19,6 +19,8 @@ export type TaskRow = {
   readonly settings: CreateTask
   /** Where it runs; empty: everywhere. A dry run's are not those of its settings. */
   readonly regions: readonly string[]
+  /** Version of the statistics by which data sets are normalised. */
+  readonly statistics: string | null
   /** By which its rounds go instead of the version's own; null: that. */
   readonly manifest: ObjectRef | null
   readonly keptLocal: KeptLocal | null
@@ -42,7 +44,7 @@ export const taskColumns = (sql: Sql, queue: ReturnType<typeof queueColumn> = qu
   id, name, state, reason, model, start_version as "startVersion", current_version as "currentVersion",
   rounds_wanted as "roundsWanted", rounds_committed as "roundsCommitted", settings,
   coalesce(regions, array(select jsonb_array_elements_text(settings -> 'regions'))) as regions, seed,
-  manifest, kept_local as "keptLocal",
+  statistics, manifest, kept_local as "keptLocal",
   waiting_since as "waitingSince", start_at as "startAt", ${queue} as queue,
   created_at as "createdAt", started_at as "startedAt", finished_at as "finishedAt", created_by as "createdBy"`
 

@@ -59,6 +59,14 @@ export const CreateVersion = z.strictObject({
 })
 export type CreateVersion = z.infer<typeof CreateVersion>
 
+/** `POST /v1/models/{model}/statistics`: a version for a task of framework `statistics` to begin with. */
+export const CreateStatistics = z.strictObject({
+  /** Means and variances to find: one for each feature, one for each channel of images, or one for all features. */
+  entries: z.int().min(1).max(65_536),
+  notes: CreateVersion.shape.notes,
+})
+export type CreateStatistics = z.infer<typeof CreateStatistics>
+
 /** `PUT /v1/models/{model}/versions/{version}`. */
 export const UpdateVersion = z.strictObject({ notes: z.string().max(10_000) })
 export type UpdateVersion = z.infer<typeof UpdateVersion>
@@ -120,6 +128,8 @@ export const VersionView = z.object({
   notes: z.string(),
   /** Whether it is an ONNX model: has a forward graph. */
   graph: z.boolean(),
+  /** Number of means and variances where it is feature statistics; null where it is a model. */
+  statistics: z.int().positive().nullable(),
   sha256: Sha256,
   bytes: z.int(),
   parent: Uuid.nullable(),

@@ -59,6 +59,17 @@ export const modelRoutes = {
     body: models.CreateVersion,
     answer: models.VersionUploads,
   },
+  createStatistics: {
+    ...mutation,
+    method: 'POST',
+    path: '/v1/models/{model}/statistics',
+    function: 'models',
+    access: operator,
+    summary: 'Make a version of zeros that a task finds mean and variance of features in.',
+    params: modelParams,
+    body: models.CreateStatistics,
+    answer: models.VersionView,
+  },
   getVersionUploads: {
     ...reading,
     method: 'GET',

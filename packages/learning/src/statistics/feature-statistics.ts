@@ -32,7 +32,7 @@ export const mostStatisticsEntries = 65_536
 
 /** What a version of statistics consists of. */
 export const statisticsManifest = (entries: number): Manifest => {
-  const tensor = { dtype: 'F64', shape: [entries] } as const
+  const tensor = { dtype: 'F64' as const, shape: [entries] }
   return {
     format: 'tributary.manifest/1',
     tensors: [
