@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { Labels, ObjectRef, Slug, Timestamp, Uuid } from './ids.ts'
+import { Personalise, Personalised } from './personalisation.ts'
 
 /** Which devices a deployment is for. A device fits where every line fits. */
 export const DeploymentTarget = z.strictObject({
@@ -25,6 +26,10 @@ export const DeploymentDescriptor = z.object({
   weights: ObjectRef.extend({ version: Uuid, number: z.int().nonnegative() }),
   manifest: ObjectRef,
   graph: ObjectRef,
+  /** The task that made the version; absent for one that was uploaded. */
+  task: Uuid.optional(),
+  /** Absent: devices serve the version as it is. */
+  personalise: Personalise.optional(),
   target: DeploymentTarget,
   /** Share of the fitting devices, 0 to 1. At 0 all go back to what they served before. */
   share: z.number().min(0).max(1),
@@ -40,6 +45,8 @@ export const DeploymentReport = z.object({
   state: z.enum(['pulling', 'serving', 'unhealthy', 'rolled-back', 'refused']),
   /** Why a device is unhealthy, went back, or refused. */
   detail: z.string().max(500).optional(),
+  /** How fine-tuning came out; absent where nobody asked for it, or while it goes on. */
+  personalised: Personalised.optional(),
 })
 export type DeploymentReport = z.infer<typeof DeploymentReport>
 
@@ -89,6 +96,8 @@ export const CreateDeployment = z
     health: DeploymentHealth.prefault({}),
     /** Whether an unhealthy deployment is rolled back by itself; otherwise it stays in its stage. */
     automaticRollBack: z.boolean().default(true),
+    /** Have each device fit the version to its own data, where its owner allows that; absent: they serve it as it is. */
+    personalise: Personalise.optional(),
   })
   .refine(({ version, alias }) => (version === undefined) !== (alias === undefined), 'name a version or an alias')
 export type CreateDeployment = z.infer<typeof CreateDeployment>
@@ -116,6 +125,7 @@ export const DeploymentView = z.object({
   stageDueAt: Timestamp.nullable(),
   health: DeploymentHealth,
   automaticRollBack: z.boolean(),
+  personalise: Personalise.optional(),
   /** The released deployment of the model that was there before; devices go back to it. */
   previous: Uuid.nullable(),
   supersededBy: Uuid.nullable(),
@@ -155,6 +165,8 @@ export const DeploymentDetail = DeploymentView.extend({
   fitting: z.int().nonnegative(),
   counts: DeploymentCounts,
   regions: z.array(DeploymentCounts.extend({ region: Slug })),
+  /** Devices by how fine-tuning came out, as they say of the current revision; absent where nobody asked for it. */
+  personalised: z.record(Personalised.shape.outcome, z.int().nonnegative()).optional(),
   /** Newest first; the last hundred. */
   history: z.array(DeploymentChange).max(100),
 })
@@ -169,6 +181,7 @@ export const DeploymentDevice = z.object({
   /** About an earlier revision: does not count. */
   outdated: z.boolean(),
   detail: z.string().nullable(),
+  personalised: Personalised.optional(),
   reportedAt: Timestamp,
 })
 export type DeploymentDevice = z.infer<typeof DeploymentDevice>

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tributary/fl/v1/fl.proto.
  */
 export const file_tributary_fl_v1_fl: GenFile = /*@__PURE__*/
-  fileDesc("Chh0cmlidXRhcnkvZmwvdjEvZmwucHJvdG8SD3RyaWJ1dGFyeS5mbC52MSI6CgpBdHRlbXB0UmVmEgwKBHRhc2sYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDSIrCgpPYmplY3RJbmZvEg4KBnNoYTI1NhgBIAEoCRINCgVieXRlcxgCIAEoBCI/CgtEYXRhc2V0SW5mbxIMCgRuYW1lGAEgASgJEhAKCGV4YW1wbGVzGAIgASgEEhAKCGhlbGRfb3V0GAMgASgIImgKEkRhdGFzZXREZXNjcmlwdGlvbhIMCgRuYW1lGAEgASgJEi4KBnNjaGVtYRgCIAEoCzIeLnRyaWJ1dGFyeS5mbC52MS5EYXRhc2V0U2NoZW1hEhQKDGxhYmVsX2NvdW50cxgDIAMoBCKYAQoNRGF0YXNldFNjaGVtYRIOCgZmb3JtYXQYASABKAkSDQoFc2hhcGUYAiADKAQSDQoFZHR5cGUYAyABKAkSDwoHY29sdW1ucxgEIAMoCRISCgpsYWJlbF9raW5kGAUgASgJEg4KBmxhYmVscxgGIAEoDRIPCgdjbGFzc2VzGAcgASgNEhMKC2NsYXNzX25hbWVzGAggAygJIlwKE0RhdGFzZXREZXNjcmlwdGlvbnMSDgoGZGlnZXN0GAEgASgJEjUKCGRhdGFzZXRzGAIgAygLMiMudHJpYnV0YXJ5LmZsLnYxLkRhdGFzZXREZXNjcmlwdGlvbiLXAwoOQ2hlY2tJblJlcXVlc3QSFAoMcHJvdG9jb2xfbWluGAEgASgNEhQKDHByb3RvY29sX21heBgCIAEoDRIVCg1hZ2VudF92ZXJzaW9uGAMgASgJEi4KCGRhdGFzZXRzGAQgAygLMhwudHJpYnV0YXJ5LmZsLnYxLkRhdGFzZXRJbmZvEhIKCmZyYW1ld29ya3MYBSADKAkSLAoHaG9sZGluZxgGIAMoCzIbLnRyaWJ1dGFyeS5mbC52MS5BdHRlbXB0UmVmEi0KB3J1bm5pbmcYByADKAsyHC50cmlidXRhcnkuZmwudjEuUnVubmluZ1dvcmsSKwoGZmFpbGVkGAggAygLMhsudHJpYnV0YXJ5LmZsLnYxLkZhaWxlZFdvcmsSEgoKY29uZGl0aW9ucxgJIAMoCRI1CgtkZXBsb3ltZW50cxgKIAMoCzIgLnRyaWJ1dGFyeS5mbC52MS5EZXBsb3ltZW50U3RhdGUSEAoIcmVjZWlwdHMYCyADKAkSGwoTZGVzY3JpcHRpb25zX2RpZ2VzdBgMIAEoCRI6CgxkZXNjcmlwdGlvbnMYDSABKAsyJC50cmlidXRhcnkuZmwudjEuRGF0YXNldERlc2NyaXB0aW9ucyJNCgtSdW5uaW5nV29yaxIsCgdhdHRlbXB0GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSEAoIcHJvZ3Jlc3MYAiABKAEiSwoKRmFpbGVkV29yaxINCgV0b2tlbhgBIAEoCRIMCgRjb2RlGAIgASgJEg4KBmRldGFpbBgDIAEoCRIQCghsb2dfdGFpbBgEIAEoCSJWCg9EZXBsb3ltZW50U3RhdGUSEgoKZGVwbG95bWVudBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoDRINCgVzdGF0ZRgDIAEoCRIOCgZkZXRhaWwYBCABKAkiqgEKD0NoZWNrSW5SZXNwb25zZRIxCgphc3NpZ25tZW50GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkFzc2lnbm1lbnRIABItCghyZWRpcmVjdBgCIAEoCzIZLnRyaWJ1dGFyeS5mbC52MS5SZWRpcmVjdEgAEisKB3VwZ3JhZGUYAyABKAsyGC50cmlidXRhcnkuZmwudjEuVXBncmFkZUgAQggKBnJlc3VsdCKVAgoKQXNzaWdubWVudBIQCghwcm90b2NvbBgBIAEoDRIUCgxwYXVzZV9taWxsaXMYAiABKA0SLwoIdHJhaW5pbmcYAyABKAsyHS50cmlidXRhcnkuZmwudjEuVHJhaW5pbmdXb3JrEjMKCmV2YWx1YXRpb24YBCABKAsyHy50cmlidXRhcnkuZmwudjEuRXZhbHVhdGlvbldvcmsSLAoHc2V0dGxlZBgFIAMoCzIbLnRyaWJ1dGFyeS5mbC52MS5TZXR0bGVtZW50EjAKC2RlcGxveW1lbnRzGAYgAygLMhsudHJpYnV0YXJ5LmZsLnYxLkRlcGxveW1lbnQSGQoRZGVzY3JpYmVfZGF0YXNldHMYByABKAgipgIKCkRlcGxveW1lbnQSEgoKZGVwbG95bWVudBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoDRINCgVtb2RlbBgDIAEoCRISCgptb2RlbF9uYW1lGAQgASgJEg8KB3ZlcnNpb24YBSABKAkSFgoOdmVyc2lvbl9udW1iZXIYBiABKA0SDQoFdG9rZW4YByABKAkSLAoHd2VpZ2h0cxgIIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEi0KCG1hbmlmZXN0GAkgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SKgoFZ3JhcGgYCiABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIOCgZncm91cHMYCyADKAkiMgoIUmVkaXJlY3QSEAoIZW5kcG9pbnQYASABKAkSFAoMcGF1c2VfbWlsbGlzGAIgASgNIkoKB1VwZ3JhZGUSFAoMcHJvdG9jb2xfbWluGAEgASgNEhQKDHByb3RvY29sX21heBgCIAEoDRITCgttaW5fdmVyc2lvbhgDIAEoCSJLCgpTZXR0bGVtZW50EiwKB2F0dGVtcHQYASABKAsyGy50cmlidXRhcnkuZmwudjEuQXR0ZW1wdFJlZhIPCgdvdXRjb21lGAIgASgJIssECg9UcmFpbmVyU2V0dGluZ3MSEQoJZnJhbWV3b3JrGAEgASgJEg8KB3RyYWluZXIYAiABKAkSFAoMbG9jYWxfZXBvY2hzGAMgASgNEhIKCmJhdGNoX3NpemUYBCABKA0SFQoNbGVhcm5pbmdfcmF0ZRgFIAEoARIRCglvcHRpbWl6ZXIYBiABKAkSDAoEbG9zcxgHIAEoCRIVCghtb21lbnR1bRgIIAEoAUgAiAEBEhIKBWJldGExGAkgASgBSAGIAQESEgoFYmV0YTIYCiABKAFIAogBARIUCgdlcHNpbG9uGAsgASgBSAOIAQESGQoMd2VpZ2h0X2RlY2F5GAwgASgBSASIAQESIwoWZ3JhZGllbnRfY2xpcHBpbmdfbm9ybRgNIAEoAUgFiAEBEhUKCHByb3hpbWFsGA4gASgBSAaIAQESHAoPbGFiZWxfc21vb3RoaW5nGA8gASgBSAeIAQESGQoMaWdub3JlX2luZGV4GBAgASgRSAiIAQESGAoLaHViZXJfZGVsdGEYESABKAFICYgBARIYChBvdGhlcl9mcmFtZXdvcmtzGBIgAygJQgsKCV9tb21lbnR1bUIICgZfYmV0YTFCCAoGX2JldGEyQgoKCF9lcHNpbG9uQg8KDV93ZWlnaHRfZGVjYXlCGQoXX2dyYWRpZW50X2NsaXBwaW5nX25vcm1CCwoJX3Byb3hpbWFsQhIKEF9sYWJlbF9zbW9vdGhpbmdCDwoNX2lnbm9yZV9pbmRleEIOCgxfaHViZXJfZGVsdGEiVgoHU3VtUnVsZRINCgVib3VuZBgBIAEoARISCgp3ZWlnaHRfY2FwGAIgASgNEhUKDWNsaXBwaW5nX25vcm0YAyABKAESEQoJd2VpZ2h0aW5nGAQgASgJIvkDCgxUcmFpbmluZ1dvcmsSLAoHYXR0ZW1wdBgBIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5BdHRlbXB0UmVmEg0KBXRva2VuGAIgASgJEg8KB2RhdGFzZXQYAyABKAkSKQoEYmFzZRgEIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEi0KCG1hbmlmZXN0GAUgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SKgoFZ3JhcGgYBiABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIxCgd0cmFpbmVyGAcgASgLMiAudHJpYnV0YXJ5LmZsLnYxLlRyYWluZXJTZXR0aW5ncxIlCgNzdW0YCCABKAsyGC50cmlidXRhcnkuZmwudjEuU3VtUnVsZRIMCgRzZWVkGAkgASgJEhgKEG1heF91cGRhdGVfYnl0ZXMYCiABKAQSHAoUZGVhZGxpbmVfdW5peF9taWxsaXMYCyABKAMSEQoJdGFza19uYW1lGAwgASgJEg4KBmdyb3VwcxgNIAMoCRINCgVtb2RlbBgOIAEoCRISCgptb2RlbF9uYW1lGA8gASgJEi8KCnN0YXRpc3RpY3MYECABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbyKkAwoORXZhbHVhdGlvbldvcmsSEgoKZXZhbHVhdGlvbhgBIAEoCRINCgV0b2tlbhgCIAEoCRIPCgdkYXRhc2V0GAMgASgJEiwKB3dlaWdodHMYBCABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxItCghtYW5pZmVzdBgFIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEioKBWdyYXBoGAYgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SMQoHdHJhaW5lchgHIAEoCzIgLnRyaWJ1dGFyeS5mbC52MS5UcmFpbmVyU2V0dGluZ3MSHAoUZGVhZGxpbmVfdW5peF9taWxsaXMYCCABKAMSDAoEdGFzaxgJIAEoCRIRCgl0YXNrX25hbWUYCiABKAkSDQoFbW9kZWwYCyABKAkSEgoKbW9kZWxfbmFtZRgMIAEoCRIvCgpzdGF0aXN0aWNzGA0gASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SDwoHbWV0cmljcxgOIAMoCSJBChBQdWxsTW9kZWxSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCRIOCgZvZmZzZXQYAyABKAQiNwoRUHVsbE1vZGVsUmVzcG9uc2USEwoLdG90YWxfYnl0ZXMYASABKAQSDQoFY2h1bmsYAiABKAwiJQoGTWV0cmljEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMijAIKDFVwZGF0ZUhlYWRlchINCgV0b2tlbhgBIAEoCRIpCgRraW5kGAIgASgOMhsudHJpYnV0YXJ5LmZsLnYxLlVwZGF0ZUtpbmQSJQoFY29kZWMYAyABKA4yFi50cmlidXRhcnkuZmwudjEuQ29kZWMSEwoLYmFzZV9zaGEyNTYYBCABKAkSEwoLdG90YWxfYnl0ZXMYBSABKAQSDgoGc2hhMjU2GAYgASgJEg4KBm9mZnNldBgHIAEoBBIQCghleGFtcGxlcxgIIAEoBBIVCg10cmFpbl9zZWNvbmRzGAkgASgBEigKB21ldHJpY3MYCiADKAsyFy50cmlidXRhcnkuZmwudjEuTWV0cmljIl0KEVB1c2hVcGRhdGVSZXF1ZXN0Ei8KBmhlYWRlchgBIAEoCzIdLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAQgYKBHBhcnQivQEKB1ZlcmRpY3QSKgoEY29kZRgBIAEoDjIcLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0Q29kZRIPCgdyZWNlaXB0GAIgASgJEhIKCmVycm9yX2NvZGUYAyABKAkSDgoGdGVuc29yGAQgASgJEg4KBmRldGFpbBgFIAEoCRIaChJyZXRyeV9hZnRlcl9taWxsaXMYBiABKA0SEAoIZW5kcG9pbnQYByABKAkSEwoLbWluX3ZlcnNpb24YCCABKAkiVwoSUHVzaFVwZGF0ZVJlc3BvbnNlEikKB3ZlcmRpY3QYASABKAsyGC50cmlidXRhcnkuZmwudjEuVmVyZGljdBIWCg5yZWNlaXZlZF9ieXRlcxgCIAEoBCI0ChNVcGRhdGVTdGF0dXNSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCSJZChRVcGRhdGVTdGF0dXNSZXNwb25zZRIWCg5yZWNlaXZlZF9ieXRlcxgBIAEoBBIpCgd2ZXJkaWN0GAIgASgLMhgudHJpYnV0YXJ5LmZsLnYxLlZlcmRpY3QiiQEKF1JlcG9ydEV2YWx1YXRpb25SZXF1ZXN0Eg0KBXRva2VuGAEgASgJEhIKCmV2YWx1YXRpb24YAiABKAkSEAoIZXhhbXBsZXMYAyABKAQSKAoHbWV0cmljcxgEIAMoCzIXLnRyaWJ1dGFyeS5mbC52MS5NZXRyaWMSDwoHc2Vjb25kcxgFIAEoASJFChhSZXBvcnRFdmFsdWF0aW9uUmVzcG9uc2USKQoHdmVyZGljdBgBIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0KkAKClVwZGF0ZUtpbmQSGwoXVVBEQVRFX0tJTkRfVU5TUEVDSUZJRUQQABIVChFVUERBVEVfS0lORF9ERUxUQRABKi4KBUNvZGVjEhUKEUNPREVDX1VOU1BFQ0lGSUVEEAASDgoKQ09ERUNfTk9ORRABKrIDCgtWZXJkaWN0Q29kZRIcChhWRVJESUNUX0NPREVfVU5TUEVDSUZJRUQQABIZChVWRVJESUNUX0NPREVfQUNDRVBURUQQARIYChRWRVJESUNUX0NPREVfQUxSRUFEWRACEhkKFVZFUkRJQ1RfQ09ERV9DT05GTElDVBADEhUKEVZFUkRJQ1RfQ09ERV9MQVRFEAQSGgoWVkVSRElDVF9DT0RFX0NBTkNFTExFRBAFEh4KGlZFUkRJQ1RfQ09ERV9XUk9OR19BVFRFTVBUEAYSHAoYVkVSRElDVF9DT0RFX1dST05HX0VQT0NIEAcSGwoXVkVSRElDVF9DT0RFX1dST05HX0JBU0UQCBIYChRWRVJESUNUX0NPREVfSU5WQUxJRBAJEhgKFFZFUkRJQ1RfQ09ERV9UT09fQklHEAoSHAoYVkVSRElDVF9DT0RFX1JFVFJZX0FGVEVSEAsSHQoZVkVSRElDVF9DT0RFX1VOQVVUSE9SSVNFRBAMEhgKFFZFUkRJQ1RfQ09ERV9VUEdSQURFEA0SHAoYVkVSRElDVF9DT0RFX1dST05HX1NIQVJEEA4y1gMKEUZlZGVyYXRlZExlYXJuaW5nEkwKB0NoZWNrSW4SHy50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlcXVlc3QaIC50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlc3BvbnNlElQKCVB1bGxNb2RlbBIhLnRyaWJ1dGFyeS5mbC52MS5QdWxsTW9kZWxSZXF1ZXN0GiIudHJpYnV0YXJ5LmZsLnYxLlB1bGxNb2RlbFJlc3BvbnNlMAESVwoKUHVzaFVwZGF0ZRIiLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVxdWVzdBojLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVzcG9uc2UoARJbCgxVcGRhdGVTdGF0dXMSJC50cmlidXRhcnkuZmwudjEuVXBkYXRlU3RhdHVzUmVxdWVzdBolLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVTdGF0dXNSZXNwb25zZRJnChBSZXBvcnRFdmFsdWF0aW9uEigudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXF1ZXN0GikudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXNwb25zZWIGcHJvdG8z");
+  fileDesc("Chh0cmlidXRhcnkvZmwvdjEvZmwucHJvdG8SD3RyaWJ1dGFyeS5mbC52MSI6CgpBdHRlbXB0UmVmEgwKBHRhc2sYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDSIrCgpPYmplY3RJbmZvEg4KBnNoYTI1NhgBIAEoCRINCgVieXRlcxgCIAEoBCI/CgtEYXRhc2V0SW5mbxIMCgRuYW1lGAEgASgJEhAKCGV4YW1wbGVzGAIgASgEEhAKCGhlbGRfb3V0GAMgASgIImgKEkRhdGFzZXREZXNjcmlwdGlvbhIMCgRuYW1lGAEgASgJEi4KBnNjaGVtYRgCIAEoCzIeLnRyaWJ1dGFyeS5mbC52MS5EYXRhc2V0U2NoZW1hEhQKDGxhYmVsX2NvdW50cxgDIAMoBCKYAQoNRGF0YXNldFNjaGVtYRIOCgZmb3JtYXQYASABKAkSDQoFc2hhcGUYAiADKAQSDQoFZHR5cGUYAyABKAkSDwoHY29sdW1ucxgEIAMoCRISCgpsYWJlbF9raW5kGAUgASgJEg4KBmxhYmVscxgGIAEoDRIPCgdjbGFzc2VzGAcgASgNEhMKC2NsYXNzX25hbWVzGAggAygJIlwKE0RhdGFzZXREZXNjcmlwdGlvbnMSDgoGZGlnZXN0GAEgASgJEjUKCGRhdGFzZXRzGAIgAygLMiMudHJpYnV0YXJ5LmZsLnYxLkRhdGFzZXREZXNjcmlwdGlvbiLXAwoOQ2hlY2tJblJlcXVlc3QSFAoMcHJvdG9jb2xfbWluGAEgASgNEhQKDHByb3RvY29sX21heBgCIAEoDRIVCg1hZ2VudF92ZXJzaW9uGAMgASgJEi4KCGRhdGFzZXRzGAQgAygLMhwudHJpYnV0YXJ5LmZsLnYxLkRhdGFzZXRJbmZvEhIKCmZyYW1ld29ya3MYBSADKAkSLAoHaG9sZGluZxgGIAMoCzIbLnRyaWJ1dGFyeS5mbC52MS5BdHRlbXB0UmVmEi0KB3J1bm5pbmcYByADKAsyHC50cmlidXRhcnkuZmwudjEuUnVubmluZ1dvcmsSKwoGZmFpbGVkGAggAygLMhsudHJpYnV0YXJ5LmZsLnYxLkZhaWxlZFdvcmsSEgoKY29uZGl0aW9ucxgJIAMoCRI1CgtkZXBsb3ltZW50cxgKIAMoCzIgLnRyaWJ1dGFyeS5mbC52MS5EZXBsb3ltZW50U3RhdGUSEAoIcmVjZWlwdHMYCyADKAkSGwoTZGVzY3JpcHRpb25zX2RpZ2VzdBgMIAEoCRI6CgxkZXNjcmlwdGlvbnMYDSABKAsyJC50cmlidXRhcnkuZmwudjEuRGF0YXNldERlc2NyaXB0aW9ucyJNCgtSdW5uaW5nV29yaxIsCgdhdHRlbXB0GAEgASgLMhsudHJpYnV0YXJ5LmZsLnYxLkF0dGVtcHRSZWYSEAoIcHJvZ3Jlc3MYAiABKAEiSwoKRmFpbGVkV29yaxINCgV0b2tlbhgBIAEoCRIMCgRjb2RlGAIgASgJEg4KBmRldGFpbBgDIAEoCRIQCghsb2dfdGFpbBgEIAEoCSKLAQoPRGVwbG95bWVudFN0YXRlEhIKCmRlcGxveW1lbnQYASABKAkSEAoIcmV2aXNpb24YAiABKA0SDQoFc3RhdGUYAyABKAkSDgoGZGV0YWlsGAQgASgJEjMKDHBlcnNvbmFsaXNlZBgFIAEoCzIdLnRyaWJ1dGFyeS5mbC52MS5QZXJzb25hbGlzZWQilQIKDFBlcnNvbmFsaXNlZBIPCgdvdXRjb21lGAEgASgJEgwKBGNvZGUYAiABKAkSDgoGZGV0YWlsGAMgASgJEhUKCGV4YW1wbGVzGAQgASgESACIAQESGAoLbG9zc19iZWZvcmUYBSABKAFIAYgBARIXCgpsb3NzX2FmdGVyGAYgASgBSAKIAQESHAoPYWNjdXJhY3lfYmVmb3JlGAcgASgBSAOIAQESGwoOYWNjdXJhY3lfYWZ0ZXIYCCABKAFIBIgBAUILCglfZXhhbXBsZXNCDgoMX2xvc3NfYmVmb3JlQg0KC19sb3NzX2FmdGVyQhIKEF9hY2N1cmFjeV9iZWZvcmVCEQoPX2FjY3VyYWN5X2FmdGVyIqoBCg9DaGVja0luUmVzcG9uc2USMQoKYXNzaWdubWVudBgBIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5Bc3NpZ25tZW50SAASLQoIcmVkaXJlY3QYAiABKAsyGS50cmlidXRhcnkuZmwudjEuUmVkaXJlY3RIABIrCgd1cGdyYWRlGAMgASgLMhgudHJpYnV0YXJ5LmZsLnYxLlVwZ3JhZGVIAEIICgZyZXN1bHQilQIKCkFzc2lnbm1lbnQSEAoIcHJvdG9jb2wYASABKA0SFAoMcGF1c2VfbWlsbGlzGAIgASgNEi8KCHRyYWluaW5nGAMgASgLMh0udHJpYnV0YXJ5LmZsLnYxLlRyYWluaW5nV29yaxIzCgpldmFsdWF0aW9uGAQgASgLMh8udHJpYnV0YXJ5LmZsLnYxLkV2YWx1YXRpb25Xb3JrEiwKB3NldHRsZWQYBSADKAsyGy50cmlidXRhcnkuZmwudjEuU2V0dGxlbWVudBIwCgtkZXBsb3ltZW50cxgGIAMoCzIbLnRyaWJ1dGFyeS5mbC52MS5EZXBsb3ltZW50EhkKEWRlc2NyaWJlX2RhdGFzZXRzGAcgASgIIucCCgpEZXBsb3ltZW50EhIKCmRlcGxveW1lbnQYASABKAkSEAoIcmV2aXNpb24YAiABKA0SDQoFbW9kZWwYAyABKAkSEgoKbW9kZWxfbmFtZRgEIAEoCRIPCgd2ZXJzaW9uGAUgASgJEhYKDnZlcnNpb25fbnVtYmVyGAYgASgNEg0KBXRva2VuGAcgASgJEiwKB3dlaWdodHMYCCABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxItCghtYW5pZmVzdBgJIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEioKBWdyYXBoGAogASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SDgoGZ3JvdXBzGAsgAygJEgwKBHRhc2sYDCABKAkSMQoLcGVyc29uYWxpc2UYDSABKAsyHC50cmlidXRhcnkuZmwudjEuUGVyc29uYWxpc2UiogEKC1BlcnNvbmFsaXNlEg8KB2RhdGFzZXQYASABKAkSEAoIaGVsZF9vdXQYAiABKAkSFAoMbG9jYWxfZXBvY2hzGAMgASgNEhIKCmJhdGNoX3NpemUYBCABKA0SFQoNbGVhcm5pbmdfcmF0ZRgFIAEoARIRCglvcHRpbWl6ZXIYBiABKAkSDAoEbG9zcxgHIAEoCRIOCgZmcm96ZW4YCCADKAkiMgoIUmVkaXJlY3QSEAoIZW5kcG9pbnQYASABKAkSFAoMcGF1c2VfbWlsbGlzGAIgASgNIkoKB1VwZ3JhZGUSFAoMcHJvdG9jb2xfbWluGAEgASgNEhQKDHByb3RvY29sX21heBgCIAEoDRITCgttaW5fdmVyc2lvbhgDIAEoCSJLCgpTZXR0bGVtZW50EiwKB2F0dGVtcHQYASABKAsyGy50cmlidXRhcnkuZmwudjEuQXR0ZW1wdFJlZhIPCgdvdXRjb21lGAIgASgJIssECg9UcmFpbmVyU2V0dGluZ3MSEQoJZnJhbWV3b3JrGAEgASgJEg8KB3RyYWluZXIYAiABKAkSFAoMbG9jYWxfZXBvY2hzGAMgASgNEhIKCmJhdGNoX3NpemUYBCABKA0SFQoNbGVhcm5pbmdfcmF0ZRgFIAEoARIRCglvcHRpbWl6ZXIYBiABKAkSDAoEbG9zcxgHIAEoCRIVCghtb21lbnR1bRgIIAEoAUgAiAEBEhIKBWJldGExGAkgASgBSAGIAQESEgoFYmV0YTIYCiABKAFIAogBARIUCgdlcHNpbG9uGAsgASgBSAOIAQESGQoMd2VpZ2h0X2RlY2F5GAwgASgBSASIAQESIwoWZ3JhZGllbnRfY2xpcHBpbmdfbm9ybRgNIAEoAUgFiAEBEhUKCHByb3hpbWFsGA4gASgBSAaIAQESHAoPbGFiZWxfc21vb3RoaW5nGA8gASgBSAeIAQESGQoMaWdub3JlX2luZGV4GBAgASgRSAiIAQESGAoLaHViZXJfZGVsdGEYESABKAFICYgBARIYChBvdGhlcl9mcmFtZXdvcmtzGBIgAygJQgsKCV9tb21lbnR1bUIICgZfYmV0YTFCCAoGX2JldGEyQgoKCF9lcHNpbG9uQg8KDV93ZWlnaHRfZGVjYXlCGQoXX2dyYWRpZW50X2NsaXBwaW5nX25vcm1CCwoJX3Byb3hpbWFsQhIKEF9sYWJlbF9zbW9vdGhpbmdCDwoNX2lnbm9yZV9pbmRleEIOCgxfaHViZXJfZGVsdGEiVgoHU3VtUnVsZRINCgVib3VuZBgBIAEoARISCgp3ZWlnaHRfY2FwGAIgASgNEhUKDWNsaXBwaW5nX25vcm0YAyABKAESEQoJd2VpZ2h0aW5nGAQgASgJIvkDCgxUcmFpbmluZ1dvcmsSLAoHYXR0ZW1wdBgBIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5BdHRlbXB0UmVmEg0KBXRva2VuGAIgASgJEg8KB2RhdGFzZXQYAyABKAkSKQoEYmFzZRgEIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEi0KCG1hbmlmZXN0GAUgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SKgoFZ3JhcGgYBiABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxIxCgd0cmFpbmVyGAcgASgLMiAudHJpYnV0YXJ5LmZsLnYxLlRyYWluZXJTZXR0aW5ncxIlCgNzdW0YCCABKAsyGC50cmlidXRhcnkuZmwudjEuU3VtUnVsZRIMCgRzZWVkGAkgASgJEhgKEG1heF91cGRhdGVfYnl0ZXMYCiABKAQSHAoUZGVhZGxpbmVfdW5peF9taWxsaXMYCyABKAMSEQoJdGFza19uYW1lGAwgASgJEg4KBmdyb3VwcxgNIAMoCRINCgVtb2RlbBgOIAEoCRISCgptb2RlbF9uYW1lGA8gASgJEi8KCnN0YXRpc3RpY3MYECABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbyKkAwoORXZhbHVhdGlvbldvcmsSEgoKZXZhbHVhdGlvbhgBIAEoCRINCgV0b2tlbhgCIAEoCRIPCgdkYXRhc2V0GAMgASgJEiwKB3dlaWdodHMYBCABKAsyGy50cmlidXRhcnkuZmwudjEuT2JqZWN0SW5mbxItCghtYW5pZmVzdBgFIAEoCzIbLnRyaWJ1dGFyeS5mbC52MS5PYmplY3RJbmZvEioKBWdyYXBoGAYgASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SMQoHdHJhaW5lchgHIAEoCzIgLnRyaWJ1dGFyeS5mbC52MS5UcmFpbmVyU2V0dGluZ3MSHAoUZGVhZGxpbmVfdW5peF9taWxsaXMYCCABKAMSDAoEdGFzaxgJIAEoCRIRCgl0YXNrX25hbWUYCiABKAkSDQoFbW9kZWwYCyABKAkSEgoKbW9kZWxfbmFtZRgMIAEoCRIvCgpzdGF0aXN0aWNzGA0gASgLMhsudHJpYnV0YXJ5LmZsLnYxLk9iamVjdEluZm8SDwoHbWV0cmljcxgOIAMoCSJBChBQdWxsTW9kZWxSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCRIOCgZvZmZzZXQYAyABKAQiNwoRUHVsbE1vZGVsUmVzcG9uc2USEwoLdG90YWxfYnl0ZXMYASABKAQSDQoFY2h1bmsYAiABKAwiJQoGTWV0cmljEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAMijAIKDFVwZGF0ZUhlYWRlchINCgV0b2tlbhgBIAEoCRIpCgRraW5kGAIgASgOMhsudHJpYnV0YXJ5LmZsLnYxLlVwZGF0ZUtpbmQSJQoFY29kZWMYAyABKA4yFi50cmlidXRhcnkuZmwudjEuQ29kZWMSEwoLYmFzZV9zaGEyNTYYBCABKAkSEwoLdG90YWxfYnl0ZXMYBSABKAQSDgoGc2hhMjU2GAYgASgJEg4KBm9mZnNldBgHIAEoBBIQCghleGFtcGxlcxgIIAEoBBIVCg10cmFpbl9zZWNvbmRzGAkgASgBEigKB21ldHJpY3MYCiADKAsyFy50cmlidXRhcnkuZmwudjEuTWV0cmljIl0KEVB1c2hVcGRhdGVSZXF1ZXN0Ei8KBmhlYWRlchgBIAEoCzIdLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAQgYKBHBhcnQivQEKB1ZlcmRpY3QSKgoEY29kZRgBIAEoDjIcLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0Q29kZRIPCgdyZWNlaXB0GAIgASgJEhIKCmVycm9yX2NvZGUYAyABKAkSDgoGdGVuc29yGAQgASgJEg4KBmRldGFpbBgFIAEoCRIaChJyZXRyeV9hZnRlcl9taWxsaXMYBiABKA0SEAoIZW5kcG9pbnQYByABKAkSEwoLbWluX3ZlcnNpb24YCCABKAkiVwoSUHVzaFVwZGF0ZVJlc3BvbnNlEikKB3ZlcmRpY3QYASABKAsyGC50cmlidXRhcnkuZmwudjEuVmVyZGljdBIWCg5yZWNlaXZlZF9ieXRlcxgCIAEoBCI0ChNVcGRhdGVTdGF0dXNSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEg4KBnNoYTI1NhgCIAEoCSJZChRVcGRhdGVTdGF0dXNSZXNwb25zZRIWCg5yZWNlaXZlZF9ieXRlcxgBIAEoBBIpCgd2ZXJkaWN0GAIgASgLMhgudHJpYnV0YXJ5LmZsLnYxLlZlcmRpY3QiiQEKF1JlcG9ydEV2YWx1YXRpb25SZXF1ZXN0Eg0KBXRva2VuGAEgASgJEhIKCmV2YWx1YXRpb24YAiABKAkSEAoIZXhhbXBsZXMYAyABKAQSKAoHbWV0cmljcxgEIAMoCzIXLnRyaWJ1dGFyeS5mbC52MS5NZXRyaWMSDwoHc2Vjb25kcxgFIAEoASJFChhSZXBvcnRFdmFsdWF0aW9uUmVzcG9uc2USKQoHdmVyZGljdBgBIAEoCzIYLnRyaWJ1dGFyeS5mbC52MS5WZXJkaWN0KkAKClVwZGF0ZUtpbmQSGwoXVVBEQVRFX0tJTkRfVU5TUEVDSUZJRUQQABIVChFVUERBVEVfS0lORF9ERUxUQRABKi4KBUNvZGVjEhUKEUNPREVDX1VOU1BFQ0lGSUVEEAASDgoKQ09ERUNfTk9ORRABKrIDCgtWZXJkaWN0Q29kZRIcChhWRVJESUNUX0NPREVfVU5TUEVDSUZJRUQQABIZChVWRVJESUNUX0NPREVfQUNDRVBURUQQARIYChRWRVJESUNUX0NPREVfQUxSRUFEWRACEhkKFVZFUkRJQ1RfQ09ERV9DT05GTElDVBADEhUKEVZFUkRJQ1RfQ09ERV9MQVRFEAQSGgoWVkVSRElDVF9DT0RFX0NBTkNFTExFRBAFEh4KGlZFUkRJQ1RfQ09ERV9XUk9OR19BVFRFTVBUEAYSHAoYVkVSRElDVF9DT0RFX1dST05HX0VQT0NIEAcSGwoXVkVSRElDVF9DT0RFX1dST05HX0JBU0UQCBIYChRWRVJESUNUX0NPREVfSU5WQUxJRBAJEhgKFFZFUkRJQ1RfQ09ERV9UT09fQklHEAoSHAoYVkVSRElDVF9DT0RFX1JFVFJZX0FGVEVSEAsSHQoZVkVSRElDVF9DT0RFX1VOQVVUSE9SSVNFRBAMEhgKFFZFUkRJQ1RfQ09ERV9VUEdSQURFEA0SHAoYVkVSRElDVF9DT0RFX1dST05HX1NIQVJEEA4y1gMKEUZlZGVyYXRlZExlYXJuaW5nEkwKB0NoZWNrSW4SHy50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlcXVlc3QaIC50cmlidXRhcnkuZmwudjEuQ2hlY2tJblJlc3BvbnNlElQKCVB1bGxNb2RlbBIhLnRyaWJ1dGFyeS5mbC52MS5QdWxsTW9kZWxSZXF1ZXN0GiIudHJpYnV0YXJ5LmZsLnYxLlB1bGxNb2RlbFJlc3BvbnNlMAESVwoKUHVzaFVwZGF0ZRIiLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVxdWVzdBojLnRyaWJ1dGFyeS5mbC52MS5QdXNoVXBkYXRlUmVzcG9uc2UoARJbCgxVcGRhdGVTdGF0dXMSJC50cmlidXRhcnkuZmwudjEuVXBkYXRlU3RhdHVzUmVxdWVzdBolLnRyaWJ1dGFyeS5mbC52MS5VcGRhdGVTdGF0dXNSZXNwb25zZRJnChBSZXBvcnRFdmFsdWF0aW9uEigudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXF1ZXN0GikudHJpYnV0YXJ5LmZsLnYxLlJlcG9ydEV2YWx1YXRpb25SZXNwb25zZWIGcHJvdG8z");
 
 /**
  * @generated from message tributary.fl.v1.AttemptRef
@@ -406,6 +406,13 @@ export type DeploymentState = Message<"tributary.fl.v1.DeploymentState"> & {
    * @generated from field: string detail = 4;
    */
   detail: string;
+
+  /**
+   * where fine-tuning was asked for and has come to an end
+   *
+   * @generated from field: tributary.fl.v1.Personalised personalised = 5;
+   */
+  personalised?: Personalised | undefined;
 };
 
 /**
@@ -414,6 +421,72 @@ export type DeploymentState = Message<"tributary.fl.v1.DeploymentState"> & {
  */
 export const DeploymentStateSchema: GenMessage<DeploymentState> = /*@__PURE__*/
   messageDesc(file_tributary_fl_v1_fl, 9);
+
+/**
+ * How fine-tuning of a deployed version came out on this device. Nothing that it learnt is here.
+ *
+ * @generated from message tributary.fl.v1.Personalised
+ */
+export type Personalised = Message<"tributary.fl.v1.Personalised"> & {
+  /**
+   * personal | global | refused | failed
+   *
+   * @generated from field: string outcome = 1;
+   */
+  outcome: string;
+
+  /**
+   * of the catalogue, of what was refused or failed
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * <= 500 bytes
+   *
+   * @generated from field: string detail = 3;
+   */
+  detail: string;
+
+  /**
+   * On held-out data; absent where the owner shares no metrics.
+   *
+   * @generated from field: optional uint64 examples = 4;
+   */
+  examples?: bigint | undefined;
+
+  /**
+   * mean
+   *
+   * @generated from field: optional double loss_before = 5;
+   */
+  lossBefore?: number | undefined;
+
+  /**
+   * @generated from field: optional double loss_after = 6;
+   */
+  lossAfter?: number | undefined;
+
+  /**
+   * absent for real labels
+   *
+   * @generated from field: optional double accuracy_before = 7;
+   */
+  accuracyBefore?: number | undefined;
+
+  /**
+   * @generated from field: optional double accuracy_after = 8;
+   */
+  accuracyAfter?: number | undefined;
+};
+
+/**
+ * Describes the message tributary.fl.v1.Personalised.
+ * Use `create(PersonalisedSchema)` to create a new message.
+ */
+export const PersonalisedSchema: GenMessage<Personalised> = /*@__PURE__*/
+  messageDesc(file_tributary_fl_v1_fl, 10);
 
 /**
  * @generated from message tributary.fl.v1.CheckInResponse
@@ -448,7 +521,7 @@ export type CheckInResponse = Message<"tributary.fl.v1.CheckInResponse"> & {
  * Use `create(CheckInResponseSchema)` to create a new message.
  */
 export const CheckInResponseSchema: GenMessage<CheckInResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 10);
+  messageDesc(file_tributary_fl_v1_fl, 11);
 
 /**
  * @generated from message tributary.fl.v1.Assignment
@@ -503,7 +576,7 @@ export type Assignment = Message<"tributary.fl.v1.Assignment"> & {
  * Use `create(AssignmentSchema)` to create a new message.
  */
 export const AssignmentSchema: GenMessage<Assignment> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 11);
+  messageDesc(file_tributary_fl_v1_fl, 12);
 
 /**
  * A version that this device should serve.
@@ -569,6 +642,20 @@ export type Deployment = Message<"tributary.fl.v1.Deployment"> & {
    * @generated from field: repeated string groups = 11;
    */
   groups: string[];
+
+  /**
+   * that made the version, whose kept-local tensors the device may have; empty for an uploaded one
+   *
+   * @generated from field: string task = 12;
+   */
+  task: string;
+
+  /**
+   * absent: serve it as it is
+   *
+   * @generated from field: tributary.fl.v1.Personalise personalise = 13;
+   */
+  personalise?: Personalise | undefined;
 };
 
 /**
@@ -576,7 +663,69 @@ export type Deployment = Message<"tributary.fl.v1.Deployment"> & {
  * Use `create(DeploymentSchema)` to create a new message.
  */
 export const DeploymentSchema: GenMessage<Deployment> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 12);
+  messageDesc(file_tributary_fl_v1_fl, 13);
+
+/**
+ * Fine-tune a deployed version on this device's own data, and serve the better one.
+ *
+ * @generated from message tributary.fl.v1.Personalise
+ */
+export type Personalise = Message<"tributary.fl.v1.Personalise"> & {
+  /**
+   * @generated from field: string dataset = 1;
+   */
+  dataset: string;
+
+  /**
+   * compared on; empty: the part that the data set's split holds out
+   *
+   * @generated from field: string held_out = 2;
+   */
+  heldOut: string;
+
+  /**
+   * 0: only the tensors that were kept local here are put in
+   *
+   * @generated from field: uint32 local_epochs = 3;
+   */
+  localEpochs: number;
+
+  /**
+   * @generated from field: uint32 batch_size = 4;
+   */
+  batchSize: number;
+
+  /**
+   * @generated from field: double learning_rate = 5;
+   */
+  learningRate: number;
+
+  /**
+   * @generated from field: string optimizer = 6;
+   */
+  optimizer: string;
+
+  /**
+   * empty: that of the manifest
+   *
+   * @generated from field: string loss = 7;
+   */
+  loss: string;
+
+  /**
+   * names, or patterns with *
+   *
+   * @generated from field: repeated string frozen = 8;
+   */
+  frozen: string[];
+};
+
+/**
+ * Describes the message tributary.fl.v1.Personalise.
+ * Use `create(PersonaliseSchema)` to create a new message.
+ */
+export const PersonaliseSchema: GenMessage<Personalise> = /*@__PURE__*/
+  messageDesc(file_tributary_fl_v1_fl, 14);
 
 /**
  * WRONG_SHARD: another node leases this device's shard.
@@ -602,7 +751,7 @@ export type Redirect = Message<"tributary.fl.v1.Redirect"> & {
  * Use `create(RedirectSchema)` to create a new message.
  */
 export const RedirectSchema: GenMessage<Redirect> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 13);
+  messageDesc(file_tributary_fl_v1_fl, 15);
 
 /**
  * @generated from message tributary.fl.v1.Upgrade
@@ -629,7 +778,7 @@ export type Upgrade = Message<"tributary.fl.v1.Upgrade"> & {
  * Use `create(UpgradeSchema)` to create a new message.
  */
 export const UpgradeSchema: GenMessage<Upgrade> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 14);
+  messageDesc(file_tributary_fl_v1_fl, 16);
 
 /**
  * @generated from message tributary.fl.v1.Settlement
@@ -653,7 +802,7 @@ export type Settlement = Message<"tributary.fl.v1.Settlement"> & {
  * Use `create(SettlementSchema)` to create a new message.
  */
 export const SettlementSchema: GenMessage<Settlement> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 15);
+  messageDesc(file_tributary_fl_v1_fl, 17);
 
 /**
  * @generated from message tributary.fl.v1.TrainerSettings
@@ -767,7 +916,7 @@ export type TrainerSettings = Message<"tributary.fl.v1.TrainerSettings"> & {
  * Use `create(TrainerSettingsSchema)` to create a new message.
  */
 export const TrainerSettingsSchema: GenMessage<TrainerSettings> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 16);
+  messageDesc(file_tributary_fl_v1_fl, 18);
 
 /**
  * @generated from message tributary.fl.v1.SumRule
@@ -805,7 +954,7 @@ export type SumRule = Message<"tributary.fl.v1.SumRule"> & {
  * Use `create(SumRuleSchema)` to create a new message.
  */
 export const SumRuleSchema: GenMessage<SumRule> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 17);
+  messageDesc(file_tributary_fl_v1_fl, 19);
 
 /**
  * @generated from message tributary.fl.v1.TrainingWork
@@ -909,7 +1058,7 @@ export type TrainingWork = Message<"tributary.fl.v1.TrainingWork"> & {
  * Use `create(TrainingWorkSchema)` to create a new message.
  */
 export const TrainingWorkSchema: GenMessage<TrainingWork> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 18);
+  messageDesc(file_tributary_fl_v1_fl, 20);
 
 /**
  * @generated from message tributary.fl.v1.EvaluationWork
@@ -1002,7 +1151,7 @@ export type EvaluationWork = Message<"tributary.fl.v1.EvaluationWork"> & {
  * Use `create(EvaluationWorkSchema)` to create a new message.
  */
 export const EvaluationWorkSchema: GenMessage<EvaluationWork> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 19);
+  messageDesc(file_tributary_fl_v1_fl, 21);
 
 /**
  * @generated from message tributary.fl.v1.PullModelRequest
@@ -1029,7 +1178,7 @@ export type PullModelRequest = Message<"tributary.fl.v1.PullModelRequest"> & {
  * Use `create(PullModelRequestSchema)` to create a new message.
  */
 export const PullModelRequestSchema: GenMessage<PullModelRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 20);
+  messageDesc(file_tributary_fl_v1_fl, 22);
 
 /**
  * @generated from message tributary.fl.v1.PullModelResponse
@@ -1055,7 +1204,7 @@ export type PullModelResponse = Message<"tributary.fl.v1.PullModelResponse"> & {
  * Use `create(PullModelResponseSchema)` to create a new message.
  */
 export const PullModelResponseSchema: GenMessage<PullModelResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 21);
+  messageDesc(file_tributary_fl_v1_fl, 23);
 
 /**
  * Additive integer metric; real values travel in units of 2^-20 (name ends in "_q20").
@@ -1079,7 +1228,7 @@ export type Metric = Message<"tributary.fl.v1.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 22);
+  messageDesc(file_tributary_fl_v1_fl, 24);
 
 /**
  * @generated from message tributary.fl.v1.UpdateHeader
@@ -1147,7 +1296,7 @@ export type UpdateHeader = Message<"tributary.fl.v1.UpdateHeader"> & {
  * Use `create(UpdateHeaderSchema)` to create a new message.
  */
 export const UpdateHeaderSchema: GenMessage<UpdateHeader> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 23);
+  messageDesc(file_tributary_fl_v1_fl, 25);
 
 /**
  * @generated from message tributary.fl.v1.PushUpdateRequest
@@ -1178,7 +1327,7 @@ export type PushUpdateRequest = Message<"tributary.fl.v1.PushUpdateRequest"> & {
  * Use `create(PushUpdateRequestSchema)` to create a new message.
  */
 export const PushUpdateRequestSchema: GenMessage<PushUpdateRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 24);
+  messageDesc(file_tributary_fl_v1_fl, 26);
 
 /**
  * @generated from message tributary.fl.v1.Verdict
@@ -1244,7 +1393,7 @@ export type Verdict = Message<"tributary.fl.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 25);
+  messageDesc(file_tributary_fl_v1_fl, 27);
 
 /**
  * @generated from message tributary.fl.v1.PushUpdateResponse
@@ -1268,7 +1417,7 @@ export type PushUpdateResponse = Message<"tributary.fl.v1.PushUpdateResponse"> &
  * Use `create(PushUpdateResponseSchema)` to create a new message.
  */
 export const PushUpdateResponseSchema: GenMessage<PushUpdateResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 26);
+  messageDesc(file_tributary_fl_v1_fl, 28);
 
 /**
  * @generated from message tributary.fl.v1.UpdateStatusRequest
@@ -1290,7 +1439,7 @@ export type UpdateStatusRequest = Message<"tributary.fl.v1.UpdateStatusRequest">
  * Use `create(UpdateStatusRequestSchema)` to create a new message.
  */
 export const UpdateStatusRequestSchema: GenMessage<UpdateStatusRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 27);
+  messageDesc(file_tributary_fl_v1_fl, 29);
 
 /**
  * @generated from message tributary.fl.v1.UpdateStatusResponse
@@ -1314,7 +1463,7 @@ export type UpdateStatusResponse = Message<"tributary.fl.v1.UpdateStatusResponse
  * Use `create(UpdateStatusResponseSchema)` to create a new message.
  */
 export const UpdateStatusResponseSchema: GenMessage<UpdateStatusResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 28);
+  messageDesc(file_tributary_fl_v1_fl, 30);
 
 /**
  * @generated from message tributary.fl.v1.ReportEvaluationRequest
@@ -1351,7 +1500,7 @@ export type ReportEvaluationRequest = Message<"tributary.fl.v1.ReportEvaluationR
  * Use `create(ReportEvaluationRequestSchema)` to create a new message.
  */
 export const ReportEvaluationRequestSchema: GenMessage<ReportEvaluationRequest> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 29);
+  messageDesc(file_tributary_fl_v1_fl, 31);
 
 /**
  * @generated from message tributary.fl.v1.ReportEvaluationResponse
@@ -1368,7 +1517,7 @@ export type ReportEvaluationResponse = Message<"tributary.fl.v1.ReportEvaluation
  * Use `create(ReportEvaluationResponseSchema)` to create a new message.
  */
 export const ReportEvaluationResponseSchema: GenMessage<ReportEvaluationResponse> = /*@__PURE__*/
-  messageDesc(file_tributary_fl_v1_fl, 30);
+  messageDesc(file_tributary_fl_v1_fl, 32);
 
 /**
  * @generated from enum tributary.fl.v1.UpdateKind
