@@ -42,3 +42,13 @@ test('connections are kept for reuse, a few at most', async () => {
   endpoints.failed()
   assert.notEqual(endpoints.client(), first)
 })
+
+test('a connection on which a call failed is not used again', async () => {
+  using endpoints = await open()
+  const first = endpoints.client()
+  // Twice: both contacts have had their turn.
+  for (let i = 0; i < 2; i += 1) endpoints.failed()
+  assert.equal(endpoints.client().endpoint, first.endpoint)
+  assert.notEqual(endpoints.client(), first)
+  assert.equal(endpoints.client(), endpoints.client())
+})

@@ -14,7 +14,7 @@ export class Endpoints implements Disposable {
   readonly #times: CallTimes
   readonly #onBytes: OnBytes | undefined
   readonly #clients = new Map<string, NodeClient>()
-  /** Connections of the identity before: what runs on them comes to its end. */
+  /** Connections that nothing new goes by: what runs on them comes to its end. */
   #retired: NodeClient[] = []
   #contact = 0
   #redirected: string | undefined
@@ -66,8 +66,17 @@ export class Endpoints implements Disposable {
     return true
   }
 
-  /** The current endpoint does not answer: back to the contacts, the next one first. */
+  /**
+   * The current endpoint does not answer: back to the contacts, the next one first. Its connection is not used again: it may be one that
+   * nobody said is dead, on which calls would fail until the system gives it up, or for ever.
+   */
   failed(): void {
+    const client = this.#clients.get(this.endpoint)
+    if (client !== undefined) {
+      this.#clients.delete(this.endpoint)
+      this.#retired.push(client)
+      while (this.#retired.length > mostClients) this.#retired.shift()?.[Symbol.dispose]()
+    }
     if (this.#redirected === undefined) this.#contact += 1
     this.#redirected = undefined
   }
