@@ -16,11 +16,11 @@ export type LinkFault =
   | { readonly kind: 'corrupt'; readonly atByte: number }
   /** A piece comes twice, once a connection and direction. */
   | { readonly kind: 'duplicate'; readonly atByte: number }
-  /** Nothing comes to this side any more, and nobody is told. */
+  /** Nothing comes to this side any more, and nobody is told: whoever is connected meanwhile stays deaf. */
   | { readonly kind: 'one-way'; readonly deaf: Side }
 
 /** One direction of a connection. */
-type Way = { readonly to: Side; fault: LinkFault | undefined; bytes: number; isStruck: boolean }
+type Way = { readonly to: Side; fault: LinkFault | undefined; bytes: number; isStruck: boolean; isDeaf: boolean }
 type Planned = { readonly kind: 'cut' | 'silence'; readonly afterBytes: number }
 
 /** Pieces in which a slow link passes what it is given. */
@@ -99,7 +99,7 @@ export class TcpProxy implements AsyncDisposable {
 
   /** In order, and with no more at hand than the other side takes. */
   async #carry(from: Socket, to: Socket, side: Side, silenced: AbortController): Promise<void> {
-    const way: Way = { to: side, fault: undefined, bytes: 0, isStruck: false }
+    const way: Way = { to: side, fault: undefined, bytes: 0, isStruck: false, isDeaf: false }
     let carried = 0
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) {
@@ -122,7 +122,7 @@ export class TcpProxy implements AsyncDisposable {
       // One side is gone, or the link is cut.
     } finally {
       from.destroySoon()
-      to.destroySoon()
+      if (!way.isDeaf) to.destroySoon()
     }
   }
 
@@ -135,16 +135,16 @@ export class TcpProxy implements AsyncDisposable {
     const isStruck = fault !== undefined && !way.isStruck && at < chunk.byteLength
     if (isStruck && (fault.kind !== 'one-way' || fault.deaf === way.to)) {
       way.isStruck = true
+      way.isDeaf = fault.kind === 'one-way'
       this.faults += 1
     }
+    if (way.isDeaf) return
     if (fault === undefined) yield chunk
     else if (fault.kind === 'delay') {
       await delay(fault.millis)
       yield chunk
     } else if (fault.kind === 'slow') yield* slowly(chunk, fault.bytesPerSecond)
-    else if (fault.kind === 'one-way') {
-      if (fault.deaf !== way.to) yield chunk
-    } else if (!isStruck) yield chunk
+    else if (fault.kind === 'one-way' || !isStruck) yield chunk
     else {
       yield chunk.subarray(0, at)
       const rest = chunk.subarray(at)
