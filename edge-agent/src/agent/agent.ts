@@ -11,6 +11,7 @@ import { Backoff } from '../transport/backoff.ts'
 import { isRetryable } from '../transport/call-error.ts'
 import { explainTimes } from '../transport/certificate-times.ts'
 import { agentVersion } from '../version.ts'
+import { datasetMessages } from './check-in/dataset-messages.ts'
 import { DatasetReport } from './check-in/dataset-report.ts'
 import { DeclaredFailures } from './check-in/declared-failures.ts'
 import { SentReports } from './check-in/sent-reports.ts'
@@ -43,6 +44,8 @@ export class Agent {
   readonly #unknown = new UnknownAttempts()
   readonly #failures: DeclaredFailures
   readonly #sent: SentReports
+  /** The node asked for what is told of the data sets. */
+  #isToDescribe = false
   #redirects = 0
   #answeredAt: Date | undefined
   #fault: string | undefined
@@ -52,7 +55,7 @@ export class Agent {
   constructor(context: AgentContext, onStatus: (status: DeviceStatus) => void = () => {}) {
     this.#context = context
     this.#onStatus = onStatus
-    this.#datasets = new DatasetReport(context.datasets, context.log)
+    this.#datasets = new DatasetReport(context.datasets, context.policy, context.log)
     this.#failures = new DeclaredFailures(context.outbox)
     this.#sent = new SentReports(context.ledger)
     this.#training = new JobSlot({
@@ -150,11 +153,12 @@ export class Agent {
     const { endpoints, updates, log, conditions, deployments, python } = this.#context
     const training = this.#training.current
     const failed = this.#failures.waiting
+    const data = await this.#datasets.read()
     const request = create(CheckInRequestSchema, {
       protocolMin: protocolRange.min,
       protocolMax: protocolRange.max,
       agentVersion,
-      datasets: [...(await this.#datasets.read())],
+      ...datasetMessages(data, this.#isToDescribe),
       frameworks: ['onnx', ...python.frameworks],
       holding: updates.list().map(({ attempt }) => attempt),
       // Whoever took the shard over since learns from them that this device was selected.
@@ -169,7 +173,7 @@ export class Agent {
     this.#context.clock.compare(nodeDate, 'the node')
     this.#answeredAt = new Date()
     this.#fault = undefined
-    this.#sent.told(request)
+    this.#sent.told(request, data)
     if (result.case === 'redirect') {
       const { endpoint, pauseMillis } = result.value
       const moved = endpoints.redirect(endpoint)
@@ -180,6 +184,7 @@ export class Agent {
     this.#redirects = 0
     if (result.case === 'assignment') {
       this.#failures.told(failed)
+      this.#isToDescribe = result.value.describeDatasets
       await this.#follow(result.value)
       return pauseOf(result.value.pauseMillis)
     }

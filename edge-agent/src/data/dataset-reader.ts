@@ -20,7 +20,7 @@ export type RowStream = {
   readonly layout: RowLayout
   /** Names of the features, where the format has any. */
   readonly columns?: readonly string[]
-  /** How many classes the labels have, where they are declared. */
+  /** How many classes the labels have, where they are declared; or may have at most. */
   readonly classes?: number
   readonly blocks: AsyncIterable<RowBlock>
 }

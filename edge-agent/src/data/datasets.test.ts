@@ -257,22 +257,24 @@ suite('data sets of a device', () => {
     const table = { format: 'csv', file: 'x.csv', label: 'kind', classes }
     await using folder = await dataFolder(
       [
-        { ...table, name: 'shy' },
-        { ...table, name: 'open', tell: ['schema', 'label-histogram'] },
+        { ...table, name: 'shy', tell: [] },
+        { ...table, name: 'shape' },
+        { ...table, name: 'open', tell: ['schema', 'names', 'label-histogram'] },
       ],
       { 'x.csv': 'a,kind,b\n1,dog,2\n3,cat,4\n5,dog,6\n' },
     )
     const datasets = await openIn(folder)
-    await datasets.load('shy', 'training')
-    await datasets.load('open', 'training')
+    for (const name of ['shy', 'shape', 'open']) await datasets.load(name, 'training')
+    const schema = { format: 'csv', shape: [2], dtype: 'f32', label: { kind: 'class', size: 1, classes: 3 } }
     assert.deepEqual(await datasets.describe(assert.fail), [
       { name: 'shy', heldOut: false, examples: 3 },
+      { name: 'shape', heldOut: false, examples: 3, schema },
       {
         name: 'open',
         heldOut: false,
         examples: 3,
-        schema: { format: 'csv', shape: [2], columns: ['a', 'b'], label: { kind: 'class', size: 1, classes } },
-        labelHistogram: [1, 2, 0],
+        schema: { ...schema, columns: ['a', 'b'], label: { ...schema.label, classNames: classes } },
+        labelCounts: [1, 2, 0],
       },
     ])
   })
@@ -331,6 +333,7 @@ suite('data sets of a device', () => {
     ]
     assert.deepEqual(uncounted, counts)
     const [training] = await (await openIn(folder)).describe(assert.fail, { convert: 'all' })
-    assert.deepEqual(training?.schema, { format: 'csv', shape: [1], columns: ['x'], label: { kind: 'real', size: 1 } })
+    const label = { kind: 'real', size: 1 }
+    assert.deepEqual(training?.schema, { format: 'csv', shape: [1], dtype: 'f32', label })
   })
 })

@@ -6,7 +6,7 @@ import { DataFiles } from './data-files.ts'
 import { readerOf } from './dataset-readers.ts'
 import type { DatasetDeclaration } from './declarations/dataset-declaration.ts'
 import { readDeclarations } from './declarations/read-declarations.ts'
-import { type DatasetDescription, describeDataset } from './describe-dataset.ts'
+import { type DescribedDataset, describeDataset } from './describe-dataset.ts'
 import { memoryBytesOf, readAll } from './rows/read-all.ts'
 import { openRowFile, type RowFileOptions } from './rows/row-file.ts'
 import type { RowHeader } from './rows/row-header.ts'
@@ -23,7 +23,7 @@ export type DatasetOptions = {
   readonly cacheBytes?: number
 }
 
-/** What leaves the device about a data set. */
+/** Name and count of a data set. */
 export type DatasetSummary = { readonly name: string; readonly heldOut: boolean; readonly examples: number }
 
 /** A data set in a file of rows on this device, as its sources were when it was chosen. */
@@ -37,8 +37,8 @@ export type StoredDataset = DataSource & {
 
 export type DescribeOptions = {
   /**
-   * What may be read whole for it: `background` waits for nothing and leaves out what cannot be counted yet, `uncounted` waits
-   * for those, `all` converts every data set, so that schemas and histograms are known. @default background
+   * What may be read whole for it: `background` waits for nothing and leaves out what is not known yet, `uncounted` waits
+   * for what cannot be counted otherwise, `all` converts every data set, so that schemas and histograms are known. @default background
    */
   readonly convert?: 'background' | 'uncounted' | 'all'
 }
@@ -67,7 +67,9 @@ export class Datasets {
   readonly #folderKeys = new Map<string, { readonly key: string; readonly at: number }>()
   /** Conversions run one after another. */
   #last: Promise<unknown> = Promise.resolve()
-  readonly #preparing = new Map<string, Promise<unknown>>()
+  readonly #preparing = new Map<string, AbortController>()
+  /** By data set the key for which a schema was looked for: once is enough. */
+  readonly #described = new Map<string, string>()
   /** Sources that cannot be used; they are not read again until they change. */
   readonly #unusable = new Map<string, { readonly key: string; readonly error: DataError }>()
 
@@ -105,12 +107,12 @@ export class Datasets {
     return descriptions.map(({ name, heldOut, examples }) => ({ name, heldOut, examples }))
   }
 
-  /** What leaves the device about each data set: see `describeDataset`. Broken ones are handed to `onFault`. */
+  /** What the declarations let out about each data set: see `describeDataset`. Broken ones are handed to `onFault`. */
   async describe(
     onFault: (name: string, error: Error) => void,
     { convert = 'background' }: DescribeOptions = {},
-  ): Promise<DatasetDescription[]> {
-    const descriptions: DatasetDescription[] = []
+  ): Promise<DescribedDataset[]> {
+    const descriptions: DescribedDataset[] = []
     for (const declaration of new Set(this.#declarations.values())) {
       try {
         const known =
@@ -144,6 +146,9 @@ export class Datasets {
       const kind = heldOut ? 'held out' : 'not held out'
       throw new DataError('HELD_OUT', `Data set "${name}" is ${kind}: it does not serve for ${purpose}.`)
     }
+    // Nobody waits for what is only to be told.
+    for (const [other, controller] of this.#preparing)
+      if (other !== declaration.name) controller.abort(new Error('a job needs another data set first'))
     const { stored } = await this.#prepare(declaration, signal)
     const found = stored?.get(part)
     if (found !== undefined) return found
@@ -158,9 +163,13 @@ export class Datasets {
     const key = await this.#key(declaration, files, folderLookMillis)
     this.#throwIfUnusable(name, key)
     const known = this.#known.get(name)
-    if (known?.key === key) return known
+    if (known?.key === key && known.stored !== undefined) return known
     const stored = await this.#cache.find(name, key, partsOf(declaration))
     if (stored !== undefined) return this.#remember(declaration, key, stored)
+    if (convert === 'background' && declaration.tell.length > 0 && this.#described.get(name) !== key) {
+      this.#begin(declaration, () => this.#described.set(name, key))
+    }
+    if (known?.key === key) return known
     if (reader.apart === true || (split !== undefined && 'column' in split)) {
       if (convert === 'uncounted') return this.#prepare(declaration, undefined)
       this.#begin(declaration)
@@ -179,14 +188,21 @@ export class Datasets {
     return measured
   }
 
-  /** Converts a data set in the background; its fault shows at the next look. */
-  #begin(declaration: DatasetDeclaration): void {
+  /**
+   * Converts a data set in the background, unless a job needs another one; its fault shows at the next look.
+   * @param onEnd called once it was converted, or cannot be
+   */
+  #begin(declaration: DatasetDeclaration, onEnd: () => void = () => {}): void {
     const { name } = declaration
     if (this.#preparing.has(name)) return
-    const done = this.#prepare(declaration, undefined)
+    const controller = new AbortController()
+    this.#preparing.set(name, controller)
+    void this.#prepare(declaration, controller.signal)
       .catch(() => {})
-      .finally(() => this.#preparing.delete(name))
-    this.#preparing.set(name, done)
+      .finally(() => {
+        this.#preparing.delete(name)
+        if (!controller.signal.aborted) onEnd()
+      })
   }
 
   #prepare(declaration: DatasetDeclaration, signal: AbortSignal | undefined): Promise<Known> {

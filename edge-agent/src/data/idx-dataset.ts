@@ -23,7 +23,7 @@ export const idxDataset = (declaration: IdxDeclaration): DatasetReader => ({
   measure: async files => (await headersOf(files, declaration)).examples,
   read: async files => {
     const headers = await headersOf(files, declaration)
-    return { examples: headers.examples, layout: headers.layout, blocks: blocksOf(headers) }
+    return { examples: headers.examples, layout: headers.layout, classes: 256, blocks: blocksOf(headers) }
   },
 })
 

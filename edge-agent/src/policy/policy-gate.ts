@@ -1,8 +1,9 @@
 import type { Logger } from 'pino'
 import { decide, type Refusal, type Situation, type Work } from './decide.ts'
-import { limitsOf, openPolicy, type Policy, type TrainingLimits } from './policy.ts'
+import { closedShare, limitsOf, openPolicy, type Policy, type TrainingLimits } from './policy.ts'
 import type { PolicyFile } from './policy-file.ts'
 
+const unreadable: Refusal = { rule: 'policy.json cannot be read' }
 /** How often work that runs is held against the policy. */
 const lookMillis = 10_000
 
@@ -35,23 +36,19 @@ export class PolicyGate {
 
   /** The rule that forbids the work now; undefined where none does. */
   async refusal(work: Work): Promise<Refusal | undefined> {
-    const { file, situation, log } = this.#options
-    const state = await file.read()
-    if ('fault' in state) {
-      if (state.fault !== this.#fault)
-        log.error({ fault: state.fault }, "the owner's policy cannot be read: all work is refused")
-      this.#fault = state.fault
-      return { rule: 'policy.json cannot be read' }
-    }
-    if (this.#fault !== undefined) log.info("the owner's policy can be read again")
-    this.#fault = undefined
-    this.#policy = state.policy
-    return decide(state.policy, work, await situation())
+    const policy = await this.#look()
+    return policy === undefined ? unreadable : decide(policy, work, await this.#options.situation())
+  }
+
+  /** What may leave the device as the file has it now. */
+  async shareNow(): Promise<Policy['share']> {
+    await this.#look()
+    return this.share
   }
 
   /** What may leave the device, as of the last look; with a broken file nothing but what must. */
   get share(): Policy['share'] {
-    return this.#fault === undefined ? this.#policy.share : { metrics: false, logs: false, labelHistograms: false }
+    return this.#fault === undefined ? this.#policy.share : closedShare
   }
 
   /** What a process that trains may take, as of the last look. */
@@ -69,5 +66,21 @@ export class PolicyGate {
       )
     }, lookMillis).unref()
     return { signal: controller.signal, [Symbol.dispose]: () => clearInterval(timer) }
+  }
+
+  /** The policy as the file has it now; undefined where it cannot be understood. */
+  async #look(): Promise<Policy | undefined> {
+    const { file, log } = this.#options
+    const state = await file.read()
+    if ('fault' in state) {
+      if (state.fault !== this.#fault)
+        log.error({ fault: state.fault }, "the owner's policy cannot be read: all work is refused")
+      this.#fault = state.fault
+      return undefined
+    }
+    if (this.#fault !== undefined) log.info("the owner's policy can be read again")
+    this.#fault = undefined
+    this.#policy = state.policy
+    return state.policy
   }
 }

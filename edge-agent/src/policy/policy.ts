@@ -81,14 +81,19 @@ export const Policy = z.strictObject({
       metrics: z.boolean().default(true),
       /** Why work failed, beyond a code: messages, and the end of a trainer's log. */
       logs: z.boolean().default(true),
+      /** Of columns and classes, where `datasets.json` tells them. */
+      names: z.boolean().default(true),
+      /** Where `datasets.json` tells them. */
       labelHistograms: z.boolean().default(true),
     })
-    .default({ metrics: true, logs: true, labelHistograms: true }),
+    .default({ metrics: true, logs: true, names: true, labelHistograms: true }),
 })
 export type Policy = z.output<typeof Policy>
 
 /** What holds where the owner wrote nothing. */
 export const openPolicy: Policy = Policy.parse({})
+/** What may leave the device while nobody knows what the owner wants. */
+export const closedShare: Policy['share'] = { metrics: false, logs: false, names: false, labelHistograms: false }
 
 /** What a process that trains may take. */
 export type TrainingLimits = {

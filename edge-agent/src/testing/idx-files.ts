@@ -13,6 +13,7 @@ export type Stripes = {
   readonly scale?: number
   /** As `datasets.json` has it. */
   readonly split?: object
+  readonly tell?: readonly string[]
 }
 
 /** Writes a data set of `examples` striped 28 × 28 images, class i mod 10, and declares it. */
@@ -20,7 +21,7 @@ export const writeStripes = async (
   folder: string,
   examples: number,
   heldOut = false,
-  { scale = 255, split }: Stripes = {},
+  { scale = 255, split, tell }: Stripes = {},
 ): Promise<void> => {
   const pixels = new Uint8Array(examples * 784)
   for (let i = 0; i < pixels.length; i += 1)
@@ -33,6 +34,6 @@ export const writeStripes = async (
       Uint8Array.from({ length: examples }, (_, i) => i % 10),
     ),
   )
-  const dataset = { name: 'stripes', heldOut, format: 'idx', images: 'images.idx', labels: 'labels.idx', scale, split }
+  const dataset = { name: 'stripes', heldOut, format: 'idx', images: 'images.idx', labels: 'labels.idx', scale, split, tell }
   await writeFile(`${folder}/datasets.json`, JSON.stringify({ datasets: [dataset] }))
 }

@@ -69,6 +69,7 @@ export class TestNode implements AsyncDisposable {
   deployments: Deployment[] = []
   settled: (Omit<Partial<Settlement>, '$typeName'> & { attempt: AttemptRef })[] = []
   pauseMillis = 100
+  describeDatasets = false
   serving = ServingStatus.SERVING
   /** Answers check-ins in place of an assignment. */
   answerCheckIn: (() => CheckInResponse) | undefined
@@ -139,8 +140,8 @@ export class TestNode implements AsyncDisposable {
 
   #checkIn(request: CheckInRequest, reply: sendUnaryData<CheckInResponse>): void {
     this.checkIns.push(request)
-    const { training, evaluation, settled, pauseMillis, deployments } = this
-    const value = { protocol: 1, pauseMillis, training, evaluation, settled, deployments }
+    const { training, evaluation, settled, pauseMillis, deployments, describeDatasets } = this
+    const value = { protocol: 1, pauseMillis, training, evaluation, settled, deployments, describeDatasets }
     const assignment = { result: { case: 'assignment' as const, value } }
     reply(null, this.answerCheckIn?.() ?? create(CheckInResponseSchema, assignment as never))
     this.#seen()

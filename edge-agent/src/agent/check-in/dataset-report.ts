@@ -1,28 +1,34 @@
 import type { Logger } from 'pino'
-import type { DatasetSummary, Datasets } from '../../data/datasets.ts'
+import type { Datasets } from '../../data/datasets.ts'
+import type { DescribedDataset } from '../../data/describe-dataset.ts'
+import { type ToldData, toldData } from '../../data/told-data.ts'
+import type { PolicyGate } from '../../policy/policy-gate.ts'
 
 const freshMillis = 30_000
 
-/** Names and counts of the data sets, looked up again now and then: the owner may replace files while the agent runs. */
+/** What check-ins tell about the data sets, looked up again now and then: the owner may replace files while the agent runs. */
 export class DatasetReport {
-  readonly #datasets: Datasets
+  readonly #datasets: Pick<Datasets, 'describe'>
+  readonly #policy: Pick<PolicyGate, 'shareNow'>
   readonly #log: Logger
   readonly #faults = new Map<string, string>()
-  #summaries: { name: string; heldOut: boolean; examples: bigint }[] = []
+  #found: readonly DescribedDataset[] = []
   #readAt = Number.NEGATIVE_INFINITY
 
-  constructor(datasets: Datasets, log: Logger) {
+  constructor(datasets: Pick<Datasets, 'describe'>, policy: Pick<PolicyGate, 'shareNow'>, log: Logger) {
     this.#datasets = datasets
+    this.#policy = policy
     this.#log = log
   }
 
-  async read(): Promise<readonly { name: string; heldOut: boolean; examples: bigint }[]> {
-    if (performance.now() - this.#readAt < freshMillis) return this.#summaries
-    const summaries: DatasetSummary[] = await this.#datasets.summaries((name, error) => this.#fault(name, error))
-    this.#summaries = summaries.map(({ name, heldOut, examples }) => ({ name, heldOut, examples: BigInt(examples) }))
-    for (const { name } of summaries) this.#faults.delete(name)
-    this.#readAt = performance.now()
-    return this.#summaries
+  async read(): Promise<ToldData> {
+    if (performance.now() - this.#readAt >= freshMillis) {
+      this.#found = await this.#datasets.describe((name, error) => this.#fault(name, error))
+      for (const { name } of this.#found) this.#faults.delete(name)
+      this.#readAt = performance.now()
+    }
+    // The policy holds at once, whenever it changes.
+    return toldData(this.#found, await this.#policy.shareNow())
   }
 
   // Once for each fault, not at every look.

@@ -43,8 +43,11 @@ export type ShareSplit = z.infer<typeof ShareSplit>
 export const ColumnSplit = z.strictObject({ heldOut: Slug, column: Name, values: z.array(Name).min(1).max(256) })
 export type ColumnSplit = z.infer<typeof ColumnSplit>
 
-/** What the owner lets central know beside name and counts. */
-export const Told = z.enum(['schema', 'label-histogram'])
+/**
+ * What the owner lets central know beside name and counts: `schema`: shape, number type and kind of label; `names` of columns and classes
+ * with it; `label-histogram`: how many examples each class has.
+ */
+export const Told = z.enum(['schema', 'names', 'label-histogram'])
 export type Told = z.infer<typeof Told>
 
 export const common = {
@@ -55,7 +58,7 @@ export const common = {
   scale: z.number().positive().finite().default(1),
   normalise: Normalisation.optional(),
   split: ShareSplit.optional(),
-  tell: z.array(Told).max(2).default([]),
+  tell: z.array(Told).max(3).default(['schema']),
 }
 
 /** A union for formats with columns. */

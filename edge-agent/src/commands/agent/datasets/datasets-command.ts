@@ -3,7 +3,9 @@ import { join, resolve } from 'node:path'
 import { ConfigError, loadConfig } from '../../../config.ts'
 import { DataError } from '../../../data/data-error.ts'
 import { Datasets } from '../../../data/datasets.ts'
-import type { DatasetDescription } from '../../../data/describe-dataset.ts'
+import { describeTold } from '../../../data/describe-told.ts'
+import { type ToldData, toldData } from '../../../data/told-data.ts'
+import { closedShare } from '../../../policy/policy.ts'
 import { PolicyFile } from '../../../policy/policy-file.ts'
 import { AgentFileError } from '../../../settings/agent-file.ts'
 import { CommandError, type Surroundings } from '../agent-command.ts'
@@ -38,7 +40,7 @@ type Fault = { readonly name: string; readonly message: string }
 
 const look = async (
   environment: Surroundings['environment'],
-): Promise<{ told: DatasetDescription[]; faults: Fault[] }> => {
+): Promise<{ told: ToldData; faults: Fault[] }> => {
   try {
     const {
       dataDir,
@@ -54,11 +56,7 @@ const look = async (
       const data = await Datasets.open(dataDir, { maxBytes, cacheDir, cacheBytes })
       const found = await data.describe((name, { message }) => faults.push({ name, message }), { convert: 'all' })
       const state = await new PolicyFile(dataDir).read()
-      const mayTell = 'policy' in state && state.policy.share.labelHistograms
-      const told = found.map(({ labelHistogram, ...rest }) =>
-        labelHistogram === undefined || !mayTell ? rest : { ...rest, labelHistogram },
-      )
-      return { told, faults }
+      return { told: toldData(found, 'policy' in state ? state.policy.share : closedShare), faults }
     } finally {
       await rm(cacheDir, { recursive: true, force: true })
     }
@@ -68,16 +66,11 @@ const look = async (
   }
 }
 
-const describe = (told: readonly DatasetDescription[], faults: readonly Fault[]): string => {
-  const lines = told.flatMap(({ name, heldOut, examples, schema, labelHistogram }) => [
+const describe = ({ datasets: told, descriptions }: ToldData, faults: readonly Fault[]): string => {
+  const byName = new Map(descriptions.map(description => [description.name, description]))
+  const lines = told.flatMap(({ name, heldOut, examples }) => [
     `${name}: ${examples} examples${heldOut ? ', held out: evaluated on, never trained on' : ''}`,
-    ...(schema === undefined
-      ? []
-      : [
-          `  ${schema.format}, [${schema.shape.join(', ')}] an example${schema.columns ? `: ${schema.columns.join(', ')}` : ''}`,
-          `  label: ${schema.label.kind}, ${schema.label.size} an example${schema.label.classes ? ` of ${schema.label.classes.join(', ')}` : ''}`,
-        ]),
-    ...(labelHistogram === undefined ? [] : [`  examples of each class: ${labelHistogram.join(', ')}`]),
+    ...describeTold(byName.get(name) ?? {}).map(line => `  ${line}`),
   ])
   const head =
     told.length === 0 ? 'Central is told of no data set.' : 'Central is told this, and nothing else, of the data:'

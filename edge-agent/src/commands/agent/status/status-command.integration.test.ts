@@ -83,7 +83,7 @@ suite('what the owner sees', () => {
     await writeFile(join(dataDir, 'iris.csv'), 'width,length,species\n1,2,a\n3,4,b\n5,6,b\n')
     const flowers = { name: 'flowers', format: 'csv', file: 'iris.csv', label: 'species', classes: ['a', 'b'] }
     const declarations = [
-      { ...flowers, tell: ['schema', 'label-histogram'] },
+      { ...flowers, tell: ['schema', 'names', 'label-histogram'] },
       { ...flowers, name: 'gone', file: 'gone.csv' },
     ]
     await writeFile(join(dataDir, 'datasets.json'), JSON.stringify({ datasets: declarations }))
@@ -100,8 +100,8 @@ suite('what the owner sees', () => {
     assert.equal(code, 1)
     const { told, faults } = JSON.parse(out)
     assert.deepEqual(
-      told.map(({ name, examples, labelHistogram }: Record<string, unknown>) => [name, examples, labelHistogram]),
-      [['flowers', 3, [1, 2]]],
+      [told.datasets, told.descriptions.map(({ labelCounts }: Record<string, unknown>) => labelCounts)],
+      [[{ name: 'flowers', heldOut: false, examples: 3 }], [[1, 2]]],
     )
     assert.deepEqual(
       faults.map(({ name }: { name: string }) => name),
@@ -109,7 +109,7 @@ suite('what the owner sees', () => {
     )
     await writeFile(join(dataDir, 'policy.json'), '{"share": {"labelHistograms": false}}')
     const kept = await call('datasets', environment)
-    assert.match(kept.out, /flowers: 3 examples\n.*csv, \[2\] an example: width, length/)
+    assert.match(kept.out, /flowers: 3 examples\n.*csv, \[2\] an example, kept as f32: width, length\n.*class, 1 an example of 2 classes: a, b/)
     assert.ok(!kept.out.includes('examples of each class'), kept.out)
     assert.match(kept.out, /Cannot be used:\n {2}gone: .*gone\.csv/)
     assert.deepEqual(await readdir(stateDir), [])
