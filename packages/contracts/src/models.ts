@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { DerivedMetrics } from './evaluation-metrics.ts'
 import { DisplayName, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
 import { TrainerSettings } from './round.ts'
 import { ServerOptimizer } from './server-optimizer.ts'
@@ -138,6 +139,8 @@ export const VersionView = z.object({
   accuracy: z.number().nullable(),
   loss: z.number().nullable(),
   evaluatedExamples: z.int(),
+  /** What else its newest evaluation found: values of the sums. */
+  results: DerivedMetrics,
   createdAt: Timestamp,
 })
 export type VersionView = z.infer<typeof VersionView>

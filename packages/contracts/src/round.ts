@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { EvaluationMetric } from './evaluation-metrics.ts'
 import { AttemptRef, Labels, ObjectRef, Slug, Timestamp, Uuid } from './ids.ts'
 
 const share = z.number().min(0).lt(1)
@@ -152,6 +153,8 @@ export const EvaluationDescriptor = z.object({
   statistics: ObjectRef.optional(),
   trainer: TrainerSettings,
   dataset: Slug,
+  /** What to find beside the loss; absent: all that fits the labels. */
+  metrics: z.array(EvaluationMetric).max(EvaluationMetric.options.length).optional(),
   /**
    * Share of the trainers that evaluate beside the evaluators, on held-out data of their own: 0 none, 1 all that are online
    * and have the data set. Drawn anew for each evaluation.

@@ -1,11 +1,12 @@
 import * as z from 'zod'
+import { DerivedMetric } from './evaluation-metrics.ts'
 
-const metric = z.enum(['accuracy', 'loss'])
+const metric = DerivedMetric
 
 /** What ends a task before its last round. They look at evaluations, so they act when these arrive. */
 export const StopConditions = z
   .strictObject({
-    /** Completed once a version reaches this: accuracy at least, loss at most. */
+    /** Completed once a version reaches this: accuracy and whatever else grows with skill at least, loss and errors at most. */
     target: z.strictObject({ metric, value: z.number() }).optional(),
     /** Completed once so many evaluated rounds in a row are not better than the best before by `minimumDelta`. */
     patience: z

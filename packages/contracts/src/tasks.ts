@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { DerivedMetrics, EvaluationMetric } from './evaluation-metrics.ts'
 import { DisplayName, Sha256, Slug, Timestamp, Uuid } from './ids.ts'
 import { KeptLocal, TaskPersonalisation } from './personalisation.ts'
 import { CohortPolicy, frameworksOf, MetricSums, TrainerSettings, trainingOptions } from './round.ts'
@@ -108,6 +109,8 @@ export const CreateTask = z.strictObject({
       deadlineSeconds: z.int().min(1).max(86_400).default(120),
       /** Share of the trainers that evaluate beside the evaluators. */
       cohortShare: z.number().min(0).max(1).default(0),
+      /** What to find beside the loss; absent: all that fits the loss and the labels. */
+      metrics: z.array(EvaluationMetric).max(EvaluationMetric.options.length).optional(),
     })
     .prefault({}),
   stop: StopConditions,
@@ -188,6 +191,8 @@ export const RoundView = z.object({
   accuracy: z.number().nullable(),
   loss: z.number().nullable(),
   evaluatedExamples: z.int(),
+  /** What else evaluators found: values of their sums. */
+  results: DerivedMetrics,
   regions: z.array(
     z.object({
       region: Slug,

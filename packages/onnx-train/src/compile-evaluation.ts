@@ -29,6 +29,8 @@ export type EvaluationOptions = {
  *   `counted` int32 positions that are not ignored: one and one for plain classification;
  * - binary: `hits` and `counted` likewise, where a label above ½ is met by a logit above 0;
  * - real: `absoluteErrors`, the mean of |output − label|.
+ * Beside them `scores`, what the loss is computed from: logits or log-probabilities [B, …label.shape, classes], the classes last,
+ * or numbers [B, …label.shape].
  * The caller adds them up, so that sums are exact however the data was cut into batches.
  */
 export type CompiledEvaluation = {
@@ -50,6 +52,7 @@ export type CompiledEvaluation = {
   readonly counted: string
   /** Empty for labels that are not real. */
   readonly absoluteErrors: string
+  readonly scores: string
 }
 
 /** Compiles the evaluation graph of a forward graph, in the mode in which it predicts. Throws OnnxModelError. */
@@ -102,5 +105,6 @@ export const compileEvaluation = async (
     hits: named('hits'),
     counted: named('counted'),
     absoluteErrors: named('absolute-error'),
+    scores: named('scores'),
   }
 }

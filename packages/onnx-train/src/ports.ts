@@ -30,6 +30,7 @@ export type PortRole =
   | 'hits'
   | 'counted'
   | 'absolute-error'
+  | 'scores'
 
 /** An input or output of a compiled graph; a text in its shape is a size that is free (equal texts, equal sizes). */
 export type Port = {

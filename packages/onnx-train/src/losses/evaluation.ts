@@ -1,5 +1,6 @@
 import { castTarget } from '../onnx-types.ts'
 import { type Port, port } from '../ports.ts'
+import { exampleSizes } from './expect-output.ts'
 import type { LossContext, LossOptions, LossTerms } from './loss.ts'
 
 /** Emits what evaluation tells of every example, [B] each, and describes it. Padding and ignored positions do not count. */
@@ -20,6 +21,7 @@ export const emitEvaluation = (context: LossContext, terms: LossTerms, options: 
       ? dividedBy(sum, terms.positions)
       : emitter.emit('Div', [sum, emitter.emit('Max', [sumOverExample(terms.mask), emitter.scalar(dtype, 1)])])
   emitter.define([losses], terms.sign === 1 ? 'Identity' : 'Neg', [mean])
+  ports.push(emitScores())
 
   if (terms.label.kind === 'real') {
     const name = fresh('absolute_errors')
@@ -45,6 +47,26 @@ export const emitEvaluation = (context: LossContext, terms: LossTerms, options: 
     return by === 1 ? value : emitter.emit('Div', [value, emitter.scalar(dtype, by)])
   }
 
+  function classAxis(): number {
+    const axis = 'classAxis' in options ? (options.classAxis ?? -1) : -1
+    return axis < 0 ? axis + shape.length : axis
+  }
+
+  /** The output under a name of its own, with classes on the last axis. */
+  function emitScores(): Port {
+    const name = fresh('scores')
+    const last = shape.length - 1
+    const axis = terms.label.kind === 'class-index' ? classAxis() : last
+    if (axis === last) {
+      emitter.define([name], 'Identity', [output])
+      return port('scores', { name, dtype, shape: ['batch', ...exampleSizes(shape)] })
+    }
+    const perm = [...shape.keys()].toSpliced(axis, 1).concat(axis)
+    emitter.define([name], 'Transpose', [output], { perm })
+    const sizes = exampleSizes(shape)
+    return port('scores', { name, dtype, shape: ['batch', ...perm.slice(1).map(from => sizes[from - 1] as number)] })
+  }
+
   /** 1 where a position that counts is predicted right; rank of the output. */
   function hitMask(): string {
     const cast = (condition: string): string => emitter.emit('Cast', [condition], { to: castTarget[dtype] })
@@ -54,8 +76,7 @@ export const emitEvaluation = (context: LossContext, terms: LossTerms, options: 
       const wanted = emitter.emit('Greater', [labels, half])
       return cast(emitter.emit('Not', [emitter.emit('Xor', [positive, wanted])]))
     }
-    const classAxis = 'classAxis' in options ? (options.classAxis ?? -1) : -1
-    const axis = classAxis < 0 ? classAxis + shape.length : classAxis
+    const axis = classAxis()
     const best = emitter.emit('ArgMax', [output], { axis, keepdims: 1 })
     const label = emitter.emit('Unsqueeze', [labels, emitter.int64s([axis])])
     const right = cast(emitter.emit('Equal', [emitter.emit('Cast', [best], { to: castTarget.int32 }), label]))
