@@ -24,6 +24,10 @@ export type DataErrorCode =
   | 'TOO_LARGE'
   | 'FEATURES_UNUSABLE'
   | 'HELD_OUT'
+  | 'NOT_FEDERATED'
+  | 'STATISTICS_MISSING'
+  | 'STATISTICS_MISMATCH'
+  | 'BEYOND_SCALE'
 
 /** Something about the owner's data does not fit. The message names file and place, and what to do. */
 export class DataError extends Error {

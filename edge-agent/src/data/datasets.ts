@@ -1,3 +1,4 @@
+import type { FeatureStatistics } from '@tributary/learning/statistics/feature-statistics'
 import type { DataSource } from '../training/trainer.ts'
 import { convertInProcess } from './convert/convert-process.ts'
 import { DatasetCache, type Part, type StoredPart, type StoredParts } from './convert/dataset-cache.ts'
@@ -7,12 +8,15 @@ import { readerOf } from './dataset-readers.ts'
 import type { DatasetDeclaration } from './declarations/dataset-declaration.ts'
 import { readDeclarations } from './declarations/read-declarations.ts'
 import { type DescribedDataset, describeDataset } from './describe-dataset.ts'
+import { affineBy, entryLayoutOf, isFederated } from './normaliser.ts'
 import { memoryBytesOf, readAll } from './rows/read-all.ts'
 import { openRowFile, type RowFileOptions } from './rows/row-file.ts'
 import type { RowHeader } from './rows/row-header.ts'
+import type { Affine } from './rows/row-layout.ts'
 import type { RowSource } from './rows/row-source.ts'
 import { sourceKey } from './source-stamp.ts'
 import { heldOutByShare } from './split.ts'
+import type { EntryLayout } from './statistics/local-statistics.ts'
 
 export type DatasetOptions = {
   /** Most bytes of the features of one data set in memory, where it is read as a whole. */
@@ -31,9 +35,18 @@ export type StoredDataset = DataSource & {
   /** The file, for programs that read rows themselves; docs/datasets.md describes it. */
   readonly file: string
   readonly header: RowHeader
+  /** What stored values stand for, where it is not what the header says. */
+  readonly affine?: Affine
   /** Reads rows by number, in bounded memory. Throws DataError. */
   readonly open: (options?: RowFileOptions) => Promise<RowSource>
 }
+
+type Purpose = 'training' | 'evaluation'
+
+/** Statistics that work brings with it. */
+export type WorkStatistics = { readonly sha256: string; readonly values: FeatureStatistics }
+
+export type LoadOptions = { readonly signal?: AbortSignal; readonly statistics?: WorkStatistics | undefined }
 
 export type DescribeOptions = {
   /**
@@ -70,6 +83,8 @@ export class Datasets {
   readonly #preparing = new Map<string, AbortController>()
   /** By data set the key for which a schema was looked for: once is enough. */
   readonly #described = new Map<string, string>()
+  /** As the last statistics made them. */
+  readonly #normalised = new WeakMap<StoredDataset, { readonly sha256: string; readonly dataset: StoredDataset }>()
   /** Sources that cannot be used; they are not read again until they change. */
   readonly #unusable = new Map<string, { readonly key: string; readonly error: DataError }>()
 
@@ -126,17 +141,66 @@ export class Datasets {
     return descriptions
   }
 
+  /** Whether its owner has it normalised by mean and variance of all devices; false for one that is not declared. */
+  isFederated(name: string): boolean {
+    const declaration = this.#declarations.get(name)
+    return declaration !== undefined && isFederated(declaration)
+  }
+
   /**
-   * A data set, converted now where it was not yet; the same object again while its files do not change. Whoever needs it
-   * reads it whole (`read`) or by rows (`open`).
+   * A data set as a model takes it, converted now where it was not yet; the same object again while its files and the statistics do
+   * not change. Whoever needs it reads it whole (`read`) or by rows (`open`).
    * @param purpose held-out data is never trained on, and only held-out data is evaluated on
-   * @throws DataError, as `read` of the result does; the signal's reason
+   * @param options `statistics` normalise it where its declaration says so, and do nothing elsewhere
+   * @throws DataError, as `read` of the result does; STATISTICS_MISSING, STATISTICS_MISMATCH; the signal's reason
    */
-  async load(
+  async load(name: string, purpose: Purpose, { signal, statistics }: LoadOptions = {}): Promise<StoredDataset> {
+    const { stored, declaration } = await this.#find(name, purpose, signal)
+    if (!isFederated(declaration)) return stored
+    if (statistics === undefined) {
+      throw new DataError(
+        'STATISTICS_MISSING',
+        `Data set "${name}" is normalised by mean and variance of all devices, and there are none here. The task must name them in "statistics".`,
+      )
+    }
+    const known = this.#normalised.get(stored)
+    if (known?.sha256 === statistics.sha256) return known.dataset
+    const affine = affineBy(statistics.values, declaration, stored.header)
+    const dataset = this.#stored(name, stored, affine)
+    this.#normalised.set(stored, { sha256: statistics.sha256, dataset })
+    return dataset
+  }
+
+  /** A data set as it is stored, with what federated statistics would do to it left out. Throws as `load`. */
+  async loadStored(
     name: string,
-    purpose: 'training' | 'evaluation',
-    { signal }: { readonly signal?: AbortSignal } = {},
+    purpose: Purpose,
+    { signal }: Pick<LoadOptions, 'signal'> = {},
   ): Promise<StoredDataset> {
+    return (await this.#find(name, purpose, signal)).stored
+  }
+
+  /**
+   * A data set to find mean and variance of, and which of its features share an entry.
+   * @throws DataError NOT_FEDERATED where its owner does not have it normalised by them, STATISTICS_MISMATCH, and as `load`
+   */
+  async loadToMeasure(
+    name: string,
+    { entries, signal }: Pick<LoadOptions, 'signal'> & { readonly entries: number },
+  ): Promise<{ readonly dataset: StoredDataset; readonly layout: EntryLayout }> {
+    const { stored, declaration } = await this.#find(name, 'training', signal)
+    if (isFederated(declaration)) return { dataset: stored, layout: entryLayoutOf(declaration, stored.header, entries) }
+    throw new DataError(
+      'NOT_FEDERATED',
+      `Data set "${name}" is not declared "normalise": { "by": "federated" }: mean and variance of it are not found.`,
+    )
+  }
+
+  async #find(
+    name: string,
+    purpose: Purpose,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly stored: StoredDataset; readonly declaration: DatasetDeclaration }> {
     const declaration = this.#declarations.get(name)
     if (declaration === undefined)
       throw new DataError('DATASET_UNKNOWN', `No data set "${name}" is declared on this device.`)
@@ -151,7 +215,7 @@ export class Datasets {
       if (other !== declaration.name) controller.abort(new Error('a job needs another data set first'))
     const { stored } = await this.#prepare(declaration, signal)
     const found = stored?.get(part)
-    if (found !== undefined) return found
+    if (found !== undefined) return { stored: found, declaration }
     throw new DataError('FILE_CHANGED', `The files of data set "${name}" change too often. Try again when they rest.`)
   }
 
@@ -266,16 +330,17 @@ export class Datasets {
     return known
   }
 
-  #stored(name: string, { file, header }: StoredPart): StoredDataset {
+  #stored(name: string, { file, header }: StoredPart, affine?: Affine): StoredDataset {
     const { maxBytes } = this.#options
-    const bytes = header.examples * memoryBytesOf(header)
+    const bytes = header.examples * memoryBytesOf(header, affine)
     return {
       examples: header.examples,
       file,
       header,
-      open: options => openRowFile(file, options),
+      ...(affine === undefined ? {} : { affine }),
+      open: options => openRowFile(file, { ...options, affine }),
       read: async () => {
-        if (bytes <= maxBytes) return readAll(file)
+        if (bytes <= maxBytes) return readAll(file, affine)
         throw new DataError(
           'TOO_LARGE',
           `Data set "${name}" takes ${bytes} bytes in memory, more than the ${maxBytes} allowed. Raise MAX_DATASET_BYTES or split it.`,

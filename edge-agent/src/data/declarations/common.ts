@@ -25,8 +25,11 @@ const MomentsNormalisation = z
   .refine(({ mean, deviation }) => entriesOf(mean) === entriesOf(deviation), '"mean" and "deviation" differ in length')
   .refine(({ deviation }) => [deviation].flat().every(value => value > 0), '"deviation" must be above 0')
 
+/** By mean and variance of all devices together, which the work brings with it. */
+const FederatedNormalisation = z.strictObject({ by: z.literal('federated') })
+
 /** After `scale`; one number for all features, or one for each feature, for images one for each channel. */
-export const Normalisation = z.union([RangeNormalisation, MomentsNormalisation])
+export const Normalisation = z.union([RangeNormalisation, MomentsNormalisation, FederatedNormalisation])
 export type Normalisation = z.infer<typeof Normalisation>
 
 /** Holds a part of the rows out, chosen by chance. */

@@ -2,7 +2,7 @@ import { DataError } from '../data-error.ts'
 import type { DataFiles } from '../data-files.ts'
 import { type DatasetReader, type RowBlock, rowsPerBlock } from '../dataset-reader.ts'
 import type { ImagesDeclaration } from '../declarations/images-declaration.ts'
-import { affineOf } from '../normaliser.ts'
+import { affineOf, channelsOf } from '../normaliser.ts'
 import type { RowFaults } from '../row-faults.ts'
 import { type RowLayout, rowBytesOf } from '../rows/row-layout.ts'
 import { csvTable } from '../table/csv-table.ts'
@@ -39,9 +39,9 @@ export const imagesDataset = (declaration: ImagesDeclaration): DatasetReader => 
 })
 
 const layoutOf = (declaration: ImagesDeclaration): RowLayout => {
-  const { height, width, channels, layout } = declaration
+  const { height, width, channels } = declaration
   const features = height * width * channels
-  const affine = affineOf(declaration, features, { channels, run: layout === 'chw' ? height * width : 1 })
+  const affine = affineOf(declaration, features, channelsOf(declaration))
   return { stored: 'u8', features, labels: 1, labelDtype: 'i32', affine }
 }
 

@@ -1,12 +1,14 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { DataError } from '../data-error.ts'
 import { damaged, decodeHeader, headerBytesOf, prefixBytes, type RowHeader } from './row-header.ts'
-import { byteValues, rowBytesOf } from './row-layout.ts'
+import { type Affine, affineValue, byteValues, rowBytesOf } from './row-layout.ts'
 import type { RowSource, Rows } from './row-source.ts'
 
 export type RowFileOptions = {
   /** Rows are kept in memory, as they are stored, where all of them take no more. @default 0 */
   readonly memoryBytes?: number
+  /** What stored values stand for. @default as the header says, for numbers themselves */
+  readonly affine?: Affine | undefined
 }
 
 /** Bytes of one read of the file where rows lie side by side, and reads at once where they do not. */
@@ -29,17 +31,22 @@ export class RowFile implements RowSource {
   readonly #file: FileHandle
   readonly #offset: number
   readonly #values: Float32Array
+  readonly #affine: Affine
+  /** Of numbers that do not stand for themselves. */
+  readonly #isChanged: boolean
   #rows: Buffer | undefined
 
-  private constructor(file: FileHandle, header: RowHeader, offset: number) {
+  private constructor(file: FileHandle, header: RowHeader, offset: number, affine: Affine | undefined) {
     this.header = header
     this.rowBytes = rowBytesOf(header)
     this.#file = file
     this.#offset = offset
-    this.#values = header.stored === 'u8' ? byteValues(header.affine) : new Float32Array()
+    this.#affine = affine ?? header.affine
+    this.#values = header.stored === 'u8' ? byteValues(this.#affine) : new Float32Array()
+    this.#isChanged = header.stored === 'f32' && affine !== undefined
   }
 
-  static async open(path: string, { memoryBytes = 0 }: RowFileOptions = {}): Promise<RowFile> {
+  static async open(path: string, { memoryBytes = 0, affine }: RowFileOptions = {}): Promise<RowFile> {
     await using opened = new AsyncDisposableStack()
     const file = opened.use(await openFile(path))
     const { size } = await file.stat()
@@ -47,7 +54,7 @@ export class RowFile implements RowSource {
     const offset = prefixBytes + headerBytes
     if (offset > size) throw damaged()
     const header = decodeHeader((await readAt(file, Buffer.alloc(headerBytes), prefixBytes)).toString('utf8'))
-    const source = new RowFile(file, header, offset)
+    const source = new RowFile(file, header, offset, affine)
     const dataBytes = header.examples * source.rowBytes
     if (offset + dataBytes !== size) throw damaged()
     if (dataBytes <= memoryBytes) source.#rows = await readAt(file, Buffer.allocUnsafeSlow(dataBytes), offset)
@@ -134,7 +141,7 @@ export class RowFile implements RowSource {
   }
 
   #decode(bytes: Buffer, position: number, { features, labels }: Rows, row: number): void {
-    const { labels: labelCount, features: width, labelDtype, stored, affine } = this.header
+    const { labels: labelCount, features: width, labelDtype, stored } = this.header
     for (let label = 0; label < labelCount; label++) {
       const where = position + 4 * label
       labels[row * labelCount + label] = labelDtype === 'i32' ? bytes.readInt32LE(where) : bytes.readFloatLE(where)
@@ -143,11 +150,12 @@ export class RowFile implements RowSource {
     const target = row * width
     if (stored === 'f32') {
       // Rows begin at multiples of four, and all machines that Node runs on are little-endian.
-      features.set(new Float32Array(bytes.buffer, bytes.byteOffset + start, width), target)
+      const numbers = new Float32Array(bytes.buffer, bytes.byteOffset + start, width)
+      features.set(this.#isChanged ? numbers.map((value, at) => affineValue(this.#affine, at, value)) : numbers, target)
       return
     }
     const values = this.#values
-    const { run, shift } = affine
+    const { run, shift } = this.#affine
     const entries = shift.length
     for (let feature = 0, entry = 0; feature < width; entry = (entry + 1) % entries) {
       const end = entries === 1 ? width : Math.min(feature + run, width)

@@ -56,7 +56,7 @@ export function boundFor(clippingNorm: number | null): number {
 }
 
 /** ⌈log2 x⌉ of a positive number; `Math.log2` alone may be off by one beside a power of two. */
-function ceilLog2(x: number): number {
+export function ceilLog2(x: number): number {
   let exponent = Math.round(Math.log2(x))
   while (2 ** exponent < x) exponent += 1
   while (2 ** (exponent - 1) >= x) exponent -= 1

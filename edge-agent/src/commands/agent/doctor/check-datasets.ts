@@ -40,7 +40,7 @@ export const checkDatasets = async (
       findings.push(
         await runCheck('data', name, of, async within => {
           try {
-            const { examples } = await datasets.load(name, purpose, { signal: within })
+            const { examples } = await datasets.loadStored(name, purpose, { signal: within })
             return examples > 0 ? ok(`${examples} examples`) : warning('owner', 'holds no examples.')
           } catch (error) {
             if (error instanceof DataError) return failed('owner', `${error.code}: ${error.message}`)
