@@ -369,7 +369,16 @@ test('a released version reaches the devices of its share with its files, and wh
     manifest: await put('models/m/deployed.json', objects.get('manifest') as Buffer),
     graph: await put('models/m/deployed.onnx', Buffer.from('a graph')),
   }
-  const descriptor = sampleDeployment({ ...files, share: 0.5 })
+  const personalise = {
+    dataset: 'digits',
+    localEpochs: 2,
+    batchSize: 8,
+    learningRate: 0.1,
+    optimizer: 'sgd',
+    frozen: ['a*'],
+  } as const
+  const fitted = { personalise: { ...personalise, frozen: [...personalise.frozen] }, task: uuidv7() }
+  const descriptor = sampleDeployment({ ...files, ...fitted, share: 0.5 })
   const chosen = (share: number) =>
     devices.filter(({ entry }) => inDeploymentShare(descriptor.deployment, entry.device, share))
   const offered = async (device: TestDevice, fields: Parameters<TestDevice['checkIn']>[0] = {}) => {
@@ -388,7 +397,11 @@ test('a released version reaches the devices of its share with its files, and wh
   // As central does it: a node whose queue is not bound yet misses the command, and learns the same by its status.
   central.deployments = [descriptor]
   command('model.released', descriptor as never)
-  for (const device of chosen(0.5)) await untilOffered(device, 1)
+  for (const device of chosen(0.5)) {
+    const { task, personalise: wish } = await untilOffered(device, 1)
+    assert.equal(task, fitted.task)
+    assert.deepEqual({ ...wish }, { $typeName: wish?.$typeName, ...fitted.personalise, heldOut: '', loss: '' })
+  }
   for (const device of devices) {
     if (!chosen(0.5).includes(device)) assert.deepEqual(await offered(device), [])
   }

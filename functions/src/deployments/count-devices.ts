@@ -1,4 +1,5 @@
 import type { DeploymentCounts } from '@tributary/contracts/deployments'
+import type { Personalised } from '@tributary/contracts/personalisation'
 import { asJson, type Sql } from '../database/transaction.ts'
 import type { DeploymentRow } from './deployment-row.ts'
 
@@ -21,6 +22,19 @@ export const sumOf = (regions: readonly RegionCounts[]): DeploymentCounts => {
     for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counts[name]
   }
   return sum
+}
+
+/** Devices by how fine-tuning came out, by what they said of the current revision. */
+export const countPersonalised = async (
+  sql: Sql,
+  { id, revision }: Pick<DeploymentRow, 'id' | 'revision'>,
+): Promise<Record<Personalised['outcome'], number>> => {
+  const rows = await sql<{ outcome: Personalised['outcome']; devices: number }[]>`
+    select personalised ->> 'outcome' as outcome, count(*)::integer as devices from deployment_device
+    where deployment = ${id} and revision = ${revision} and personalised is not null group by 1`
+  const counts = { personal: 0, global: 0, refused: 0, failed: 0 }
+  for (const { outcome, devices } of rows) counts[outcome] = devices
+  return counts
 }
 
 /** Devices that fit a target, revoked ones left out. */

@@ -23,7 +23,7 @@ import { supersededBy } from './reasons.ts'
 export const createDeployment =
   (context: Pick<Context, 'outbox' | 'audit' | 'ids'>): Handler<'createDeployment'> =>
   async ({ body, actor }, sql) => {
-    const { model, target, stages } = body
+    const { model, target, stages, personalise } = body
     if (!(await lockDeploymentsOf(sql, model))) {
       throw new TributaryError('NOT_FOUND', { detail: `There is no model ${model}.` })
     }
@@ -39,10 +39,11 @@ export const createDeployment =
     const { share, holdSeconds } = stages[0] as (typeof stages)[number]
     await sql`
       insert into deployment (id, model, version, state, target, regions, stages, share, stage_due_at, look_at, health,
-        automatic_roll_back, previous, created_by)
+        automatic_roll_back, personalise, previous, created_by)
       values (${id}, ${model}, ${version}, 'rolling-out', ${sql.json(asJson(target))}, ${target.regions}::text[],
         ${sql.json(asJson(stages))}, ${share}, now() + make_interval(secs => ${holdSeconds}),
-        now() + make_interval(secs => ${holdSeconds}), ${sql.json(asJson(body.health))}, ${body.automaticRollBack}, ${previous},
+        now() + make_interval(secs => ${holdSeconds}), ${sql.json(asJson(body.health))}, ${body.automaticRollBack},
+        ${personalise === undefined ? null : sql.json(asJson(personalise))}, ${previous},
         ${actor})`
     for (const other of others) {
       if (other.state === 'released') continue

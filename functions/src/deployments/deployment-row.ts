@@ -5,6 +5,7 @@ import type {
   DeploymentTarget,
 } from '@tributary/contracts/deployments'
 import { TributaryError } from '@tributary/contracts/errors'
+import type { Personalise } from '@tributary/contracts/personalisation'
 import type { Sql, Transaction } from '../database/transaction.ts'
 import type { Reason } from '../rounds/reason.ts'
 
@@ -26,6 +27,7 @@ export type DeploymentRow = {
   readonly held: boolean
   readonly health: DeploymentHealth
   readonly automatic_roll_back: boolean
+  readonly personalise: Personalise | null
   readonly previous: string | null
   readonly superseded_by: string | null
   readonly created_at: Date
@@ -36,7 +38,7 @@ export type DeploymentRow = {
 /** Columns of a DeploymentRow over `deploymentSources`. */
 export const deploymentColumns = (sql: Sql) => sql`
   d.id, d.model, m.name as model_name, d.version, v.number as version_number, d.state, d.reason, d.revision, d.target, d.stages,
-  d.stage, d.share, d.stage_due_at, coalesce(d.stage_due_at <= now(), false) as held, d.health, d.automatic_roll_back, d.previous,
+  d.stage, d.share, d.stage_due_at, coalesce(d.stage_due_at <= now(), false) as held, d.health, d.automatic_roll_back, d.personalise, d.previous,
   d.superseded_by, d.created_at, d.created_by, d.changed_at`
 
 export const deploymentSources = (sql: Sql) => sql`

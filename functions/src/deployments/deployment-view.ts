@@ -19,6 +19,7 @@ export const deploymentViewOf = (row: DeploymentRow): DeploymentView => ({
   stageDueAt: row.stage_due_at?.toISOString() ?? null,
   health: row.health,
   automaticRollBack: row.automatic_roll_back,
+  ...(row.personalise !== null && { personalise: row.personalise }),
   previous: row.previous,
   supersededBy: row.superseded_by,
   createdAt: row.created_at.toISOString(),

@@ -3,7 +3,7 @@ import { TributaryError } from '@tributary/contracts/errors'
 import type { Context } from '../context.ts'
 import type { Sql } from '../database/transaction.ts'
 import type { Handler } from '../http/handler.ts'
-import { countFitting, countsByRegion, type RegionCounts, sumOf } from './count-devices.ts'
+import { countFitting, countPersonalised, countsByRegion, type RegionCounts, sumOf } from './count-devices.ts'
 import { selectDeployment } from './deployment-row.ts'
 import { deploymentViewOf } from './deployment-view.ts'
 
@@ -16,12 +16,20 @@ export const getDeployment =
     database.read(async sql => {
       const row = await selectDeployment(sql, deployment)
       if (row === undefined) throw new TributaryError('NOT_FOUND')
-      const [regions, fitting, history] = await Promise.all([
+      const [regions, fitting, history, personalised] = await Promise.all([
         sql<RegionCounts[]>`${countsByRegion(sql, row)}`,
         countFitting(sql, row.target),
         readHistory(sql, deployment),
+        row.personalise === null ? undefined : countPersonalised(sql, row),
       ])
-      return { ...deploymentViewOf(row), fitting, counts: sumOf(regions), regions: [...regions], history }
+      return {
+        ...deploymentViewOf(row),
+        fitting,
+        counts: sumOf(regions),
+        regions: [...regions],
+        ...(personalised && { personalised }),
+        history,
+      }
     })
 
 type ChangeRow = Omit<DeploymentChange, 'changedAt' | 'changedBy'> & { changed_at: Date; changed_by: string }

@@ -1,4 +1,5 @@
 import type { DeploymentDescriptor, DeploymentTarget } from '@tributary/contracts/deployments'
+import type { Personalise } from '@tributary/contracts/personalisation'
 import type { Sql } from '../database/transaction.ts'
 
 type Row = {
@@ -8,6 +9,8 @@ type Row = {
   readonly revision: number
   readonly target: DeploymentTarget
   readonly share: number
+  readonly task: string | null
+  readonly personalise: Personalise | null
   readonly version: string
   readonly number: number
   readonly weightsKey: string
@@ -40,7 +43,7 @@ export const readLiveDescriptors = async (sql: Sql, region: string): Promise<Dep
 }
 
 const descriptors = (sql: Sql) => sql`
-  select d.id as deployment, d.model, m.name as "modelName", d.revision, d.target, d.share, d.version, v.number,
+  select d.id as deployment, d.model, m.name as "modelName", d.revision, d.target, d.share, d.personalise, d.version, v.task, v.number,
     v.weights_key as "weightsKey", v.weights_sha256 as "weightsSha256", v.weights_bytes as "weightsBytes",
     v.manifest_key as "manifestKey", v.manifest_sha256 as "manifestSha256", v.manifest_bytes as "manifestBytes",
     v.graph_key as "graphKey", v.graph_sha256 as "graphSha256", v.graph_bytes as "graphBytes"
@@ -60,6 +63,8 @@ const descriptorOf = (row: Row): DeploymentDescriptor => ({
   },
   manifest: { objectKey: row.manifestKey, sha256: row.manifestSha256, bytes: row.manifestBytes },
   graph: { objectKey: row.graphKey, sha256: row.graphSha256, bytes: row.graphBytes },
+  ...(row.task !== null && { task: row.task }),
+  ...(row.personalise !== null && { personalise: row.personalise }),
   target: row.target,
   share: row.share,
 })

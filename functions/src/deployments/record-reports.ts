@@ -19,10 +19,10 @@ export const recordDeploymentReports = async (
   const rows = [...last].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, report]) => report)
   const shards = [...epochs.keys()].map(String)
   const changed = await sql<{ deployment: string; state: string }[]>`
-    insert into deployment_device (deployment, device, region, state, revision, detail)
-    select x.id, d.id, ${region}, r.state, x.revision, r.detail
+    insert into deployment_device (deployment, device, region, state, revision, detail, personalised)
+    select x.id, d.id, ${region}, r.state, x.revision, r.detail, r.personalised
     from jsonb_to_recordset(${sql.json(asJson(storable(rows)))})
-        as r (deployment uuid, revision integer, device uuid, state text, detail text)
+        as r (deployment uuid, revision integer, device uuid, state text, detail text, personalised jsonb)
       join deployment x on x.id = r.deployment
       join device d on d.id = r.device and d.region = ${region} and d.revoked_at is null
     where shard_of(d.shard_hash, ${shardCount}) = any(${shards}::text[]::integer[])
@@ -30,9 +30,10 @@ export const recordDeploymentReports = async (
         or r.state = 'rolled-back' and r.revision <= x.revision and x.state in ('rolled-back', 'superseded'))
     order by x.id, d.id
     on conflict (deployment, device) do update set region = excluded.region, state = excluded.state,
-      revision = excluded.revision, detail = excluded.detail, reported_at = now()
-    where (deployment_device.state, deployment_device.revision, deployment_device.detail, deployment_device.region)
-      is distinct from (excluded.state, excluded.revision, excluded.detail, excluded.region)
+      revision = excluded.revision, detail = excluded.detail, personalised = excluded.personalised, reported_at = now()
+    where (deployment_device.state, deployment_device.revision, deployment_device.detail, deployment_device.region,
+        deployment_device.personalised)
+      is distinct from (excluded.state, excluded.revision, excluded.detail, excluded.region, excluded.personalised)
     returning deployment, state`
   const failing = new Set(changed.filter(({ state }) => state === 'unhealthy').map(({ deployment }) => deployment))
   if (failing.size === 0) return

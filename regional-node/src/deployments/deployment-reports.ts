@@ -3,6 +3,7 @@ import { DeploymentReport } from '@tributary/contracts/deployments'
 import type { DeploymentState } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import type { LeaseTable } from '../central/lease-table.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
+import { personalisedReport } from './personalised-report.ts'
 
 /** Of one status call: its body is 1 MiB at most, all in all. */
 const most = { reports: 500, bytes: 256 * 1024, detail: 500 } as const
@@ -74,9 +75,20 @@ export class DeploymentReports {
   }
 }
 
-const readReport = (device: string, { deployment, revision, state, detail }: DeploymentState): DeploymentReport[] => {
+const readReport = (
+  device: string,
+  { deployment, revision, state, detail, personalised: message }: DeploymentState,
+): DeploymentReport[] => {
   const text = detail.slice(0, most.detail)
-  const parsed = DeploymentReport.safeParse({ deployment, revision, device, state, ...(text && { detail: text }) })
+  const personalised = personalisedReport(message)
+  const parsed = DeploymentReport.safeParse({
+    deployment,
+    revision,
+    device,
+    state,
+    ...(text && { detail: text }),
+    ...(personalised && { personalised }),
+  })
   // An agent of a later version may know of more states.
   return parsed.success ? [parsed.data] : []
 }

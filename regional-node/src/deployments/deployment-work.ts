@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { DeploymentSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import type { ObjectRef } from '@tributary/contracts/ids'
+import type { Personalise } from '@tributary/contracts/personalisation'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import type { WorkTokens } from '../identity/work-tokens.ts'
 import type { RegionDeployments } from './region-deployments.ts'
@@ -18,7 +19,7 @@ export const deploymentWork = (
   Promise.all(
     deployments
       .of(device)
-      .map(async ({ deployment, revision, model, modelName, weights, manifest, graph, target }) => ({
+      .map(async ({ deployment, revision, model, modelName, weights, manifest, graph, target, task, personalise }) => ({
         deployment,
         revision,
         model,
@@ -39,7 +40,12 @@ export const deploymentWork = (
         manifest: objectInfo(manifest),
         graph: objectInfo(graph),
         groups: [...target.groups],
+        ...(task !== undefined && { task }),
+        ...(personalise !== undefined && { personalise: wishOf(personalise) }),
       })),
   )
+
+/** Absent fields are empty on the way. */
+const wishOf = ({ heldOut, loss, ...wish }: Personalise) => ({ ...wish, heldOut: heldOut ?? '', loss: loss ?? '' })
 
 const objectInfo = ({ sha256, bytes }: ObjectRef) => ({ sha256, bytes: BigInt(bytes) })

@@ -54,7 +54,7 @@ const begin = async () => {
 }
 
 /** Σ δ · weight of 100, in whole units, under the exponent 25. */
-const sumOf = (...tensors: readonly (readonly [name: string, value: number])[]) =>
+const sumOf = (...tensors: [name: string, value: number][]) =>
   encodeSafetensors(
     tensors.map(([name, value]) => ({
       name: `sum/${name}`,
