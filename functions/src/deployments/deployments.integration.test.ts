@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
+import type { DeploymentDevice } from '@tributary/contracts/deployments'
 import { DEPLOYMENT_MOVES, type DeploymentEvent, type DeploymentState } from '@tributary/learning/deployment-state'
 import { v7 } from 'uuid'
 import { buryVersion } from '../models/bury-version.ts'
@@ -235,7 +236,35 @@ suite('deployments', { timeout: 120_000 }, () => {
     assert.equal(state, 'rolling-out')
     assert.deepEqual(counts, { pulling: 0, serving: 0, unhealthy: 0, refused: 0, rolledBack: 0, outdated: 1 })
     await world.report(id, { revision: 2, state: 'serving' }, { device: 1, revision: 2, state: 'pulling' })
-    assert.deepEqual((await world.get(id)).counts, { pulling: 1, serving: 1, unhealthy: 0, refused: 0, rolledBack: 0, outdated: 0 })
+    assert.deepEqual((await world.get(id)).counts, {
+      pulling: 1,
+      serving: 1,
+      unhealthy: 0,
+      refused: 0,
+      rolledBack: 0,
+      outdated: 0,
+    })
+  })
+
+  test('what owners do not allow is listed with its rule, and says nothing about the version', async () => {
+    const world = await DeploymentWorld.begin(services)
+    const id = await world.deploy()
+    const detail = 'POLICY_REFUSED: rule "deployments.models.deny" of the owner\'s policy'
+    await world.report(
+      id,
+      { revision: 1, state: 'serving' },
+      { device: 1, revision: 1, state: 'refused', detail },
+      { device: 2, revision: 1, state: 'refused', detail },
+    )
+    const { state, counts } = await world.get(id)
+    assert.equal(state, 'rolling-out')
+    assert.deepEqual(counts, { pulling: 0, serving: 1, unhealthy: 0, refused: 2, rolledBack: 0, outdated: 0 })
+    const query = 'state=refused'
+    const { body } = await world.api('GET', `/v1/deployments/${id}/devices`, { token: tokens.viewer, query })
+    assert.deepEqual(
+      body.items.map((item: DeploymentDevice) => [item.state, item.detail]),
+      Array.from({ length: 2 }, () => ['refused', detail]),
+    )
   })
 
   test('that a device went back counts once the deployment is over, whatever revision it knew', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DeviceView } from '@tributary/contracts/fleet'
+import type { DatasetDescription } from '@tributary/contracts/dataset-description'
+import type { DeviceDetail, DeviceView } from '@tributary/contracts/fleet'
 import type { DevicePresence } from '@tributary/contracts/node-status'
 import { v7 } from 'uuid'
 import { getDevice } from '../fleet/get-device.ts'
@@ -21,10 +22,10 @@ const seen = (device: string, fields: Partial<DevicePresence> = {}): DevicePrese
   datasets: [{ name: 'mnist', examples: 600, heldOut: false }],
   ...fields,
 })
-const deviceOf = async (federation: RoundFederation, device: string): Promise<DeviceView> =>
+const deviceOf = async (federation: RoundFederation, device: string): Promise<DeviceDetail> =>
   (await getDevice(federation.context)(
     federation.request<'getDevice'>({ params: { device }, query: undefined, body: undefined }),
-  )) as DeviceView
+  )) as DeviceDetail
 const isOnline = async (federation: RoundFederation, device: string) =>
   (await deviceOf(federation, device)).presence?.online
 const onlineOnes = async (federation: RoundFederation, online: boolean) => {
@@ -125,6 +126,38 @@ test('only the holder of a shard speaks for its devices, in its epoch', async ()
   const hostile = { agentVersion: 'a\0b', frameworks: ['\ud800'] }
   await federation.status(second, { boot: boots.second, presence: [seen(device, hostile)] })
   assert.equal((await deviceOf(federation, device)).presence?.agentVersion, 'a\ufffdb')
+})
+
+test('what owners let out about data sets is kept as the holder of the shard tells it, until they let out nothing', async () => {
+  const federation = await services.begin({ north: { trainers: 1 }, south: { trainers: 1 } })
+  const [node, south] = [federation.nodeOf('north'), federation.nodeOf('south')]
+  const [device, foreign] = federation.devices.map(({ id }) => id) as [string, string]
+  const boot = v7()
+  await federation.status(node, { boot })
+  await federation.status(south, { boot: v7() })
+  const schema = {
+    format: 'csv',
+    shape: [2],
+    dtype: 'f32' as const,
+    label: { kind: 'class' as const, size: 1, classes: 2 },
+  }
+  const tell = (target: string, datasets: DatasetDescription[], letter = 'a') =>
+    federation.status(node, { boot, datasetDescriptions: [{ device: target, digest: letter.repeat(64), datasets }] })
+  const known = async (target: string) => (await deviceOf(federation, target)).datasetDescriptions
+  assert.equal(await known(device), null)
+  const datasets = [{ name: 'visits', schema, labelCounts: [3, 4] }]
+  await tell(device, datasets)
+  const first = await known(device)
+  assert.deepEqual(first?.datasets, datasets)
+  await tell(device, datasets, 'b')
+  assert.deepEqual(await known(device), first, 'the same again writes nothing')
+  await tell(foreign, datasets)
+  assert.equal(await known(foreign), null)
+  await tell(device, [{ name: 'visits', schema: { ...schema, columns: ['a\0b', '\ud800'] } }], 'c')
+  assert.deepEqual((await known(device))?.datasets[0]?.schema?.columns, ['a\ufffdb', '\ufffd'])
+  await tell(foreign, [], 'd')
+  await tell(device, [], 'd')
+  assert.equal(await known(device), null)
 })
 
 test('groups and labels of a device reach its nodes, and an equal change reaches nobody', async () => {

@@ -109,7 +109,8 @@ test('an evaluator that cannot evaluate is not waited for', async () => {
   assert.deepEqual([event.evaluators, event.metrics], [0, {}])
 })
 
-const toldBy = (shard: TestShard) => shard.journal.take(1000, 2 ** 20).filter(({ fields }) => fields?.['source'])
+const toldBy = (shard: TestShard) =>
+  shard.journal.take(1000, 2 ** 20).filter(({ fields: { source } = {} }) => source !== undefined)
 
 test("the end of a device's log is told once, as text in parts of whole lines, and of a few devices only", async () => {
   await using shard = await TestShard.open({ trainers: 66 })
@@ -124,7 +125,7 @@ test("the end of a device's log is told once, as text in parts of whole lines, a
   await declare(shard, 1, token, 'TRAINING_FAILED', 'why', hostile)
   const parts = toldBy(shard)
   assert.deepEqual(
-    parts.map(({ device, level, fields }) => [device, level, fields?.['part'], fields?.['parts']]),
+    parts.map(({ device, level, fields: { part, parts } = {} }) => [device, level, part, parts]),
     [1, 2, 3].map(part => [shard.device(1).device, 'info', part, 3]),
   )
   assert.deepEqual([parts[0]?.task, parts[0]?.round, parts[0]?.attempt], [descriptor.task, 1, 1])

@@ -44,6 +44,6 @@ export const getParticipant =
 
 /** What the device wrote of an attempt: it comes in parts, in their order. */
 const deviceLogOf = (rows: readonly LogRow[], attempt: number): string | null => {
-  const parts = rows.filter(row => row.attempt === attempt && row.fields['source'] === deviceLogSource)
+  const parts = rows.filter(({ attempt: of, fields: { source } }) => of === attempt && source === deviceLogSource)
   return parts.length === 0 ? null : parts.map(({ message }) => message).join('\n')
 }

@@ -43,6 +43,14 @@ test('a failed device-round has its code, message, device and log tail', async (
       device: second,
       code: 'DATASET_UNUSABLE',
     },
+    ...['Traceback:', '<script>'].map((message, part) => ({
+      time,
+      level: 'info' as const,
+      message,
+      ...about,
+      device: second,
+      fields: { source: 'device-log', part: part + 1, parts: 2 },
+    })),
     { time, level: 'info' as const, message: 'of another round', ...about, round: 2, device: second },
     { time, level: 'info' as const, message: 'of another device', ...about, device: first },
   ]
@@ -61,6 +69,7 @@ test('a failed device-round has its code, message, device and log tail', async (
   const [{ verdict, code, action, ...attempt }] = failed.attempts
   assert.deepEqual([verdict, code, attempt.detail], ['failed', 'DATASET_UNUSABLE', detail])
   assert.equal(action, errorCatalogue.DATASET_UNUSABLE.message)
+  assert.equal(attempt.deviceLog, 'Traceback:\n<script>')
   assert.deepEqual(
     failed.logs.map(({ message, level, device }: { message: string; level: string; device: string }) => [
       message,
@@ -70,6 +79,8 @@ test('a failed device-round has its code, message, device and log tail', async (
     [
       ['selected', 'info', second],
       [`the device cannot do its part: ${detail}`, 'warn', second],
+      ['Traceback:', 'info', second],
+      ['<script>', 'info', second],
     ],
   )
   const logs = testApi('logs', logsHandlers(federation.context), services.db)
