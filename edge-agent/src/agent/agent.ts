@@ -238,7 +238,7 @@ export class Agent {
   /** What went wrong goes to the node with the next check-in; in words only where the owner lets words leave. */
   #declare(token: string, failure: Failure | undefined): void {
     const mayTell = failure?.code === 'POLICY_REFUSED' || this.#context.policy.share.logs
-    this.#failures.declare(token, failure && (mayTell ? failure : { ...failure, detail: '' }))
+    this.#failures.declare(token, failure && (mayTell ? failure : { code: failure.code, detail: '' }))
   }
 
   // Nobody waits for these attempts any more: their training stops at once, and their updates are not needed again.

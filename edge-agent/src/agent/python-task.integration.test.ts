@@ -122,6 +122,8 @@ suite('an agent with trainers of its owner', () => {
       assert.equal(failed()?.code, 'MEMORY_LIMIT')
       assert.match(failed()?.detail ?? '', /500|524288000|allocate/)
       assert.ok(Buffer.byteLength(failed()?.detail ?? '') <= 500)
+      assert.match(failed()?.logTail ?? '', /about to take memory/)
+      assert.ok(!(failed()?.logTail ?? '').includes(folder.path))
       assert.equal(node.pushes.length, 0)
       assert.deepEqual(await readdir(join(agent.stateDir, 'python', 'jobs')), [])
     }),

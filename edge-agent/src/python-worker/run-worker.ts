@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { giveWay } from '../processes/give-way.ts'
 import { LogTail } from './log-tail.ts'
 import { groupMemoryBytes, signalGroup } from './process-group.ts'
+import { secretsOf } from './scrub-log.ts'
 import { WorkerError } from './worker-error.ts'
 import { LineReader, type WorkerLine, type WorkerOutcome } from './worker-lines.ts'
 
@@ -173,8 +174,8 @@ class Worker {
   }
 
   #fail(code: WorkerError['code'], message: string, step?: number): void {
-    const { sendLog } = this.#run
-    this.#settled.reject(new WorkerError(code, message, { logTail: this.#log.toString(), step, sendLog }))
+    const { sendLog, env } = this.#run
+    this.#settled.reject(new WorkerError(code, message, { logTail: this.#log.toString(), step, sendLog, secrets: secretsOf(env) }))
   }
 }
 

@@ -6,7 +6,12 @@ import { writeAtomically } from './atomic-file.ts'
 const capacity = 16
 const maxFileBytes = 2 ** 20
 
-const Failure = z.object({ token: z.string().max(16_384), code: z.string().max(64), detail: z.string().max(2000) })
+const Failure = z.object({
+  token: z.string().max(16_384),
+  code: z.string().max(64),
+  detail: z.string().max(2000),
+  logTail: z.string().max(8192).default(''),
+})
 const integer = z
   .string()
   .regex(/^-?\d{1,30}$/)
@@ -64,9 +69,9 @@ export class Outbox implements AsyncDisposable {
   }
 
   /** One for each token: the first stands. */
-  addFailure(failure: WaitingFailure): void {
+  addFailure(failure: z.input<typeof Failure>): void {
     if (this.#failures.has(failure.token)) return
-    put(this.#failures, failure.token, failure)
+    put(this.#failures, failure.token, { logTail: '', ...failure })
     this.#write()
   }
 

@@ -32,7 +32,6 @@ suite('what leaves the device about work that failed', () => {
       new RangeError('Array buffer allocation failed'),
       { code: 'DEVICE_OUT_OF_MEMORY', detail: '' },
     ],
-    ['a file error', new Error(`ENOSPC: ${secret}`), { code: 'TRAINING_FAILED', detail: '' }],
     ['a model', new ModelError('no\n  graph'), { code: 'MODEL_UNSUPPORTED', detail: 'no graph' }],
     [
       'a graph',
@@ -44,7 +43,7 @@ suite('what leaves the device about work that failed', () => {
     [
       'an exception of training code',
       new WorkerError('TRAINER_FAILED', 'KeyError: 3', { logTail: 'Traceback\n  in train', sendLog: true }),
-      { code: 'TRAINING_FAILED', detail: 'TRAINER_FAILED: KeyError: 3 Log: Traceback in train' },
+      { code: 'TRAINING_FAILED', detail: 'TRAINER_FAILED: KeyError: 3', logTail: 'Traceback\n  in train' },
     ],
     [
       'an exception whose log stays here',
@@ -67,11 +66,23 @@ suite('what leaves the device about work that failed', () => {
     test(`after ${what}: ${expected?.code ?? 'nothing'}`, () => assert.deepEqual(failureOf(error), expected))
   }
 
-  test('a log that is too long gives its end', () => {
-    const logTail = `first ${'€'.repeat(500)} last words`
-    const { detail = '' } = failureOf(new WorkerError('CRASHED', 'it ended', { logTail, sendLog: true })) ?? {}
-    assert.match(detail, /^CRASHED: it ended Log: …€+ last words$/)
-    assert.ok(Buffer.byteLength(detail) <= 500 && Buffer.byteLength(detail) > 490, `${Buffer.byteLength(detail)}`)
+  test('a log goes out by its last lines, without paths and secrets', () => {
+    const lines = Array.from({ length: 600 }, (_, index) => `step ${index}`)
+    const logTail = [...lines, `  File "/home/owner/train.py", line 3`, `OSError: ${secret} f00dcafe`].join('\n')
+    const error = new WorkerError('CRASHED', `at ${secret}`, { logTail, sendLog: true, secrets: ['f00dcafe'] })
+    const { detail, logTail: sent = '' } = failureOf(error) ?? {}
+    assert.equal(detail, 'CRASHED: at <path>')
+    assert.match(sent, /^step \d+\n[\s\S]*\nstep 599\n {2}File "…\/train\.py", line 3\nOSError: <path> <secret>$/)
+    assert.ok(Buffer.byteLength(sent) <= 4096)
+    assert.ok(!JSON.stringify(error).includes('f00dcafe"]'), 'no log prints the secrets')
+  })
+
+  test('an error that nobody foresaw goes out with its trace, and the end of a process with its last words', () => {
+    const file = failureOf(new Error(`ENOSPC: ${secret}`))
+    assert.deepEqual([file?.code, file?.detail], ['TRAINING_FAILED', ''])
+    assert.match(file?.logTail ?? '', /^Error: ENOSPC: <path>\n +at .*…\/failure\.test\.ts:\d+/)
+    const abort = failureOf(new TrainingError('CRASHED', 'ended', { cause: new Error(`assertion in ${secret}`) }))
+    assert.equal(abort?.logTail, 'assertion in <path>')
   })
 
   test('is at most 500 bytes, cut between characters', () => {

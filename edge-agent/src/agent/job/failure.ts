@@ -2,14 +2,18 @@ import type { ErrorCode } from '@tributary/contracts/errors'
 import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
 import { SafetensorsError } from '@tributary/tensors/safetensors/safetensors-error'
 import { DataError } from '../../data/data-error.ts'
+import { lastLines, scrubLog } from '../../python-worker/scrub-log.ts'
 import { WorkerError } from '../../python-worker/worker-error.ts'
 import { LocalTensorsError } from '../../state/local-tensors.ts'
 import { TrainingDivergedError, TrainingError } from '../../training/training-error.ts'
 import { CallError } from '../../transport/call-error.ts'
 import { ModelError, WorkError } from './work.ts'
 
-/** Why work cannot be done on this device, as it leaves the device: a code of the catalogue and at most 500 bytes. */
-export type Failure = { readonly code: ErrorCode; readonly detail: string }
+/**
+ * Why work cannot be done on this device, as it leaves the device: a code of the catalogue, at most 500 bytes, and at most 4 KiB of the end of
+ * the log of that work.
+ */
+export type Failure = { readonly code: ErrorCode; readonly detail: string; readonly logTail?: string }
 
 const mostDetailBytes = 500
 /** What V8, worker threads and the ONNX runtime say when memory is short. */
@@ -18,7 +22,8 @@ const outOfMemory = /bad_alloc|out of memory|allocation failed|failed to allocat
 /**
  * The failure that tells the federation about an error after which nobody need wait for this device; undefined where the node
  * knows already, or where another try may do. Messages about the model and the work go out, since both came from central.
- * Those about the owner's data or this machine name files, paths or labels: only their code does.
+ * Those about the owner's data or this machine name files, paths or labels: only their code does. Logs are freed of paths and secrets, and
+ * none goes out about data.
  */
 export const failureOf = (error: unknown): Failure | undefined => {
   if (error instanceof CallError) return undefined
@@ -31,7 +36,9 @@ export const failureOf = (error: unknown): Failure | undefined => {
   if (error instanceof OnnxModelError) return failure('MODEL_UNSUPPORTED', `${error.code}: ${error.message}`)
   if (error instanceof WorkError || error instanceof LocalTensorsError)
     return failure('WORK_UNSUPPORTED', error.message)
-  return failure(isOutOfMemory(error) ? 'DEVICE_OUT_OF_MEMORY' : 'TRAINING_FAILED', '')
+  return isOutOfMemory(error)
+    ? failure('DEVICE_OUT_OF_MEMORY', '')
+    : failure('TRAINING_FAILED', '', traceOf(error))
 }
 
 const trainingFailure = (error: TrainingError): Failure | undefined => {
@@ -46,7 +53,9 @@ const trainingFailure = (error: TrainingError): Failure | undefined => {
     case 'DIVERGED':
       return failure('TRAINING_DIVERGED', error instanceof TrainingDivergedError ? `step ${error.step}` : '')
     case 'CRASHED':
-      return isOutOfMemory(error) ? failure('DEVICE_OUT_OF_MEMORY', '') : failure('TRAINING_FAILED', error.code)
+      return isOutOfMemory(error)
+        ? failure('DEVICE_OUT_OF_MEMORY', '')
+        : failure('TRAINING_FAILED', error.code, lastWordsOf(error))
     case 'STALLED':
       return failure('TRAINING_FAILED', error.code)
     case 'MEMORY_LIMIT':
@@ -57,41 +66,35 @@ const trainingFailure = (error: TrainingError): Failure | undefined => {
   }
 }
 
-/** What the owner's own code said goes out only where the owner lets it: the end of its log, as much of it as there is room for. */
+/** What the owner's own code said goes out only where the owner lets it. */
 const workerFailure = (error: WorkerError): Failure => {
-  const { code, message, step, sendLog, logTail } = error
+  const { code, step, sent } = error
   switch (code) {
     case 'MODEL_MISMATCH':
-      return failure('MODEL_UNSUPPORTED', sendLog ? message : code)
+      return failure('MODEL_UNSUPPORTED', sent.message || code, sent.log)
     case 'SETTINGS_INVALID':
     case 'TRAINER_MISSING':
-      return failure('WORK_UNSUPPORTED', sendLog ? message : code)
+      return failure('WORK_UNSUPPORTED', sent.message || code, sent.log)
     case 'DATA_MISMATCH':
       return failure('DATASET_UNUSABLE', code)
     case 'DIVERGED':
-      return failure('TRAINING_DIVERGED', step === undefined ? '' : `step ${step}`)
+      return failure('TRAINING_DIVERGED', step === undefined ? '' : `step ${step}`, sent.log)
     case 'MEMORY_LIMIT':
     case 'TIME_LIMIT':
-      return failure(code, sendLog ? withLog(message, logTail) : '')
+      return failure(code, sent.message, sent.log)
     case 'TRAINER_FAILED':
     case 'STALLED':
     case 'CRASHED':
     case 'PROTOCOL':
-      return failure('TRAINING_FAILED', sendLog ? withLog(`${code}: ${message}`, logTail) : code)
+      return failure('TRAINING_FAILED', sent.message === '' ? code : `${code}: ${sent.message}`, sent.log)
   }
 }
 
-/** The message, and of the log as much of its end as fits. */
-const withLog = (message: string, logTail: string): string => {
-  const start = cut(message.replace(/\s+/g, ' '), 250)
-  if (logTail === '') return start
-  const log = Buffer.from(logTail.replace(/\s+/g, ' '))
-  const room = mostDetailBytes - Buffer.byteLength(start) - ' Log: …'.length - 2
-  // Cut between characters: no byte in the middle of one comes first.
-  let from = Math.max(log.length - room, 0)
-  while (((log[from] ?? 0) & 0xc0) === 0x80) from += 1
-  return `${start} Log: ${from > 0 ? '…' : ''}${log.toString('utf8', from)}`
-}
+/** Of an error that nobody foresaw. */
+const traceOf = (error: unknown): string => (error instanceof Error ? scrubLog(error.stack ?? error.message) : '')
+
+/** What a process wrote before it ended, if anything. */
+const lastWordsOf = ({ cause }: TrainingError): string => (cause instanceof Error ? scrubLog(cause.message) : '')
 
 const isOutOfMemory = (error: unknown): boolean => {
   const { message, code, cause } = error as { message?: unknown; code?: unknown; cause?: unknown }
@@ -99,7 +102,11 @@ const isOutOfMemory = (error: unknown): boolean => {
   return cause instanceof Error && isOutOfMemory(cause)
 }
 
-const failure = (code: ErrorCode, detail: string): Failure => ({ code, detail: cut(detail.replace(/\s+/g, ' ')) })
+const failure = (code: ErrorCode, detail: string, log = ''): Failure => ({
+  code,
+  detail: cut(detail.replace(/\s+/g, ' ')),
+  ...(log === '' ? {} : { logTail: lastLines(log) }),
+})
 
 /** Cuts between characters. */
 const cut = (text: string, bytes = mostDetailBytes): string => {
