@@ -303,7 +303,7 @@ const commit = async (
   const node = identity.id
   const iat = Math.floor(now() / 1000)
   const ref = { task, round, attempt: number }
-  const receipt = await receipts.sign({ ...ref, region, shard, epoch, node, device, sha256, weight, iat })
+  const receipt = receipts.sign({ ...ref, region, shard, epoch, node, device, sha256, weight, iat })
   const contribution = { sha256, bytes, examples, weight, seconds, metrics: metrics.ok ? metrics.sums : {}, receipt }
   const answer = await attempt.accept({ device, label, ...contribution })
   return answer === 'counted' ? verdicts.accepted(receipt) : verdictOf(answer, attempt, device, sha256)

@@ -20,7 +20,7 @@ import { CertificateKeeper } from './certificate-keeper.ts'
 import { certificateRequest } from './certificate-request.ts'
 import { latestIdentity } from './latest-identity.ts'
 import { type NodeIdentity, readIdentity } from './node-identity.ts'
-import { signReceipt } from './receipts.ts'
+import { Receipts } from './receipts.ts'
 
 const day = 86_400_000
 const id = uuidv7()
@@ -112,8 +112,8 @@ suite("the keeper of the node's certificate", { timeout: 60_000 }, () => {
     await run.client.logs(logs, AbortSignal.timeout(10_000))
     assert.deepEqual(run.central.signers, [identity.certificate.fingerprint256, taken.certificate.fingerprint256])
     // A device that was connected before the renewal checks a receipt by the certificate that it saw, and the other way round.
-    const receipt = await signReceipt(taken, { node: id } as never)
-    const receiptOfBefore = await signReceipt(identity, { node: id } as never)
+    const receipt = new Receipts(taken).sign({ node: id } as never)
+    const receiptOfBefore = new Receipts(identity).sign({ node: id } as never)
     for (const { certificate } of [identity, taken]) {
       for (const jws of [receipt, receiptOfBefore]) {
         const { payload } = await compactVerify(jws, certificate.publicKey)

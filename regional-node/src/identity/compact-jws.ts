@@ -40,9 +40,37 @@ export class HmacJws {
   }
 }
 
-/** ES256 (RFC 7518, 3.4). @param key EC P-256 @param header without `alg` */
-export const signEs256 = (key: KeyObject, header: object, payload: object): string => {
-  const input = `${encode({ alg: 'ES256', ...header })}.${encode(payload)}`
-  const signature = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' })
-  return `${input}.${signature.toString('base64url')}`
+/** ES256 (RFC 7518, 3.4). */
+export class Es256Jws {
+  readonly #key: KeyObject
+  readonly #header: string
+
+  /** @param key EC P-256 @param header without `alg`, the same for all that is signed */
+  constructor(key: KeyObject, header: object) {
+    this.#key = key
+    this.#header = encode({ alg: 'ES256', ...header })
+  }
+
+  sign(payload: object): string {
+    const input = `${this.#header}.${encode(payload)}`
+    // Asked for the fixed form by options, Node takes twice as long as for the signature itself.
+    const signature = fixedForm(sign('sha256', Buffer.from(input), this.#key))
+    return `${input}.${signature.toString('base64url')}`
+  }
+}
+
+/** Bytes of r and of s on P-256. */
+const halfBytes = 32
+
+/** An ECDSA signature from DER (RFC 3279, 2.2.3) to r and s in their full length, one after the other (RFC 7518, 3.4). */
+const fixedForm = (der: Buffer): Buffer => {
+  const fixed = Buffer.alloc(2 * halfBytes)
+  // SEQUENCE of two INTEGERs, each with tag and length; on P-256 every length takes one byte.
+  for (let at = 2, end = halfBytes; end <= 2 * halfBytes; end += halfBytes) {
+    const start = at + 2
+    at = start + (der[at + 1] as number)
+    const value = der.subarray(Math.max(start, at - halfBytes), at)
+    fixed.set(value, end - value.byteLength)
+  }
+  return fixed
 }

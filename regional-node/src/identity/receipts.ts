@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { certificateKinds } from '@tributary/contracts/signed-request'
 import { Receipt } from '@tributary/contracts/work-token'
 import { compactVerify, decodeProtectedHeader } from 'jose'
-import { signEs256 } from './compact-jws.ts'
+import { Es256Jws } from './compact-jws.ts'
 import { type NodeIdentity, subjectField } from './node-identity.ts'
 
 const receiptType = 'tributary-receipt+jws'
@@ -20,11 +20,11 @@ export type ProvenPart = Pick<Receipt, 'task' | 'round' | 'attempt' | 'region' |
  * can tell what this node promised.
  */
 export class Receipts {
-  #identity: NodeIdentity
+  #jws: Es256Jws
   readonly #authority: () => X509Certificate
 
   constructor(identity: NodeIdentity) {
-    this.#identity = identity
+    this.#jws = jwsOf(identity)
     let authority: X509Certificate | undefined
     this.#authority = () => {
       authority ??= new X509Certificate(identity.pem.authority)
@@ -34,12 +34,12 @@ export class Receipts {
 
   /** The certificate was renewed. */
   useIdentity(identity: NodeIdentity): void {
-    this.#identity = identity
+    this.#jws = jwsOf(identity)
   }
 
-  /** As `signReceipt` does, with the newest certificate. */
-  sign(receipt: Receipt): Promise<string> {
-    return signReceipt(this.#identity, receipt)
+  /** Signs a receipt with the newest certificate. It must not leave the node before the update is durable. */
+  sign(receipt: Receipt): string {
+    return this.#jws.sign(receipt)
   }
 
   /**
@@ -80,9 +80,8 @@ export class Receipts {
   }
 }
 
-/** Signs a receipt. It must not leave the node before the update is durable. */
-export const signReceipt = async ({ id, key, certificate }: NodeIdentity, receipt: Receipt): Promise<string> =>
-  signEs256(key, { typ: receiptType, kid: id, x5c: [certificate.raw.toString('base64')] }, receipt)
+const jwsOf = ({ id, key, certificate }: NodeIdentity): Es256Jws =>
+  new Es256Jws(key, { typ: receiptType, kid: id, x5c: [certificate.raw.toString('base64')] })
 
 /** What it says, whether or not that is true. */
 const claimsOf = (text: string): Receipt | undefined => {
