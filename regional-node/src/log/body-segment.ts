@@ -5,12 +5,12 @@ import { crc32c } from './crc32c.ts'
 import { discard } from './discard.ts'
 import { removeFile, type SharedFolderSync } from './durable-files.ts'
 import { failpoint } from './failpoint.ts'
-import { fileCipher, type Seal, saltBytes } from './log-key.ts'
+import { type FileKey, fileCipher, type LogKey, saltBytes } from './log-key.ts'
 import { isNoRoom, NoRoomError } from './no-room-error.ts'
 
 /** A segment that has so many bytes takes no more bodies. */
 const segmentBytes = 8 * 1024 * 1024
-/** In front of each body: magic, device, sha256, salt of the body's key, length, crc32c of all that. */
+/** In front of each body: magic, device, sha256, salt of the file's key, length, crc32c of all that. */
 const headBytes = 128
 const magic = Buffer.from('TRIBODY1', 'latin1')
 const crcOffset = 8 + 16 + 32 + saltBytes + 8
@@ -25,13 +25,16 @@ export type SegmentBody = {
   readonly offset: number
 }
 
-/** A body that comes to a segment, and how it is sealed there. */
-type NewBody = Omit<SegmentBody, 'offset'> & { readonly seal: Seal }
+/** A body that comes to a segment. */
+type NewBody = Omit<SegmentBody, 'offset' | 'salt'>
+
+/** Where a body was put, and the key of the file. */
+type PlacedBody = { readonly segment: BodySegment; readonly offset: number; readonly key: FileKey }
 
 type Waiting = {
   readonly body: NewBody
   readonly parts: readonly Uint8Array[]
-  readonly resolve: (place: { segment: BodySegment; offset: number }) => void
+  readonly resolve: (placed: PlacedBody) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -75,24 +78,33 @@ export class BodySegment {
   }
 }
 
-type Current = { readonly segment: BodySegment; readonly handle: FileHandle; end: number }
+type Current = { readonly segment: BodySegment; readonly handle: FileHandle; readonly key: FileKey; end: number }
 
 /**
  * Small bodies, many in a file: those that arrive while one fdatasync runs become durable with the next, and no file has to be made,
- * synced and removed for each. A segment whose write or sync failed is never written again.
+ * synced and removed for each. A segment has one key, whose stream goes on with its bytes: a segment whose write or sync failed is
+ * never written again, nor is one of an earlier run.
  */
 export class BodySegments {
   readonly #folder: string
   readonly #folderSync: SharedFolderSync
+  readonly #key: LogKey
   readonly #budget: Budget
   #waiting: Waiting[] = []
   #flushing: Promise<void> | undefined
   #current: Current | undefined
   #next: number
 
-  constructor(folder: string, folderSync: SharedFolderSync, budget: Budget, next: number) {
+  /** @param next number of the first segment, which no file of the folder has */
+  constructor(
+    folder: string,
+    folderSync: SharedFolderSync,
+    { key, budget }: { readonly key: LogKey; readonly budget: Budget },
+    next: number,
+  ) {
     this.#folder = folder
     this.#folderSync = folderSync
+    this.#key = key
     this.#budget = budget
     this.#next = next
   }
@@ -101,7 +113,7 @@ export class BodySegments {
    * Resolves with the place of a whole body once it is durable; the caller needs its segment from then on.
    * @throws NoRoomError
    */
-  append(body: NewBody, parts: readonly Uint8Array[]): Promise<{ segment: BodySegment; offset: number }> {
+  append(body: NewBody, parts: readonly Uint8Array[]): Promise<PlacedBody> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ body, parts, resolve, reject })
       this.#flushing ??= this.#flush()
@@ -121,10 +133,10 @@ export class BodySegments {
       const group = this.#waiting
       this.#waiting = []
       try {
-        const { places, segment } = await this.#write(group)
-        for (const [i, offset] of places.entries()) {
+        const { offsets, segment, key } = await this.#write(group)
+        for (const [i, offset] of offsets.entries()) {
           segment.need()
-          group[i]?.resolve({ segment, offset })
+          group[i]?.resolve({ segment, offset, key })
         }
       } catch (error) {
         for (const { reject } of group) reject(error)
@@ -134,18 +146,22 @@ export class BodySegments {
     this.#flushing = undefined
   }
 
-  async #write(group: readonly Waiting[]): Promise<{ places: readonly number[]; segment: BodySegment }> {
+  async #write(group: readonly Waiting[]): Promise<{ offsets: readonly number[]; segment: BodySegment; key: FileKey }> {
     const isNew = this.#current === undefined
     this.#current ??= await this.#begin()
     const current = this.#current
-    const { handle, segment } = current
+    const { handle, segment, key } = current
     let end = current.end
-    const places: number[] = []
+    const offsets: number[] = []
     const buffers: Uint8Array[] = []
+    const cipher = fileCipher(key.seal, end)
     for (const { body, parts } of group) {
+      const head = headOf({ ...body, salt: key.salt })
+      // Heads are not sealed; the stream goes on behind them.
+      cipher(head)
+      buffers.push(head, ...parts.map(cipher))
       const offset = end + headBytes
-      buffers.push(headOf(body), ...parts.map(fileCipher(body.seal, offset)))
-      places.push(offset)
+      offsets.push(offset)
       end = offset + body.bytes
     }
     const size = end - current.end
@@ -169,7 +185,7 @@ export class BodySegments {
     for (const buffer of buffers) discard(buffer)
     segment.account.add(size)
     current.end = end
-    return { places, segment }
+    return { offsets, segment, key }
   }
 
   async #begin(): Promise<Current> {
@@ -179,7 +195,7 @@ export class BodySegments {
       throw noRoomOf(error)
     })
     const segment = new BodySegment(path, this.#budget.account(), unneeded => this.#onUnneeded(unneeded))
-    return { segment, handle, end: 0 }
+    return { segment, handle, key: this.#key.freshFile(), end: 0 }
   }
 
   /** An attempt that has no bodies has no file. */

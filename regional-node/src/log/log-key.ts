@@ -22,6 +22,9 @@ const noncesAtOnce = 512
 /** AES-256-CTR over a whole file; `iv` is the counter block of its byte 0. */
 export type Seal = { readonly key: Uint8Array; readonly iv: Uint8Array }
 
+/** How a file is sealed, and the salt that its key is derived with. */
+export type FileKey = { readonly salt: Buffer; readonly seal: Seal }
+
 /** Seals records of one log, and opens them. */
 export type RecordSeal = {
   /** @param header bound to the record, not hidden */
@@ -92,6 +95,12 @@ export class LogKey {
   /** The seal of a file whose salt no other file has. */
   file(salt: Uint8Array): Seal {
     return { key: this.#derive(salt, 'tributary file'), iv: new Uint8Array(16) }
+  }
+
+  /** The key of a new file. */
+  freshFile(): FileKey {
+    const salt = freshSalt()
+    return { salt, seal: this.file(salt) }
   }
 
   #derive(salt: Uint8Array | string, info: string): Buffer {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, rm, stat, truncate } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -60,6 +60,32 @@ test('small bodies share a file, are found again after a restart, and the file g
   assert.deepEqual(await readdir(folder), [])
   assert.equal(budget.used, 0)
   await again.close()
+})
+
+test('bodies of one file are sealed by one stream, no part of which is used twice', async () => {
+  const blank = () => ({ ...bodyOf(0), bytes: Buffer.alloc(1024) })
+  const seen = new Set<string>()
+  let blocks = 0
+  for (const run of [1, 2]) {
+    const spool = await open()
+    for (let group = 0; group < 3; group += 1) {
+      await Promise.all([send(spool, blank()), send(spool, blank())])
+    }
+    await spool.close()
+    const file = await readFile(join(folder, `bodies.${run}`))
+    const salts = new Set<string>()
+    for (let at = 0; at < file.byteLength; at += 128 + 1024) {
+      salts.add(file.toString('hex', at + 56, at + 88))
+      // Zeros, sealed, are the stream itself.
+      for (let block = at + 128; block < at + 128 + 1024; block += 16) {
+        seen.add(file.toString('hex', block, block + 16))
+        blocks += 1
+      }
+    }
+    assert.equal(salts.size, 1)
+  }
+  assert.equal(blocks, 2 * 3 * 2 * 64)
+  assert.equal(seen.size, blocks)
 })
 
 test('a small body whose upload is cut goes on from where it was, also after a restart', async () => {

@@ -6,7 +6,7 @@ import { Budget } from './budget.ts'
 import { discardMessage } from './discard.ts'
 import { isMissing, makeFolder, removeFile, SharedFolderSync } from './durable-files.ts'
 import { failpoint } from './failpoint.ts'
-import { freshSalt, type LogKey, type Seal, saltBytes } from './log-key.ts'
+import { type FileKey, type LogKey, type Seal, saltBytes } from './log-key.ts'
 import { NoRoomError } from './no-room-error.ts'
 import { type FileRange, SealedWriter } from './sealed-file.ts'
 import { type SpoolWriter, WaitingBody } from './waiting-body.ts'
@@ -26,9 +26,8 @@ const freeMillis = 200
 type Place =
   | { readonly kind: 'file' }
   | { readonly kind: 'segment'; readonly segment: BodySegment; readonly offset: number; readonly bytes: number }
-/** Of one body: derived once, since it is read twice or more. */
-type BodyKey = { readonly salt: Buffer; readonly seal: Seal }
-type Entry = BodyKey & { readonly sha256: string; readonly room: Disposable; readonly place: Place }
+/** With the key of its file: derived once, since a body is read twice or more. */
+type Entry = FileKey & { readonly sha256: string; readonly room: Disposable; readonly place: Place }
 
 export type SpoolOptions = {
   readonly key: LogKey
@@ -53,12 +52,13 @@ export class UpdateSpool {
   /** Devices whose small body is not whole yet. */
   readonly #coming = new Set<string>()
   #free = { at: Number.NEGATIVE_INFINITY, bytes: 0 }
+  #looking: Promise<void> | undefined
 
   private constructor(folder: string, options: SpoolOptions, nextSegment: number) {
     this.#folder = folder
     this.#options = options
     this.#folderSync = new SharedFolderSync(folder)
-    this.#segments = new BodySegments(folder, this.#folderSync, options.budget, nextSegment)
+    this.#segments = new BodySegments(folder, this.#folderSync, options, nextSegment)
   }
 
   /** Opens the spool's folder, made where it is missing, and counts what is there. A body without its salt was never begun. */
@@ -146,18 +146,16 @@ export class UpdateSpool {
     this.#free = { ...this.#free, bytes: this.#free.bytes - bytes }
     const memory = totalBytes <= smallBytes ? this.#waiting.take(totalBytes) : null
     if (memory === null) return this.#beginFile(device, sha256, room)
-    const bodyKey = this.#keyOf(freshSalt())
     const held = new DisposableStack()
     held.use(memory)
     this.#coming.add(device)
     held.defer(() => this.#coming.delete(device))
     return new WaitingBody(totalBytes, held, room, {
       keep: async parts => {
-        const body = { device, sha256, bytes: totalBytes, ...bodyKey }
-        const placed = await this.#segments.append(body, parts)
-        const place: Place = { kind: 'segment', bytes: totalBytes, ...placed }
+        const { segment, offset, key } = await this.#segments.append({ device, sha256, bytes: totalBytes }, parts)
+        const place: Place = { kind: 'segment', segment, offset, bytes: totalBytes }
         // The segment counts the body's own bytes.
-        await this.#keep(device, { ...bodyKey, sha256, place, room: budget.takeExisting(recordBytes) })
+        await this.#keep(device, { ...key, sha256, place, room: budget.takeExisting(recordBytes) })
       },
       spill: ownedRoom => this.#beginFile(device, sha256, ownedRoom),
     })
@@ -165,17 +163,25 @@ export class UpdateSpool {
 
   /** Whether the disk has so much; that it has not is never taken from an earlier look. */
   async #hasFree(bytes: number): Promise<boolean> {
-    const at = performance.now()
-    if (at - this.#free.at > freeMillis || this.#free.bytes < bytes) {
-      const { bavail, bsize } = await statfs(this.#folder)
-      this.#free = { at, bytes: bavail * bsize }
+    if (performance.now() - this.#free.at > freeMillis) {
+      this.#looking ??= this.#look().finally(() => {
+        this.#looking = undefined
+      })
+      await this.#looking
     }
+    if (this.#free.bytes < bytes) await this.#look()
     return this.#free.bytes >= bytes
+  }
+
+  async #look(): Promise<void> {
+    const at = performance.now()
+    const { bavail, bsize } = await statfs(this.#folder)
+    this.#free = { at, bytes: bavail * bsize }
   }
 
   /** Begins a file; the room is the entry's from now on. */
   async #beginFile(device: string, sha256: string, room: Disposable): Promise<SpoolWriter> {
-    const entry: Entry = { ...this.#keyOf(freshSalt()), sha256, room, place: { kind: 'file' } }
+    const entry: Entry = { ...this.#options.key.freshFile(), sha256, room, place: { kind: 'file' } }
     await this.#keep(device, entry)
     try {
       return await this.#openFile(device, entry)
@@ -270,7 +276,7 @@ export class UpdateSpool {
     for (const device of [...this.#entries.keys()]) if (!isWanted(device)) await this.remove(device)
   }
 
-  #keyOf(salt: Buffer): BodyKey {
+  #keyOf(salt: Buffer): FileKey {
     return { salt, seal: this.#options.key.file(salt) }
   }
 
