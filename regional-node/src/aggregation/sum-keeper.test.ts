@@ -9,7 +9,7 @@ import { LogCorruptError } from '../log/log-corrupt-error.ts'
 import { LogKey } from '../log/log-key.ts'
 import { SumKeeper } from './sum-keeper.ts'
 
-const bodies = [1, 2, 3, 4].map(sampleBody)
+const bodies = [1, 2, 3, 4].map(seed => sampleBody(seed))
 const sumOf = (weights: readonly number[]) =>
   sha256Of(sumFileOf(weights.map((weight, i) => ({ body: bodies[i] as Uint8Array, weight }))))
 const mortal = new URL('../kernels/testing/mortal-update-worker.ts', import.meta.url)

@@ -36,14 +36,17 @@ export type Job = { [Kind in JobKind]: { readonly kind: Kind } & Jobs[Kind]['job
 
 export type RoundDefinition = { readonly manifest: Manifest; readonly rule: SumRule }
 
+/** @property id positive; another one for each job */
+export type NumberedJob = { readonly id: number; readonly job: Job }
+
 export type WorkerRequest =
   | {
-      readonly kind: 'job'
-      readonly id: number
+      readonly kind: 'jobs'
       readonly round: number
-      /** With the first job of a round that a thread gets. */
+      /** With the first jobs of a round that a thread gets. */
       readonly definition: RoundDefinition | undefined
-      readonly job: Job
+      /** Done one after the other, each whatever came of those before. */
+      readonly jobs: readonly NumberedJob[]
     }
   | { readonly kind: 'forgetRound'; readonly round: number }
   | { readonly kind: 'forgetSum'; readonly sum: number }
@@ -56,13 +59,16 @@ export type JobOutcome =
   | { readonly kind: 'fileFailed'; readonly detail: string; readonly systemCode: string | undefined }
   | { readonly kind: 'failed'; readonly error: Error }
 
-export type WorkerAnswer = { readonly id: number; readonly outcome: JobOutcome }
+/** What came of each job of a request; `id` is that of the first. */
+export type WorkerAnswer = { readonly id: number; readonly outcomes: readonly JobOutcome[] }
 
 /** What a thread is started with. */
 export type WorkerStart = { readonly control: SharedArrayBuffer }
 
-/** Int32 words of `control`: the job that shall stop; a count that goes up with each slice. */
+/** Int32 words of `control`: the job that shall stop, or `CANCEL_ALL`; a count that goes up with each slice. */
 export const CANCEL_WORD = 0
+/** No job of the thread is wanted any more. */
+export const CANCEL_ALL = -1
 export const HEARTBEAT_WORD = 1
 export const CONTROL_BYTES = 8
 

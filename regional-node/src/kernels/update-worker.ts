@@ -4,11 +4,21 @@ import { SumError } from '@tributary/learning/exact-sum/sum-error'
 import { allocateKernelMemory } from '@tributary/learning/kernels/kernel-memory'
 import { Kernels } from '@tributary/learning/kernels/kernels'
 import { InvalidUpdateError } from '@tributary/learning/update/invalid-update-error'
-import type { Job, JobOutcome, SumMemory, WorkerAnswer, WorkerRequest, WorkerStart } from './jobs.ts'
+import type {
+  Job,
+  JobOutcome,
+  NumberedJob,
+  RoundDefinition,
+  SumMemory,
+  WorkerAnswer,
+  WorkerRequest,
+  WorkerStart,
+} from './jobs.ts'
 import { OWN_MEMORY_BYTES, planRound, type RoundPlan, SCRATCH_ADDRESS } from './round-plan.ts'
 import { checkBody } from './worker/check-body.ts'
 import { CancelledError, Control } from './worker/control.ts'
 import { FileFailedError } from './worker/file-failed-error.ts'
+import { OpenFiles } from './worker/open-files.ts'
 import { sumFiles } from './worker/sum-files.ts'
 import { addBodies, clearSum, restoreSum, writeSum } from './worker/sum-in-memory.ts'
 
@@ -23,14 +33,14 @@ const kernelsOf = ({ id, memory }: SumMemory): Kernels => {
   return known
 }
 
-const run = (plan: RoundPlan, job: Job) => {
+const run = (plan: RoundPlan, job: Job, files: OpenFiles) => {
   switch (job.kind) {
     case 'check':
-      return checkBody(own, plan, job.body, job.sha256, control)
+      return checkBody(own, plan, job, files, control)
     case 'clear':
       return clearSum(kernelsOf(job.sum), plan, control)
     case 'add':
-      return addBodies(kernelsOf(job.sum), plan, job.updates, control)
+      return addBodies(kernelsOf(job.sum), plan, job.updates, files, control)
     case 'write':
       return writeSum(kernelsOf(job.sum), plan, job.to, control)
     case 'restore':
@@ -40,14 +50,21 @@ const run = (plan: RoundPlan, job: Job) => {
   }
 }
 
-const outcomeOf = (request: Extract<WorkerRequest, { kind: 'job' }>): JobOutcome => {
+const planOf = (round: number, definition: RoundDefinition | undefined): RoundPlan => {
+  const plan = plans.get(round) ?? (definition && planRound(definition.manifest, definition.rule))
+  if (plan === undefined) throw new Error(`round ${round} is not known to this thread`)
+  plans.set(round, plan)
+  return plan
+}
+
+const outcomeOf = (
+  { id, job }: NumberedJob,
+  { round, definition }: Extract<WorkerRequest, { kind: 'jobs' }>,
+  files: OpenFiles,
+): JobOutcome => {
   try {
-    control.begin(request.id)
-    const { definition, round } = request
-    if (definition !== undefined) plans.set(round, planRound(definition.manifest, definition.rule))
-    const plan = plans.get(round)
-    if (plan === undefined) throw new Error(`round ${round} is not known to this thread`)
-    return { kind: 'done', result: run(plan, request.job) ?? null }
+    control.begin(id)
+    return { kind: 'done', result: run(planOf(round, definition), job, files) ?? null }
   } catch (error) {
     if (error instanceof CancelledError) return { kind: 'cancelled' }
     const { message, code, syscall } = error as NodeJS.ErrnoException
@@ -61,8 +78,11 @@ const outcomeOf = (request: Extract<WorkerRequest, { kind: 'job' }>): JobOutcome
 }
 
 parentPort?.on('message', (request: WorkerRequest) => {
-  if (request.kind === 'job') {
-    parentPort?.postMessage({ id: request.id, outcome: outcomeOf(request) } satisfies WorkerAnswer)
+  if (request.kind === 'jobs') {
+    using files = new OpenFiles()
+    const outcomes = request.jobs.map(job => outcomeOf(job, request, files))
+    const answer: WorkerAnswer = { id: request.jobs[0]?.id ?? 0, outcomes }
+    parentPort?.postMessage(answer)
   } else if (request.kind === 'forgetRound') plans.delete(request.round)
   else if (request.kind === 'forgetSum') sums.delete(request.sum)
   else parentPort?.close()

@@ -11,10 +11,18 @@ import { readUpdateHeader } from '@tributary/learning/update/update-body'
 import { encodeSafetensors } from '@tributary/tensors/safetensors/file'
 import fc from 'fast-check'
 import type { Seal, SpooledBody } from './spooled-body.ts'
-import { manifest, rule, SampleSpool, sampleBody, sha256Of, sumFileOf } from './testing/sample-updates.ts'
+import {
+  manifest,
+  rule,
+  SampleSpool,
+  sampleBody,
+  sha256Of,
+  smallManifest,
+  sumFileOf,
+} from './testing/sample-updates.ts'
 import { UpdateWorkers } from './update-workers.ts'
 
-const bodies = [1, 2, 3, 4].map(sampleBody)
+const bodies = [1, 2, 3, 4].map(seed => sampleBody(seed))
 const body = bodies[0] as Uint8Array
 const weights = [3, 1000, 1, 77]
 const weighted = bodies.map((bytes, i) => ({ body: bytes, weight: weights[i] as number }))
@@ -24,8 +32,14 @@ const unseal = (sealed: Uint8Array, { key, iv }: Seal): Buffer =>
   createDecipheriv('aes-256-ctr', key, iv).update(sealed)
 
 /** A body in which one element of a tensor is another one. */
-const spoil = (bytes: Uint8Array, tensor: string, element: number, bits: readonly number[]): Uint8Array => {
-  const part = readUpdateHeader(bytes, bytes.byteLength, manifest).find(({ tensor: { name } }) => name === tensor)
+const spoil = (
+  bytes: Uint8Array,
+  tensor: string,
+  element: number,
+  bits: readonly number[],
+  of = manifest,
+): Uint8Array => {
+  const part = readUpdateHeader(bytes, bytes.byteLength, of).find(({ tensor: { name } }) => name === tensor)
   const copy = Uint8Array.from(bytes)
   copy.set(bits, (part?.placed.offset ?? Number.NaN) + element * bits.length)
   return copy
@@ -75,29 +89,78 @@ test('what is wrong is told in the order length, sha256, header, values, norm', 
   assert.equal(clipped.ok ? 'ok' : clipped.code, 'NORM_EXCEEDED')
 })
 
-test('the verdict on any damage to header or values is that of plain TypeScript', async () => {
-  await using workers = UpdateWorkers.open({ threads: 2 })
+for (const [which, of] of [
+  ['large', manifest],
+  ['small', smallManifest],
+] as const) {
+  test(`the verdict on any damage to header or values of a ${which} body is that of plain TypeScript`, async () => {
+    await using workers = UpdateWorkers.open({ threads: 2 })
+    await using spool = await SampleSpool.make()
+    using round = workers.round(of, rule)
+    const good = sampleBody(1, of)
+    let files = 0
+    const damage = fc.record({ at: fc.integer({ min: 0, max: 1500 }), byte: fc.integer({ min: 0, max: 255 }) })
+    await fc.assert(
+      fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 3 }), async damages => {
+        const bytes = Uint8Array.from(good)
+        for (const { at, byte } of damages) bytes[at] = byte
+        files += 1
+        const verdict = await round.check(await spool.plain(`damaged-${files}`, bytes), { sha256: sha256Of(bytes) })
+        let expected: unknown = 'ok'
+        try {
+          checkUpdate(bytes, of, rule)
+        } catch (error) {
+          const { code, tensor, message } = error as { code: string; tensor: string | null; message: string }
+          expected = { ok: false, code, tensor, detail: message }
+        }
+        assert.deepEqual(verdict.ok ? 'ok' : verdict, expected)
+      }),
+      { numRuns: 60 },
+    )
+  })
+}
+
+test('small bodies of one file that are checked and added together have each its own verdict, and the sum of the good ones', async () => {
+  await using workers = UpdateWorkers.open({ threads: 1 })
   await using spool = await SampleSpool.make()
-  using round = workers.round(manifest, rule)
-  let files = 0
-  const damage = fc.record({ at: fc.integer({ min: 0, max: 1500 }), byte: fc.integer({ min: 0, max: 255 }) })
-  await fc.assert(
-    fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 3 }), async damages => {
-      const bytes = Uint8Array.from(body)
-      for (const { at, byte } of damages) bytes[at] = byte
-      files += 1
-      const verdict = await round.check(await spool.plain(`damaged-${files}`, bytes), { sha256: sha256Of(bytes) })
-      let expected: unknown = 'ok'
-      try {
-        checkUpdate(bytes, manifest, rule)
-      } catch (error) {
-        const { code, tensor, message } = error as { code: string; tensor: string | null; message: string }
-        expected = { ok: false, code, tensor, detail: message }
-      }
-      assert.deepEqual(verdict.ok ? 'ok' : verdict, expected)
-    }),
-    { numRuns: 60 },
+  using round = workers.round(smallManifest, rule)
+  const good = [1, 2, 3, 4, 5].map(seed => sampleBody(seed, smallManifest))
+  const [first, second, third, fourth, fifth] = good as [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array]
+  // As long as a header that is known, and another one.
+  const renamed = Uint8Array.from(second, (byte, at) =>
+    at < 300 && byte === 'l'.charCodeAt(0) ? 'm'.charCodeAt(0) : byte,
   )
+  const content = [first, spoil(second, 'large', 1002, nan32, smallManifest), third, renamed, fourth, fifth]
+  const places = await spool.together('bodies', content, newSeal())
+  const last = places[5] as SpooledBody
+  const asked = [
+    ...places.slice(0, 4).map((place, i) => round.check(place, { sha256: sha256Of(content[i] as Uint8Array) })),
+    round.check(places[4] as SpooledBody, { sha256: sha256Of(first) }),
+    round.check({ ...last, path: spool.path('gone') }, { sha256: null }),
+    round.check({ ...last, bytes: last.bytes + 1 }, { sha256: null }),
+    round.check(last, { sha256: sha256Of(fifth) }),
+  ]
+  const verdicts = (await Promise.allSettled(asked)).map(result => {
+    if (result.status === 'rejected') return result.reason.code
+    return result.value.ok ? 'ok' : `${result.value.code} ${result.value.tensor}`
+  })
+  assert.deepEqual(verdicts, [
+    'ok',
+    'NOT_FINITE large',
+    'ok',
+    'TENSOR_MISSING large',
+    'CHECKSUM_MISMATCH null',
+    'FILE_FAILED',
+    'LENGTH_MISMATCH null',
+    'ok',
+  ])
+  using sum = await round.openSum()
+  await Promise.all([0, 2, 4, 5].map(i => sum.add(places[i] as SpooledBody, 10 + i)))
+  const expected = [first, third, fourth, fifth].map((bytes, i) => ({
+    body: bytes,
+    weight: [10, 12, 14, 15][i] as number,
+  }))
+  assert.equal((await sum.write(spool.path('sum'))).sha256, sha256Of(sumFileOf(expected, smallManifest)))
 })
 
 test('a sum in memory has the bytes of plain TypeScript, whatever order updates come in', async () => {
@@ -351,6 +414,7 @@ const makePipe = async (path: string): Promise<AsyncDisposable & { path: string 
 test('a thread that hangs in a read is given up at the deadline and replaced', async () => {
   await using spool = await SampleSpool.make()
   await using pipe = await makePipe(spool.path('pipe'))
+  await using otherPipe = await makePipe(spool.path('other-pipe'))
   await using workers = UpdateWorkers.open({ threads: 1, stallMillis: 1000 })
   using round = workers.round(manifest, rule)
   using sum = await round.openSum()
@@ -358,10 +422,12 @@ test('a thread that hangs in a read is given up at the deadline and replaced', a
     sum.add({ path: pipe.path, offset: 0, bytes: 1000 }, 1),
     sum.add(await spool.plain('body', body), 1),
     round.check(await spool.plain('body', body), { sha256: null }),
+    round.check({ path: otherPipe.path, offset: 0, bytes: 1000 }, { sha256: null }),
+    round.check(await spool.plain('body', body), { sha256: null }),
   ])
   assert.deepEqual(
     results.map(result => (result.status === 'fulfilled' ? 'ok' : result.reason.code)),
-    ['DEADLINE', 'SUM_SPOILT', 'ok'],
+    ['DEADLINE', 'SUM_SPOILT', 'ok', 'DEADLINE', 'ok'],
   )
 })
 

@@ -1,11 +1,14 @@
 import { allocateKernelMemory } from '@tributary/learning/kernels/kernel-memory'
 import type { KernelMemory } from '@tributary/learning/kernels/web-assembly'
 import { backoffMillis } from '../clock.ts'
-import type { Job, JobKind, Jobs, RoundDefinition } from './jobs.ts'
+import type { Job, JobKind, JobOutcome, Jobs, RoundDefinition } from './jobs.ts'
 import { UpdateWorkersError } from './update-workers-error.ts'
 import { ThreadLostError, WorkerThread } from './worker-thread.ts'
 
 const mostTries = 3
+/** Most checks that a thread is given at a time, and most bytes of them: it is woken once for all of them. */
+const mostTogether = 32
+const mostBytesTogether = 4 * 1024 * 1024
 /** So many threads in a row that end before they did anything. */
 const mostFailedStarts = 5
 
@@ -42,6 +45,8 @@ type Queued = JobOptions & {
   readonly resolve: (result: Jobs[JobKind]['result']) => void
   readonly reject: (error: unknown) => void
   tries: number
+  /** A thread was lost over it and others: nobody knows over which. */
+  alone: boolean
   thread?: WorkerThread
   /** Set once nobody wants the job. */
   abandoned?: { readonly reason: unknown }
@@ -80,6 +85,7 @@ export class WorkerPool implements AsyncDisposable {
   #ids = 0
   #failedStarts = 0
   #restart: NodeJS.Timeout | undefined
+  #isPumping = false
   /** The memory of the last sum that was closed; the next attempt has mostly the same model. */
   #spare: KernelMemory | undefined
 
@@ -115,7 +121,8 @@ export class WorkerPool implements AsyncDisposable {
   ): Promise<Jobs[Kind]['result']> {
     options.signal?.throwIfAborted()
     if (this.#closed) throw closedError()
-    if (this.queued >= this.#mostQueued && options.first !== true) {
+    const starting = [...this.#threads].filter(({ idle }) => idle).length
+    if (this.queued >= this.#mostQueued + starting && options.first !== true) {
       throw new UpdateWorkersError('QUEUE_FULL', `${this.#mostQueued} jobs wait already`)
     }
     const { promise, resolve, reject } = Promise.withResolvers<Jobs[JobKind]['result']>()
@@ -124,6 +131,7 @@ export class WorkerPool implements AsyncDisposable {
       id: this.nextId(),
       job: job as Job,
       tries: 0,
+      alone: false,
       resolve: result => {
         options.onDone?.()
         resolve(result)
@@ -139,7 +147,7 @@ export class WorkerPool implements AsyncDisposable {
       const queue = this.#queueOf(queued)
       if (options.first === true) queue.unshift(queued)
       else queue.push(queued)
-      this.#pump()
+      this.#pumpSoon()
       return (await promise) as Jobs[Kind]['result']
     } finally {
       options.signal?.removeEventListener('abort', onAbort)
@@ -205,50 +213,77 @@ export class WorkerPool implements AsyncDisposable {
     queued.reject(reason)
   }
 
+  /** Not at once: what comes in the same moment goes together, and jobs that fail as they begin do not nest. */
+  #pumpSoon(): void {
+    if (this.#isPumping) return
+    this.#isPumping = true
+    process.nextTick(() => {
+      this.#isPumping = false
+      this.#pump()
+    })
+  }
+
   /** Gives waiting jobs to idle threads. */
   #pump(): void {
     for (const thread of this.#threads) {
       if (!thread.idle) continue
-      const next = this.#take()
-      if (next === undefined) return
-      void this.#start(thread, next)
+      const jobs = this.#take()
+      if (jobs.length === 0) return
+      void this.#start(thread, jobs)
     }
   }
 
-  #take(): Queued | undefined {
+  /** The next job on a sum, or a thread's share of the checks. */
+  #take(): readonly Queued[] {
     const { sums, checks } = this.#queues
     const index = sums.findIndex(({ owner }) => owner?.running !== true)
-    return index >= 0 ? sums.splice(index, 1)[0] : checks.shift()
+    if (index >= 0) return sums.splice(index, 1)
+    const most = Math.min(mostTogether, Math.ceil(checks.length / this.#threadCount))
+    let bytes = 0
+    const isNext = ({ round, alone, job }: Queued, place: number): boolean => {
+      bytes += job.kind === 'check' ? job.body.bytes : 0
+      return place === 0 || (place < most && round === checks[0]?.round && !alone && bytes <= mostBytesTogether)
+    }
+    const end = checks[0]?.alone ? 1 : checks.findIndex((queued, place) => !isNext(queued, place))
+    return checks.splice(0, end < 0 ? checks.length : end)
   }
 
-  async #start(thread: WorkerThread, queued: Queued): Promise<void> {
-    const { id, round, job, owner, resolve, reject } = queued
-    queued.thread = thread
-    this.#running.add(queued)
+  /** @param group of one round; one job at least, and one only where it has an owner */
+  async #start(thread: WorkerThread, group: readonly Queued[]): Promise<void> {
+    const [{ round, owner }] = group as [Queued]
     if (owner !== undefined) owner.running = true
-    queued.tries += 1
-    try {
-      if (queued.tries === 1) queued.onStart?.()
-      const outcome = await thread.run(id, round, job, this.#stallMillis)
-      this.#failedStarts = 0
-      if (outcome.kind === 'done') resolve(outcome.result)
-      else if (outcome.kind === 'fileFailed') reject(new UpdateWorkersError('FILE_FAILED', outcome.detail, outcome))
-      else if (outcome.kind === 'failed') reject(outcome.error)
-      else reject(queued.abandoned?.reason ?? closedError())
-    } catch (error) {
-      // A thread that was given up may still come back: its owner has to know, whether it waits or not.
-      if (!(error instanceof ThreadLostError)) reject(error)
-      else if (queued.abandoned !== undefined) reject(queued.abandoned.reason)
-      else if (queued.tries < mostTries && queued.mayRetry?.() !== false) this.#queueOf(queued).unshift(queued)
-      else
-        reject(new UpdateWorkersError('WORKER_LOST', `${queued.tries} threads were lost over a job`, { cause: error }))
-    } finally {
-      delete queued.thread
-      this.#running.delete(queued)
-      if (owner !== undefined) owner.running = false
-      // Not at once: jobs that fail as they begin would nest as deep as the queue is long.
-      queueMicrotask(() => this.#pump())
+    for (const queued of group) {
+      queued.thread = thread
+      queued.tries += 1
+      this.#running.add(queued)
     }
+    try {
+      for (const { tries, onStart } of group) if (tries === 1) onStart?.()
+      const jobs = group.map(({ id, job }) => ({ id, job }))
+      const outcomes = await thread.run(jobs, round, this.#stallMillis)
+      this.#failedStarts = 0
+      for (const [i, queued] of group.entries()) settle(queued, outcomes[i] as JobOutcome)
+    } catch (error) {
+      // The last to be queued again comes first.
+      for (const queued of group.toReversed()) this.#afterLoss(queued, group.length > 1, error)
+    } finally {
+      for (const queued of group) {
+        delete queued.thread
+        this.#running.delete(queued)
+      }
+      if (owner !== undefined) owner.running = false
+      this.#pumpSoon()
+    }
+  }
+
+  #afterLoss(queued: Queued, isOfMany: boolean, error: unknown): void {
+    const { abandoned, tries, reject } = queued
+    if (isOfMany) queued.alone = true
+    // A thread that was given up may still come back: its owner has to know, whether it waits or not.
+    if (!(error instanceof ThreadLostError) && !isOfMany) reject(error)
+    else if (abandoned !== undefined) reject(abandoned.reason)
+    else if (tries < mostTries && queued.mayRetry?.() !== false) this.#queueOf(queued).unshift(queued)
+    else reject(new UpdateWorkersError('WORKER_LOST', `${tries} threads were lost over a job`, { cause: error }))
   }
 
   /** Starts what is missing of the threads. */
@@ -277,6 +312,14 @@ export class WorkerPool implements AsyncDisposable {
     const closed = thread.close().finally(() => this.#closing.delete(closed))
     this.#closing.add(closed)
   }
+}
+
+function settle({ abandoned, owner, resolve, reject }: Queued, outcome: JobOutcome): void {
+  // What was done to a sum is done; a verdict that nobody waits for is none.
+  if (outcome.kind === 'done' && (abandoned === undefined || owner !== undefined)) resolve(outcome.result)
+  else if (outcome.kind === 'fileFailed') reject(new UpdateWorkersError('FILE_FAILED', outcome.detail, outcome))
+  else if (outcome.kind === 'failed') reject(outcome.error)
+  else reject(abandoned?.reason ?? closedError())
 }
 
 function closedError(): UpdateWorkersError {

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import {
+  CANCEL_ALL,
   CANCEL_WORD,
   CONTROL_BYTES,
   HEARTBEAT_WORD,
-  type Job,
   type JobOutcome,
+  type NumberedJob,
   type RoundDefinition,
   type WorkerAnswer,
   type WorkerRequest,
@@ -26,11 +27,11 @@ export class ThreadLostError extends Error {
 
 type Running = {
   readonly id: number
-  readonly resolve: (outcome: JobOutcome) => void
+  readonly resolve: (outcomes: readonly JobOutcome[]) => void
   readonly reject: (error: Error) => void
 }
 
-/** A thread as its owner sees it: one job at a time, given up when it stands still. */
+/** A thread as its owner sees it: a few jobs at a time, given up when it stands still. */
 export class WorkerThread {
   readonly #worker: Worker
   readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES))
@@ -48,8 +49,8 @@ export class WorkerThread {
     })
     // Only a running job keeps the process alive.
     this.#worker.unref()
-    this.#worker.on('message', ({ id, outcome }: WorkerAnswer) => {
-      if (this.#running?.id === id) this.#running.resolve(outcome)
+    this.#worker.on('message', ({ id, outcomes }: WorkerAnswer) => {
+      if (this.#running?.id === id) this.#running.resolve(outcomes)
     })
     let cause: unknown
     this.#worker.on('error', error => {
@@ -71,32 +72,32 @@ export class WorkerThread {
   }
 
   /**
-   * Runs a job. Rejects with ThreadLostError when the thread ends meanwhile, and with UpdateWorkersError DEADLINE when it does
-   * nothing for so long: the thread is then given up.
-   * @param id positive; another one for each job
+   * Runs jobs, one after the other. Rejects with ThreadLostError when the thread ends meanwhile, and with UpdateWorkersError DEADLINE
+   * when it does nothing for so long: the thread is then given up.
+   * @param jobs one at least
    * @param stallMillis how long a slice may take
+   * @returns the outcome of each
    */
   async run(
-    id: number,
+    jobs: readonly NumberedJob[],
     round: { readonly id: number; readonly definition: RoundDefinition },
-    job: Job,
     stallMillis: number,
-  ): Promise<JobOutcome> {
-    const { promise, resolve, reject } = Promise.withResolvers<JobOutcome>()
-    this.#running = { id, resolve, reject }
+  ): Promise<readonly JobOutcome[]> {
+    const { promise, resolve, reject } = Promise.withResolvers<readonly JobOutcome[]>()
+    this.#running = { id: jobs[0]?.id ?? 0, resolve, reject }
     this.#worker.ref()
     let heartbeat = Atomics.load(this.#control, HEARTBEAT_WORD)
     const startBy = performance.now() + startMillis
     const watch = setInterval(() => {
       const now = Atomics.load(this.#control, HEARTBEAT_WORD)
       const isStarting = now === 0 && performance.now() < startBy
-      if (now === heartbeat && !isStarting) this.#giveUp(id, stallMillis)
+      if (now === heartbeat && !isStarting) this.#giveUp(stallMillis)
       heartbeat = now
     }, stallMillis)
     try {
       const definition = this.#rounds.has(round.id) ? undefined : round.definition
       this.#rounds.add(round.id)
-      this.#post({ kind: 'job', id, round: round.id, definition, job })
+      this.#post({ kind: 'jobs', round: round.id, definition, jobs })
       return await promise
     } finally {
       clearInterval(watch)
@@ -118,10 +119,10 @@ export class WorkerThread {
     this.#post({ kind: 'forgetSum', sum })
   }
 
-  /** Ends the thread after the job that it has, or without it; waits a bounded time. */
+  /** Ends the thread after the slice that it works on; waits a bounded time. */
   async close(): Promise<void> {
     this.#worker.ref()
-    if (this.#running !== undefined) this.cancel(this.#running.id)
+    this.cancel(CANCEL_ALL)
     this.#post({ kind: 'close' })
     if (await this.#endsWithin(endMillis)) return
     // A thread that hangs in a read ends when that returns, if ever.
@@ -130,8 +131,8 @@ export class WorkerThread {
     this.#worker.unref()
   }
 
-  #giveUp(id: number, stallMillis: number): void {
-    this.cancel(id)
+  #giveUp(stallMillis: number): void {
+    this.cancel(CANCEL_ALL)
     this.#stop(new UpdateWorkersError('DEADLINE', `a slice of a file took more than ${stallMillis / 1000} s`))
   }
 

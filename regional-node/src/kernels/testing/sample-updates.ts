@@ -38,6 +38,12 @@ export const manifest = Manifest.parse({
   labelKind: 'class-index',
 })
 
+/** The same tensors, with so few elements that a body is read as a whole. */
+export const smallManifest = Manifest.parse({
+  ...manifest,
+  tensors: manifest.tensors.map(tensor => ({ ...tensor, shape: tensor.shape.map(size => Math.min(size, 1003)) })),
+})
+
 export const rule: SumRule = {
   weighting: 'examples',
   weightCap: 1000,
@@ -48,9 +54,9 @@ export const rule: SumRule = {
 }
 
 /** The body of an update, another one for each seed. */
-export function sampleBody(seed: number): Uint8Array {
+export function sampleBody(seed: number, of = manifest): Uint8Array {
   const content = new Map<string, Uint8Array>()
-  for (const { name, dtype, shape } of manifest.tensors) {
+  for (const { name, dtype, shape } of of.tensors) {
     const random = new SeededRandom(deriveSeed('update', seed, name))
     const length = elementCount(shape) as number
     if (isFloatDtype(dtype)) {
@@ -64,17 +70,19 @@ export function sampleBody(seed: number): Uint8Array {
       )
     }
   }
-  return encodeUpdate(manifest, content)
+  return encodeUpdate(of, content)
 }
 
 export const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
 /** The sum's file as plain TypeScript makes it. */
-export function sumFileOf(updates: readonly { body: Uint8Array; weight: number }[]): Uint8Array {
-  const sum = new ShardSum(manifest, rule)
-  for (const { body, weight } of updates) sum.add(body, checkUpdate(body, manifest, rule).parts, weight)
+export function sumFileOf(updates: readonly { body: Uint8Array; weight: number }[], of = manifest): Uint8Array {
+  const sum = new ShardSum(of, rule)
+  for (const { body, weight } of updates) sum.add(body, checkUpdate(body, of, rule).parts, weight)
   return Buffer.concat([...sum.chunks()])
 }
+
+const gapBytes = 21
 
 /** A folder of bodies as a spool keeps them. */
 export class SampleSpool implements AsyncDisposable {
@@ -102,6 +110,20 @@ export class SampleSpool implements AsyncDisposable {
     const cipher = createCipheriv('aes-256-ctr', seal.key, seal.iv)
     await writeFile(this.path(name), cipher.update(Buffer.concat([randomBytes(offset), body])))
     return { path: this.path(name), offset, bytes: body.byteLength, seal }
+  }
+
+  /** Several in one file, behind a few bytes each. */
+  async together(name: string, bodies: readonly Uint8Array[], seal: Seal): Promise<SpooledBody[]> {
+    const path = this.path(name)
+    const places: SpooledBody[] = []
+    let offset = 0
+    for (const { byteLength: bytes } of bodies) {
+      places.push({ path, offset: offset + gapBytes, bytes, seal })
+      offset += gapBytes + bytes
+    }
+    const parts = bodies.flatMap(body => [randomBytes(gapBytes), body])
+    await writeFile(path, createCipheriv('aes-256-ctr', seal.key, seal.iv).update(Buffer.concat(parts)))
+    return places
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,52 +1,56 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash as hashOf } from 'node:crypto'
 import type { Kernels } from '@tributary/learning/kernels/kernels'
 import { UpdateScan } from '@tributary/learning/kernels/update-scan'
 import { InvalidUpdateError } from '@tributary/learning/update/invalid-update-error'
 import type { UpdatePart } from '@tributary/learning/update/update-body'
-import { type RoundPlan, SLICE_ADDRESS, SLICE_BYTES, slicesOf } from '../round-plan.ts'
-import type { SpooledBody, UpdateVerdict } from '../spooled-body.ts'
+import type { Jobs } from '../jobs.ts'
+import { type RoundPlan, SLICE_BYTES, slicesOf } from '../round-plan.ts'
+import type { UpdateVerdict } from '../spooled-body.ts'
+import { BodyReader } from './body-reader.ts'
 import type { Control } from './control.ts'
-import { readParts } from './read-parts.ts'
-import { SealedReader } from './sealed-reader.ts'
+import type { OpenFiles } from './open-files.ts'
 
 /**
  * Checks a body in one pass over its file: length, sha256, then names, dtypes and shapes, finite values, range, norm; the first
  * of these that is wrong is told.
- * @param sha256 what the body's must be; null where that is known already
+ * @param job `sha256`: what the body's must be; null where that is known already
  */
 export function checkBody(
   kernels: Kernels,
   plan: RoundPlan,
-  body: SpooledBody,
-  sha256: string | null,
+  { body, sha256 }: Jobs['check']['job'],
+  files: OpenFiles,
   control: Control,
 ): UpdateVerdict {
-  using file = new SealedReader(body)
-  if (file.bytes < body.bytes) {
-    const detail = `the body has ${file.bytes} of ${body.bytes} bytes`
+  const reader = new BodyReader(kernels, files, body)
+  const { fileBytes } = reader
+  if (fileBytes < body.bytes) {
+    const detail = `the body has ${fileBytes} of ${body.bytes} bytes`
     return { ok: false, code: 'LENGTH_MISMATCH', tensor: null, detail }
   }
-  const hash = sha256 === null ? undefined : createHash('sha256')
-  /** Reads the next bytes into the slice; all of the body goes through here when it is hashed. */
-  const take = (offset: number, bytes: number): void => {
+  control.beat()
+  const whole = reader.whole()
+  if (whole !== undefined && sha256 !== null && hashOf('sha256', whole) !== sha256) return otherSha256()
+  const hash = whole === undefined && sha256 !== null ? createHash('sha256') : undefined
+  /** Address of the next bytes; all of a large body goes through here when it is hashed. */
+  const take = (offset: number, bytes: number): number => {
     control.beat()
-    const slice = kernels.bytes.subarray(SLICE_ADDRESS, SLICE_ADDRESS + bytes)
-    file.read(slice, offset)
-    hash?.update(slice)
+    const address = reader.take(offset, bytes)
+    hash?.update(kernels.bytes.subarray(address, address + bytes))
+    return address
   }
   const takeAll = (from: number, to: number): void => {
     for (let at = from; at < to; at += SLICE_BYTES) take(at, Math.min(SLICE_BYTES, to - at))
   }
   const judge = (): UpdateVerdict => {
-    const parts = readParts(file, body.bytes, plan.manifest)
+    const parts = reader.parts(plan.manifest)
     // The order of the file: a safetensors file has no gaps, so that nothing is left out.
     const inFile = parts.toSorted((a, b) => a.placed.offset - b.placed.offset)
     const [first] = inFile as [UpdatePart | undefined]
     if (hash !== undefined) takeAll(0, first?.placed.offset ?? body.bytes)
     const scan = new UpdateScan(kernels, plan.rule)
     for (const { term, offset, bytes } of slicesOf(plan.terms, inFile)) {
-      take(offset, bytes)
-      scan.addSlice(term.tensor, SLICE_ADDRESS, bytes)
+      scan.addSlice(term.tensor, take(offset, bytes), bytes)
     }
     return verdictOf(() => scan.finish(plan.manifest))
   }
@@ -59,7 +63,10 @@ export function checkBody(
     if (hash !== undefined) takeAll(0, body.bytes)
     verdict = invalid(error)
   }
-  if (hash === undefined || hash.digest('hex') === sha256) return verdict
+  return hash === undefined || hash.digest('hex') === sha256 ? verdict : otherSha256()
+}
+
+function otherSha256(): UpdateVerdict {
   return { ok: false, code: 'CHECKSUM_MISMATCH', tensor: null, detail: 'the sha256 of the body is another one' }
 }
 

@@ -1,4 +1,4 @@
-import { CANCEL_WORD, HEARTBEAT_WORD } from '../jobs.ts'
+import { CANCEL_ALL, CANCEL_WORD, HEARTBEAT_WORD } from '../jobs.ts'
 
 /** The job shall stop: nobody waits for it. */
 export class CancelledError extends Error {
@@ -26,6 +26,7 @@ export class Control {
    */
   beat(): void {
     Atomics.add(this.#words, HEARTBEAT_WORD, 1)
-    if (Atomics.load(this.#words, CANCEL_WORD) === this.#job) throw new CancelledError()
+    const cancelled = Atomics.load(this.#words, CANCEL_WORD)
+    if (cancelled === this.#job || cancelled === CANCEL_ALL) throw new CancelledError()
   }
 }

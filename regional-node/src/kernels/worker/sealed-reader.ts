@@ -1,28 +1,34 @@
 import { createDecipheriv, createSecretKey, type Decipheriv } from 'node:crypto'
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { fstatSync, readSync } from 'node:fs'
 import { discard } from '../../log/discard.ts'
 import { SLICE_BYTES } from '../round-plan.ts'
 import type { Seal } from '../spooled-body.ts'
 import { BLOCK_BYTES, counterBlock } from './counter-block.ts'
 import { FileFailedError } from './file-failed-error.ts'
+import type { OpenFiles } from './open-files.ts'
+
+/** What was read and is not opened yet: reads do not wait, so that all readers of a thread share it. */
+const sealed = Buffer.allocUnsafeSlow(SLICE_BYTES)
 
 /** Reads ranges of a file, opened when it is sealed, straight into the memory of the kernels. */
-export class SealedReader implements Disposable {
+export class SealedReader {
   readonly #path: string
   readonly #offset: number
   readonly #seal: Seal | undefined
   readonly #file: number
-  #sealed: Buffer | undefined
   #decipher: Decipheriv | undefined
   /** Where the file goes on for `#decipher`. */
   #at = -1
 
-  /** @param offset where the range begins that is read from */
-  constructor({ path, offset = 0, seal }: { path: string; offset?: number; seal?: Seal }) {
+  /**
+   * @param files own the descriptor: the reader ends with them
+   * @param range `offset`: where the range begins that is read from
+   */
+  constructor(files: OpenFiles, { path, offset = 0, seal }: { path: string; offset?: number; seal?: Seal }) {
     this.#path = path
     this.#offset = offset
     this.#seal = seal
-    this.#file = openSync(path, 'r')
+    this.#file = files.open(path)
   }
 
   /** Bytes of the file from `offset` on. */
@@ -40,10 +46,6 @@ export class SealedReader implements Disposable {
     else this.#open(into, from, this.#seal)
   }
 
-  [Symbol.dispose](): void {
-    closeSync(this.#file)
-  }
-
   #fill(into: Uint8Array, from: number): void {
     for (let filled = 0; filled < into.byteLength; ) {
       const read = readSync(this.#file, into, filled, into.byteLength - filled, from + filled)
@@ -53,23 +55,22 @@ export class SealedReader implements Disposable {
   }
 
   #open(into: Uint8Array, from: number, { key, iv }: Seal): void {
-    this.#sealed ??= Buffer.allocUnsafe(SLICE_BYTES)
     if (from !== this.#at || this.#decipher === undefined) {
       this.#decipher = createDecipheriv(
         'aes-256-ctr',
         createSecretKey(key),
         counterBlock(iv, Math.floor(from / BLOCK_BYTES)),
       )
-      this.#decipher.update(Buffer.alloc(from % BLOCK_BYTES))
+      if (from % BLOCK_BYTES > 0) this.#decipher.update(Buffer.alloc(from % BLOCK_BYTES))
     }
     this.#at = from + into.byteLength
     for (let done = 0; done < into.byteLength; ) {
-      const sealed = this.#sealed.subarray(0, Math.min(SLICE_BYTES, into.byteLength - done))
-      this.#fill(sealed, from + done)
-      const plain = this.#decipher.update(sealed)
+      const part = sealed.subarray(0, Math.min(SLICE_BYTES, into.byteLength - done))
+      this.#fill(part, from + done)
+      const plain = this.#decipher.update(part)
       into.set(plain, done)
       discard(plain)
-      done += sealed.byteLength
+      done += part.byteLength
     }
   }
 }

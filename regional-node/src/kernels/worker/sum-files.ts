@@ -8,6 +8,7 @@ import type { StoredFile } from '../spooled-body.ts'
 import { addSlice } from './add-slice.ts'
 import type { Control } from './control.ts'
 import { FileFailedError } from './file-failed-error.ts'
+import { OpenFiles } from './open-files.ts'
 import { readParts } from './read-parts.ts'
 import { SealedReader } from './sealed-reader.ts'
 import { SealedWriter } from './sealed-writer.ts'
@@ -24,12 +25,18 @@ export function sumFiles(
   control: Control,
 ): StoredFile {
   using open = new DisposableStack()
-  const before = from && open.use(new SealedReader(from))
+  const files = open.use(new OpenFiles())
+  const before = from && new SealedReader(files, from)
   let at = before === null ? 0 : readSumHeader(before, plan)
   const found = createHash('sha256').update(before === null ? '' : plan.layout.header)
   const terms = updates.map(({ body, weight }) => {
-    const file = open.use(new SealedReader(body))
-    const offsets = offsetsOf(readParts(file, body.bytes, plan.manifest))
+    const file = new SealedReader(files, body)
+    const readStart = (bytes: number): Buffer => {
+      const start = Buffer.alloc(bytes)
+      file.read(start, 0)
+      return start
+    }
+    const offsets = offsetsOf(readParts(readStart, body.bytes, plan.manifest))
     return { file, weight, offsets }
   })
   const out = open.use(new SealedWriter(to))
@@ -47,7 +54,7 @@ export function sumFiles(
     for (const { file, weight, offsets } of terms) {
       const offset = (offsets.get(term.tensor.name) as number) + firstElement * term.updateElementBytes
       file.read(kernels.bytes.subarray(SLICE_ADDRESS, SLICE_ADDRESS + bytes), offset)
-      addSlice(kernels, slice, SLICE_SUM_ADDRESS, weight)
+      addSlice(kernels, slice, { from: SLICE_ADDRESS, into: SLICE_SUM_ADDRESS }, weight)
     }
     out.write(sum)
     at += sum.byteLength

@@ -2,19 +2,12 @@ import { lowestValues } from '@tributary/learning/exact-sum/maximum'
 import { checkShardSumHeader } from '@tributary/learning/exact-sum/shard-sum-layout'
 import type { Kernels } from '@tributary/learning/kernels/kernels'
 import { ADDING_WORD, type SealedPath, SLICES_ADDED_WORD } from '../jobs.ts'
-import {
-  PROGRESS_ADDRESS,
-  type RoundPlan,
-  SLICE_ADDRESS,
-  SLICE_BYTES,
-  type SumTerm,
-  slicesOf,
-  slicesOfUpdate,
-} from '../round-plan.ts'
+import { PROGRESS_ADDRESS, type RoundPlan, SLICE_BYTES, type SumTerm, slicesOf, slicesOfUpdate } from '../round-plan.ts'
 import type { StoredFile, WeightedBody } from '../spooled-body.ts'
 import { addSlice } from './add-slice.ts'
+import { BodyReader } from './body-reader.ts'
 import type { Control } from './control.ts'
-import { readParts } from './read-parts.ts'
+import { OpenFiles } from './open-files.ts'
 import { SealedReader } from './sealed-reader.ts'
 import { SealedWriter } from './sealed-writer.ts'
 
@@ -34,13 +27,19 @@ export function clearSum(kernels: Kernels, { terms }: RoundPlan, control: Contro
  * Adds updates that were checked, one after the other. Another thread may have done a part: the progress in the memory says how many
  * slices, counted through all of them, and the order of slices follows from the bodies alone.
  */
-export function addBodies(kernels: Kernels, plan: RoundPlan, updates: readonly WeightedBody[], control: Control): void {
+export function addBodies(
+  kernels: Kernels,
+  plan: RoundPlan,
+  updates: readonly WeightedBody[],
+  files: OpenFiles,
+  control: Control,
+): void {
   const progress = new Int32Array(kernels.bytes.buffer, PROGRESS_ADDRESS, 2)
   const each = slicesOfUpdate(plan)
   for (const [index, update] of updates.entries()) {
     const before = index * each
     if (Atomics.load(progress, SLICES_ADDED_WORD) < before + each)
-      addBody(kernels, plan, update, { progress, before, control })
+      addBody(kernels, plan, update, { progress, before, files, control })
   }
 }
 
@@ -48,19 +47,20 @@ function addBody(
   kernels: Kernels,
   plan: RoundPlan,
   { body, weight }: WeightedBody,
-  { progress, before, control }: { progress: Int32Array; before: number; control: Control },
+  { progress, before, files, control }: { progress: Int32Array; before: number; files: OpenFiles; control: Control },
 ): void {
-  using file = new SealedReader(body)
+  const reader = new BodyReader(kernels, files, body)
   const added = Atomics.load(progress, SLICES_ADDED_WORD)
   let index = before
-  for (const slice of slicesOf(plan.terms, readParts(file, body.bytes, plan.manifest))) {
+  for (const slice of slicesOf(plan.terms, reader.parts(plan.manifest))) {
     index += 1
     if (index <= added) continue
-    file.read(kernels.bytes.subarray(SLICE_ADDRESS, SLICE_ADDRESS + slice.bytes), slice.offset)
+    const from = reader.take(slice.offset, slice.bytes)
     // Nobody may wait any more for a thread whose file came so late.
     control.beat()
     Atomics.store(progress, ADDING_WORD, 1)
-    addSlice(kernels, slice, slice.term.address + slice.firstElement * slice.term.sumElementBytes, weight)
+    const into = slice.term.address + slice.firstElement * slice.term.sumElementBytes
+    addSlice(kernels, slice, { from, into }, weight)
     Atomics.store(progress, SLICES_ADDED_WORD, index)
     Atomics.store(progress, ADDING_WORD, 0)
   }
@@ -84,7 +84,8 @@ export function writeSum(kernels: Kernels, plan: RoundPlan, to: SealedPath, cont
  * @throws SumError SHARD_SUM_MALFORMED
  */
 export function restoreSum(kernels: Kernels, plan: RoundPlan, from: SealedPath, control: Control): void {
-  using file = new SealedReader(from)
+  using files = new OpenFiles()
+  const file = new SealedReader(files, from)
   let at = readSumHeader(file, plan)
   for (const term of plan.terms.values()) {
     for (const { address, bytes } of rangesOf(term)) {
