@@ -164,9 +164,11 @@ export class GrpcServer {
     handle: (device: KnownDevice, cancelled: AbortSignal) => Promise<Answer>,
   ): Promise<Answer> {
     const cancelled = new AbortController()
-    call.on('cancelled', () =>
-      cancelled.abort(new TributaryError('UNAVAILABLE', { detail: 'The call was cancelled.' })),
-    )
+    let isOver = false
+    // Told of every call whose stream closes, the answered ones too.
+    call.on('cancelled', () => {
+      if (!isOver) cancelled.abort(new TributaryError('UNAVAILABLE', { detail: 'The call was cancelled.' }))
+    })
     this.#calls += 1
     try {
       const device = await authenticate(this.#peers.of(call), this.#node)
@@ -181,6 +183,7 @@ export class GrpcServer {
       }
       throw error
     } finally {
+      isOver = true
       this.#calls -= 1
     }
   }
