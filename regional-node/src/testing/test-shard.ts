@@ -39,6 +39,7 @@ import { sampleObjects, sha256Of } from './sample-round.ts'
 import { testIdentity } from './test-identity.ts'
 
 type EvaluationSummed = MessageData<CentralEvents, 'evaluation.summed'>
+type ShardFailed = MessageData<CentralEvents, 'shard.failed'>
 
 export type TestShardOptions = {
   uploadBytes?: number
@@ -65,6 +66,7 @@ export class TestShard {
   readonly store = new MemoryObjectStore()
   readonly events: ShardSummed[] = []
   readonly evaluated: EvaluationSummed[] = []
+  readonly failures: ShardFailed[] = []
   readonly notices: { device: string; kind: string }[] = []
   readonly devices: KnownDevice[] = []
   statusChanges = 0
@@ -293,6 +295,7 @@ export class TestShard {
           this.events.push(data as ShardSummed)
           options.onEvent?.(data as ShardSummed)
         }
+        if (type === 'shard.failed') this.failures.push(data as ShardFailed)
         if (type === 'evaluation.summed') this.evaluated.push(data as EvaluationSummed)
       },
       notify: (devices, { kind }) => {

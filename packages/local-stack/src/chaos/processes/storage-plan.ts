@@ -1,4 +1,6 @@
-import { type FaultOf, type StorageFault, storageFaults } from '@tributary/functions/testing/faulty-storage'
+import { bodyFaults, type FaultOf, type StorageFault, storageFaults } from '@tributary/functions/testing/faulty-storage'
+
+const faults: readonly StorageFault[] = [...storageFaults, ...bodyFaults]
 
 /**
  * Which requests to object storage fail: while it is on, every one the first time that it is made, so that its next try passes. Each kind of
@@ -26,8 +28,8 @@ export class StoragePlan {
     this.#seen.add(request)
     const counts = this.#met.get(kindOf(method, url)) ?? new Map<StorageFault, number>()
     this.#met.set(kindOf(method, url), counts)
-    const least = Math.min(...storageFaults.map(fault => counts.get(fault) ?? 0))
-    const next = storageFaults.find(fault => (counts.get(fault) ?? 0) === least) as StorageFault
+    const least = Math.min(...faults.map(fault => counts.get(fault) ?? 0))
+    const next = faults.find(fault => (counts.get(fault) ?? 0) === least) as StorageFault
     counts.set(next, least + 1)
     return next
   }
@@ -38,10 +40,10 @@ export class StoragePlan {
     const rows = [...this.#met].sort().map(([kind, counts]) =>
       line(
         kind,
-        storageFaults.map(fault => counts.get(fault) ?? 0),
+        faults.map(fault => counts.get(fault) ?? 0),
       ),
     )
-    return [line('storage request', storageFaults), ...rows].join('')
+    return [line('storage request', faults), ...rows].join('')
   }
 }
 
