@@ -16,6 +16,8 @@ export type PlatformSetting = {
   readonly data: DeviceData
   /** Ports of further nodes of a region, which devices try when the first does not answer. @default none */
   readonly morePorts?: (regionIndex: number) => readonly number[]
+  /** Options of Node for the agent of a device. @default none */
+  readonly agentArgs?: (label: string) => readonly string[]
   readonly watchdog: Watchdog
   readonly report: Report
   readonly signal: AbortSignal

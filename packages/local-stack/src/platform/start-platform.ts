@@ -95,6 +95,7 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
             name: `agent ${device.label}`,
             // Without source maps, as on a device: reading them takes 40 MB in every agent.
             file: join(root, 'edge-agent', 'dist', 'main.mjs'),
+            args: setting.agentArgs?.(device.label) ?? [],
             env: agentEnvironment(services, identity, {
               apiUrl,
               nodeEndpoints: [ports.nodeGrpc[regionIndex], ...(setting.morePorts?.(regionIndex) ?? [])].map(

@@ -10,6 +10,7 @@ import { chaosDevices, startChaosFederation } from './chaos-federation.ts'
 import { FaultTable } from './fault-table.ts'
 import type { StoragePlan } from './storage-plan.ts'
 import { strikesOn } from './strikes.ts'
+import { weatherOf } from './weather.ts'
 
 const taskSeconds = 400
 /**
@@ -21,6 +22,10 @@ const everybody = { goal: chaosDevices, minimumToStart: chaosDevices, quorum: ch
 const attempts = 10
 const finalStates: readonly string[] = ['completed', 'failed', 'cancelled']
 const died = 'node dies at'
+/** One after the other. */
+const strikesOfTask = 2
+/** At the same time. */
+const spellsOfTask = 2
 
 export type ChaosOptions = {
   readonly seconds: number
@@ -100,28 +105,37 @@ export const runChaos = async (
     armed = lives
   }
   const strikes = strikesOn({ federation, draw, arm, taskEnded: () => ended.promise })
-  const kinds = Object.keys(strikes)
+  const weather = weatherOf(federation, draw, () => ended.promise)
   const began = performance.now()
-  const missing = (): readonly string[] => [
-    ...kinds.filter(kind => table.total(kind) < (least[kind] ?? 0)),
-    ...(table.total(died) < (least[died] ?? 0) ? ['failpoints armed'] : []),
-  ]
+  const missing = (kinds: readonly string[]): readonly string[] =>
+    kinds.filter(kind => table.total(kind) < (least[kind] ?? 0))
+  /** Kinds that did not come often enough yet, then any. */
+  const drawKinds = (kinds: readonly string[], wanted: readonly string[], count: number): readonly string[] =>
+    Array.from({ length: count }, () => draw.oneOf(wanted) ?? (draw.oneOf(kinds) as string))
   let tasks = 0
   while (violations.length === 0 && !signal.aborted) {
-    const wanted = missing()
-    if (performance.now() - began > seconds * 1000 && wanted.length === 0) break
+    const [strikeKinds, spellKinds] = [Object.keys(strikes), Object.keys(weather)]
+    const wanted = [...missing(strikeKinds), ...(missing([died]).length > 0 ? ['failpoints armed'] : [])]
+    const wantedSpells = missing(spellKinds)
+    if (performance.now() - began > seconds * 1000 && wanted.length + wantedSpells.length === 0) break
     tasks += 1
-    const drawn = [draw.oneOf(wanted) ?? draw.oneOf(kinds), draw.oneOf(wanted) ?? draw.oneOf(kinds)].filter(
-      kind => kind !== undefined,
-    )
-    tell(`task ${tasks}: ${drawn.join(', ')}`)
-    const detail = await run(async task => {
+    const drawn = drawKinds(strikeKinds, wanted, strikesOfTask)
+    const spells = drawKinds(spellKinds, wantedSpells, spellsOfTask)
+    tell(`task ${tasks}: ${drawn.join(', ')}; meanwhile ${spells.join(', ')}`)
+    const strikeAll = async (task: string): Promise<void> => {
       for (const kind of drawn) {
         await delay(draw.between(0, 1500))
         if (finalStates.includes(await stateOf(api, task))) return
         const met = state
         table.count(kind, met, (await strikes[kind]?.()) ?? 0)
       }
+    }
+    const passSpell = async (spell: string): Promise<void> => {
+      const met = state
+      table.count(spell, met, (await weather[spell]?.()) ?? 0)
+    }
+    const detail = await run(async task => {
+      await Promise.all([strikeAll(task), ...spells.map(passSpell)])
     }).catch((error: Error) => error)
     if (detail instanceof Error) violations.push(`task ${tasks}: ${detail.message}`)
     else if (detail.state !== 'completed')
