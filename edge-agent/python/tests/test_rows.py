@@ -40,6 +40,21 @@ class RowsTest(unittest.TestCase):
         expected = np.array([[-1, 0, 0, 0.25]], np.float32)
         np.testing.assert_array_equal(Rows.open(str(self.path), (4,)).features(), expected)
 
+    def test_the_work_says_what_values_stand_for(self) -> None:
+        affine = {"scale": 1, "shift": [1, 100], "divisor": [2, 50], "run": 1}
+        write_rows(self.path, np.array([[3, 50], [0, 175]], np.float32), np.array([0, 1], np.int32))
+        rows = Rows.open(str(self.path), (2,), affine)
+        np.testing.assert_array_equal(rows.features(), np.array([[1, -1], [-0.5, 1.5]], np.float32))
+        one = {"scale": 1, "shift": [1], "divisor": [2], "run": 1}
+        np.testing.assert_array_equal(
+            Rows.open(str(self.path), (2,), one).features(np.array([1])), np.array([[-0.5, 87]], np.float32)
+        )
+        write_rows(self.path, np.array([[30, 20]], np.uint8), np.array([0], np.int32))
+        by_ten = {**one, "scale": 10}
+        np.testing.assert_array_equal(
+            Rows.open(str(self.path), (2,), by_ten).features(), np.array([[1, 0.5]], np.float32)
+        )
+
     def test_labels_that_are_numbers_or_integers_in_floats(self) -> None:
         features = np.zeros((2, 1), np.float32)
         write_rows(self.path, features, np.array([0.5, 2], np.float32), labelDtype="f32", integerLabels=False)

@@ -20,7 +20,7 @@ import { Wakeup } from './check-in/wakeup.ts'
 import type { AgentContext } from './context.ts'
 import { type Failure, failureOf } from './job/failure.ts'
 import { guarded } from './job/guarded.ts'
-import { inFrameworkOf } from './job/in-framework-of.ts'
+import { builtInFrameworks, inFrameworkOf } from './job/in-framework-of.ts'
 import { JobSlot } from './job/job-slot.ts'
 import { runEvaluation } from './job/run-evaluation.ts'
 import { runTraining } from './job/run-training.ts'
@@ -159,7 +159,7 @@ export class Agent {
       protocolMax: protocolRange.max,
       agentVersion,
       ...datasetMessages(data, this.#isToDescribe),
-      frameworks: ['onnx', ...python.frameworks],
+      frameworks: [...builtInFrameworks, ...python.frameworks],
       holding: updates.list().map(({ attempt }) => attempt),
       // Whoever took the shard over since learns from them that this device was selected.
       receipts: updates.list().flatMap(({ receipt }) => receipt ?? []),

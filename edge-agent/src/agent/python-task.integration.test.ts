@@ -76,7 +76,7 @@ suite('an agent with trainers of its owner', () => {
       await using agent = await startAgent(identity, [node.endpoint], { folder: folder.path })
       const known = () => node.checkIns.at(-1)?.frameworks.includes('pytorch') === true
       await node.until('PyTorch is reported', known, deadlineSeconds)
-      assert.deepEqual(node.checkIns[0]?.frameworks, ['onnx'])
+      assert.deepEqual(node.checkIns[0]?.frameworks, ['onnx', 'statistics'])
       node.training = forPyTorch(trainingWork(), 'two-nn')
       const accepted = () => [...node.uploads.values()].some(upload => upload.accepted)
       await node.until('an accepted update', accepted, deadlineSeconds)

@@ -51,6 +51,9 @@ const table: [unknown, Partial<Work>, Partial<Situation>, string | undefined][] 
   // A task that asks for every device names no group.
   [{ groups: { allow: ['labs'] } }, { groups: [] }, {}, 'groups.allow'],
   [{ groups: { allow: ['homes'] } }, evaluation, {}, undefined],
+  [{ share: { statistics: false } }, {}, {}, undefined],
+  [{ share: { statistics: false } }, { framework: 'statistics' }, {}, 'share.statistics'],
+  [{ frameworks: { deny: ['statistics'] } }, { framework: 'statistics' }, {}, 'frameworks.deny'],
   [{ share: { metrics: false } }, {}, {}, undefined],
   [{ share: { metrics: false } }, evaluation, {}, 'share.metrics'],
   [{ hours: night }, {}, {}, 'hours'],

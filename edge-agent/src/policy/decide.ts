@@ -48,6 +48,7 @@ const rulesOf = (
   ...named('frameworks', policy.frameworks, [framework]),
   ...named('trainers', policy.trainers, [trainer]),
   ...(groups === undefined ? [] : named('groups', policy.groups, groups)),
+  ['share.statistics', () => framework === 'statistics' && !policy.share.statistics],
   ['share.metrics', () => kind === 'evaluation' && !policy.share.metrics],
   ['hours', () => policy.hours !== undefined && !isWithinHours(policy.hours, now)],
   // What cannot be known is taken for what the owner wants to avoid.

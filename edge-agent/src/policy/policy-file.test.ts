@@ -36,10 +36,10 @@ test('a policy is read again when it changes, and a broken one refuses everythin
   const gate = new PolicyGate({ file: new PolicyFile(folder.path), situation, log: pino({ level: 'silent' }) })
   const write = (text: string) => writeFile(join(folder.path, 'policy.json'), text)
   assert.equal(await gate.refusal(work), undefined)
-  assert.deepEqual(gate.share, { metrics: true, logs: true, names: true, labelHistograms: true })
+  assert.deepEqual(gate.share, { metrics: true, logs: true, names: true, labelHistograms: true, statistics: true })
   await write('{"tasks": {"deny": ["digits"]}, "share": {"logs": false}, "memoryMegabytes": 500, "cpu": {"nice": 7}}')
   assert.deepEqual(await gate.refusal(work), { rule: 'tasks.deny' })
-  assert.deepEqual(gate.share, { metrics: true, logs: false, names: true, labelHistograms: true })
+  assert.deepEqual(gate.share, { metrics: true, logs: false, names: true, labelHistograms: true, statistics: true })
   assert.deepEqual(gate.limits, { nice: 7, threads: undefined, memoryBytes: 500_000_000 })
   for (const broken of ['{', '{"task": {}}', '{"tasks": ["digits"]}', '[]', '{"hours": {"windows": []}}', '']) {
     await write(broken)

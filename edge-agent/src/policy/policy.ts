@@ -85,15 +85,23 @@ export const Policy = z.strictObject({
       names: z.boolean().default(true),
       /** Where `datasets.json` tells them. */
       labelHistograms: z.boolean().default(true),
+      /** Mean and variance of features, where `datasets.json` has a data set normalised by those of all devices. */
+      statistics: z.boolean().default(true),
     })
-    .default({ metrics: true, logs: true, names: true, labelHistograms: true }),
+    .default({ metrics: true, logs: true, names: true, labelHistograms: true, statistics: true }),
 })
 export type Policy = z.output<typeof Policy>
 
 /** What holds where the owner wrote nothing. */
 export const openPolicy: Policy = Policy.parse({})
 /** What may leave the device while nobody knows what the owner wants. */
-export const closedShare: Policy['share'] = { metrics: false, logs: false, names: false, labelHistograms: false }
+export const closedShare: Policy['share'] = {
+  metrics: false,
+  logs: false,
+  names: false,
+  labelHistograms: false,
+  statistics: false,
+}
 
 /** What a process that trains may take. */
 export type TrainingLimits = {

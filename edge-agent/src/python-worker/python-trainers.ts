@@ -4,6 +4,7 @@ import type { AttemptRef } from '@tributary/contracts/ids'
 import type { TrainerSettings } from '@tributary/contracts/round'
 import type { Manifest } from '@tributary/tensors/manifest'
 import type { Logger } from 'pino'
+import type { Affine } from '../data/rows/row-layout.ts'
 import type { TrainingLimits } from '../policy/policy.ts'
 import { isLocal, type LocalTensors } from '../state/local-tensors.ts'
 import { Turnstile } from '../training/turnstile.ts'
@@ -26,6 +27,8 @@ export type RowsOnDisk = {
   readonly examples: number
   readonly file: string
   readonly header: { readonly features: number }
+  /** What stored values stand for, where it is not what the file says. */
+  readonly affine?: Affine
 }
 
 export type PythonJob = {
@@ -227,7 +230,7 @@ const describe = (
   weights: folder.file(baseFile),
   tensors: manifest.tensors,
   settings,
-  data: { file: data.file, shape: exampleShape(manifest, data.header.features) },
+  data: { file: data.file, shape: exampleShape(manifest, data.header.features), affine: data.affine ?? null },
 })
 
 /** As the manifest's input has it, where that is known; else flat. */

@@ -17,6 +17,8 @@ export const KeptUpdate = z.strictObject({
   examples: z.int().nonnegative(),
   trainSeconds: z.number().nonnegative(),
   metrics: IntegerMetrics,
+  /** What it tells where it was not trained; for the owner. */
+  about: z.string().max(256).optional(),
   /** Compact JWS. */
   receipt: z.string().max(16_384).optional(),
   keptAt: z.iso.datetime(),

@@ -14,6 +14,7 @@ export type Stripes = {
   /** As `datasets.json` has it. */
   readonly split?: object
   readonly tell?: readonly string[]
+  readonly normalise?: object
 }
 
 /** Writes a data set of `examples` striped 28 × 28 images, class i mod 10, and declares it. */
@@ -21,7 +22,7 @@ export const writeStripes = async (
   folder: string,
   examples: number,
   heldOut = false,
-  { scale = 255, split, tell }: Stripes = {},
+  { scale = 255, ...others }: Stripes = {},
 ): Promise<void> => {
   const pixels = new Uint8Array(examples * 784)
   for (let i = 0; i < pixels.length; i += 1)
@@ -34,6 +35,7 @@ export const writeStripes = async (
       Uint8Array.from({ length: examples }, (_, i) => i % 10),
     ),
   )
-  const dataset = { name: 'stripes', heldOut, format: 'idx', images: 'images.idx', labels: 'labels.idx', scale, split, tell }
+  const files = { format: 'idx', images: 'images.idx', labels: 'labels.idx' }
+  const dataset = { name: 'stripes', heldOut, ...files, scale, ...others }
   await writeFile(`${folder}/datasets.json`, JSON.stringify({ datasets: [dataset] }))
 }

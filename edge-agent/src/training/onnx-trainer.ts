@@ -190,7 +190,8 @@ const dataMessage = async (
 ): Promise<PutDataMessage | OpenDataMessage> => {
   if ('read' in data && data.file !== undefined) {
     // An evaluation reads row after row, which a disk is as good for.
-    return { kind: 'open-data', dataId, file: data.file, memoryBytes: kind === 'train' ? rowsInMemoryBytes : 0 }
+    const { file, affine } = data
+    return { kind: 'open-data', dataId, file, memoryBytes: kind === 'train' ? rowsInMemoryBytes : 0, affine }
   }
   const read = 'read' in data ? await data.read() : data
   return { kind: 'put-data', dataId, features: read.features, labels: plainLabels(read), examples: examplesOf(data) }

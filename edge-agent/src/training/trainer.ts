@@ -1,5 +1,6 @@
 import type { LossChoice } from '@tributary/onnx-train/losses/loss'
 import type { OptimizerChoice } from '@tributary/onnx-train/optimisers/optimiser'
+import type { Affine } from '../data/rows/row-layout.ts'
 
 /** Numbers in the bytes of their file, each of which stands for itself divided by `scale`: a quarter of the memory. */
 export type ByteFeatures = { readonly bytes: Uint8Array; readonly scale: number }
@@ -22,6 +23,8 @@ export type DataSource = {
   readonly examples: number
   /** A file of rows on this device that holds the same (`data/rows/`): whoever can reads them there, one by one. */
   readonly file?: string
+  /** What the numbers of that file stand for, where it is not what its header says. */
+  readonly affine?: Affine
   /** Gives arrays away: the caller may move them elsewhere. */
   readonly read: () => Promise<Examples>
 }

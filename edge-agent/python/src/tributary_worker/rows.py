@@ -18,7 +18,7 @@ _most_header_bytes = 2**22
 
 @dataclass(frozen=True)
 class Affine:
-    """What a stored byte stands for: value / scale, less ``shift``, by ``divisor``. Feature k has entry ⌊k / run⌋ mod entries."""
+    """What a stored value stands for: value / scale, less ``shift``, by ``divisor``. Feature k has entry ⌊k / run⌋ mod entries."""
 
     scale: float = 1.0
     shift: Sequence[float] = (0.0,)
@@ -26,14 +26,15 @@ class Affine:
     run: int = 1
 
     def apply(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """float32 of bytes ``[rows, features]``, each rounded once from float64, as the agent's own trainer has them."""
+        """float32 of bytes or numbers ``[rows, features]``, each rounded once from float64, as the agent's own trainer has them."""
         shift, divisor = np.asarray(self.shift, np.float64), np.asarray(self.divisor, np.float64)
-        if len(shift) == 1:
+        if len(shift) == 1 and stored.dtype == np.uint8:
             table = ((np.arange(256) / self.scale - shift[0]) / divisor[0]).astype(np.float32)
             looked: npt.NDArray[np.float32] = table[stored]
             return looked
         entry = np.arange(stored.shape[1]) // self.run % len(shift)
-        numbers: npt.NDArray[np.float32] = ((stored / self.scale - shift[entry]) / divisor[entry]).astype(np.float32)
+        exact = stored.astype(np.float64)
+        numbers: npt.NDArray[np.float32] = ((exact / self.scale - shift[entry]) / divisor[entry]).astype(np.float32)
         return numbers
 
 
@@ -41,13 +42,13 @@ class Affine:
 class Rows:
     """Examples by number; every framework that trains on this device sees the same ones."""
 
-    #: ``[examples, features]``: numbers, or bytes that ``affine`` turns into numbers.
+    #: ``[examples, features]``: numbers, or what ``affine`` turns into numbers.
     stored: npt.NDArray[Any]
     #: Classes from 0 (int32) or numbers (float32): ``[examples]``, or ``[examples, labels]`` where one has several.
     labels: npt.NDArray[Any]
     #: Of one example; as many numbers as ``stored`` has a row.
     shape: tuple[int, ...]
-    affine: Affine = Affine()
+    affine: Affine | None = None
 
     @staticmethod
     def of(features: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Rows:
@@ -56,8 +57,11 @@ class Rows:
         return Rows(flat, labels, tuple(features.shape[1:]))
 
     @staticmethod
-    def open(path: str, shape: Sequence[int]) -> Rows:
-        """Maps a file of rows (docs/datasets.md). Raises JobError DATA_MISMATCH, OSError."""
+    def open(path: str, shape: Sequence[int], affine: dict[str, Any] | None = None) -> Rows:
+        """
+        Maps a file of rows (docs/datasets.md). ``affine`` is what its values stand for where the work says so, and not its header.
+        Raises JobError DATA_MISMATCH, OSError.
+        """
         with open(path, "rb") as file:
             prefix = file.read(12)
             length = int.from_bytes(prefix[8:], "little")
@@ -78,12 +82,12 @@ class Rows:
         truths = rows["labels"] if labels > 1 else rows["labels"][:, 0]
         if header["integerLabels"] and header["labelDtype"] == "f32":
             truths = truths.astype(np.int32)
-        affine = header["affine"]
+        stands = affine if affine is not None else None if plain else header["affine"]
         return Rows(
             rows["features"],
             truths,
             tuple(shape),
-            Affine() if plain else Affine(affine["scale"], affine["shift"], affine["divisor"], affine["run"]),
+            None if stands is None else Affine(stands["scale"], stands["shift"], stands["divisor"], stands["run"]),
         )
 
     def shaped(self, shape: Sequence[int] | None) -> Rows:
@@ -100,7 +104,7 @@ class Rows:
     def features(self, rows: npt.NDArray[Any] | slice = slice(None)) -> npt.NDArray[np.float32]:
         """float32 ``[rows, …shape]``."""
         chosen = self.stored[rows]
-        numbers = self.affine.apply(chosen) if chosen.dtype == np.uint8 else np.array(chosen, dtype=np.float32)
+        numbers = np.array(chosen, dtype=np.float32) if self.affine is None else self.affine.apply(chosen)
         return numbers.reshape(len(chosen), *self.shape)
 
     def targets(self, rows: npt.NDArray[Any] | slice = slice(None)) -> npt.NDArray[Any]:

@@ -134,7 +134,7 @@ def parse_job(job: Mapping[str, Any]) -> JobFile:
         kind=job["kind"],
         tensors=tensors,
         settings=TrainSettings(**{key: value for key, value in settings.items() if key in known}),
-        data=None if data is None else Rows.open(data["file"], data["shape"]),
+        data=None if data is None else Rows.open(data["file"], data["shape"], data.get("affine")),
         seed=bytes.fromhex(job["seed"]),
         given_orders=None if orders is None else np.load(orders, mmap_mode="r", allow_pickle=False),
     )

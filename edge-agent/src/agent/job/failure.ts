@@ -1,7 +1,7 @@
 import type { ErrorCode } from '@tributary/contracts/errors'
 import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
 import { SafetensorsError } from '@tributary/tensors/safetensors/safetensors-error'
-import { DataError } from '../../data/data-error.ts'
+import { DataError, type DataErrorCode } from '../../data/data-error.ts'
 import { lastLines, scrubLog } from '../../python-worker/scrub-log.ts'
 import { WorkerError } from '../../python-worker/worker-error.ts'
 import { LocalTensorsError } from '../../state/local-tensors.ts'
@@ -27,7 +27,7 @@ const outOfMemory = /bad_alloc|out of memory|allocation failed|failed to allocat
  */
 export const failureOf = (error: unknown): Failure | undefined => {
   if (error instanceof CallError) return undefined
-  if (error instanceof DataError) return failure('DATASET_UNUSABLE', error.code)
+  if (error instanceof DataError) return failure('DATASET_UNUSABLE', dataDetail(error.code))
   if (error instanceof TrainingError) return trainingFailure(error)
   if (error instanceof WorkerError) return workerFailure(error)
   if (error instanceof ModelError || error instanceof SafetensorsError) {
@@ -36,9 +36,20 @@ export const failureOf = (error: unknown): Failure | undefined => {
   if (error instanceof OnnxModelError) return failure('MODEL_UNSUPPORTED', `${error.code}: ${error.message}`)
   if (error instanceof WorkError || error instanceof LocalTensorsError)
     return failure('WORK_UNSUPPORTED', error.message)
-  return isOutOfMemory(error)
-    ? failure('DEVICE_OUT_OF_MEMORY', '')
-    : failure('TRAINING_FAILED', '', traceOf(error))
+  return isOutOfMemory(error) ? failure('DEVICE_OUT_OF_MEMORY', '') : failure('TRAINING_FAILED', '', traceOf(error))
+}
+
+/** What the task, and not only the owner, can mend. None of it tells anything of the data. */
+const causes: Partial<Record<DataErrorCode, string>> = {
+  NOT_FEDERATED: 'its owner does not have it normalised by federated statistics, so they are not found of it',
+  STATISTICS_MISSING: 'its owner has it normalised by federated statistics, and the task names none in "statistics"',
+  STATISTICS_MISMATCH: 'the statistics have neither one entry for each feature, nor one for each channel or for all',
+  BEYOND_SCALE: 'it holds values far above those when the scale was found: begin the statistics anew',
+}
+
+const dataDetail = (code: DataErrorCode): string => {
+  const cause = causes[code]
+  return cause === undefined ? code : `${code}: ${cause}.`
 }
 
 const trainingFailure = (error: TrainingError): Failure | undefined => {

@@ -1,6 +1,9 @@
 import { type Framework, frameworksOf, type TrainerSettings } from '@tributary/contracts/round'
 import type { PythonTrainers } from '../../python-worker/python-trainers.ts'
 
+/** What every agent can do by itself. */
+export const builtInFrameworks = ['onnx', 'statistics'] as const satisfies readonly Framework[]
+
 /** The part of a job that says where its trainer is from. */
 type Chooses = Pick<TrainerSettings, 'framework' | 'otherFrameworks' | 'trainer'>
 
@@ -13,9 +16,11 @@ export const inFrameworkOf = <Job extends { readonly trainer: Chooses }>(
   job: Job,
 ): Job => {
   const { otherFrameworks: _, trainer: name, ...settings } = job.trainer
-  const isHere = (framework: Framework) => framework === 'onnx' || (name !== undefined && python.has(framework, name))
+  const isHere = (framework: Framework) => isBuiltIn(framework) || (name !== undefined && python.has(framework, name))
   const framework = frameworksOf(job.trainer).find(isHere) ?? settings.framework
-  // The agent's own trainer has no name.
-  const named = name === undefined || framework === 'onnx' ? {} : { trainer: name }
+  // The agent's own trainers have no name.
+  const named = name === undefined || isBuiltIn(framework) ? {} : { trainer: name }
   return { ...job, trainer: { ...settings, framework, ...named } }
 }
+
+const isBuiltIn = (framework: Framework): boolean => builtInFrameworks.some(known => known === framework)

@@ -12,6 +12,7 @@ import { pullObject } from '../../transport/pull-object.ts'
 import type { AgentContext } from '../context.ts'
 import { type Failure, failureOf } from './failure.ts'
 import type { JobControl, JobOutcome } from './job-slot.ts'
+import { loadData } from './load-data.ts'
 import { logFailure } from './log-failure.ts'
 import { loadBundle } from './model-bundle.ts'
 import { evaluateInPython } from './train-in-python.ts'
@@ -53,12 +54,14 @@ const evaluate =
     findingsOf(await (trainer.framework === 'onnx' ? evaluateOnnx : evaluateInPython)(context, client, job, control))
 
 const evaluateOnnx = async (
-  { objects, datasets, trainer }: AgentContext,
+  context: AgentContext,
   client: NodeClient,
   job: EvaluationJob,
-  { signal, latest }: JobControl<EvaluationJob>,
+  control: JobControl<EvaluationJob>,
 ): Promise<EvaluationResult> => {
-  const data = await datasets.load(job.dataset, 'evaluation', { signal })
+  const { objects, trainer } = context
+  const { signal, latest } = control
+  const data = await loadData(context, client, job, 'evaluation', control)
   const { graph, flat } = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
   const loss = lossOf(job.trainer)
   return trainer.evaluate({ graph, weights: flat, data, loss }, { signal })

@@ -9,7 +9,9 @@ import { encodeLocalUpdate } from '../../update/local-delta.ts'
 import type { AgentContext } from '../context.ts'
 import { type Failure, failureOf } from './failure.ts'
 import type { JobControl, JobOutcome } from './job-slot.ts'
+import { loadData } from './load-data.ts'
 import { logFailure } from './log-failure.ts'
+import { measureStatistics } from './measure-statistics.ts'
 import { loadBundle, type ModelBundle, weightsFromFlat } from './model-bundle.ts'
 import { ownValuesOf, withOwnValues } from './own-values.ts'
 import { sendUpdate } from './send-update.ts'
@@ -52,18 +54,21 @@ export const runTraining = async (
   }
 }
 
-/** ONNX in a process of the agent's own, other frameworks in one of the owner's. */
-const train = ({ trainer }: TrainingJob) => (trainer.framework === 'onnx' ? trainOnnx : trainInPython)
+/** ONNX in a process of the agent's own, statistics here, other frameworks in a process of the owner's. */
+const train = ({ trainer: { framework } }: TrainingJob) =>
+  framework === 'onnx' ? trainOnnx : framework === 'statistics' ? measureStatistics : trainInPython
 
 const trainOnnx = async (
-  { objects, datasets, updates, local, trainer, log }: AgentContext,
+  context: AgentContext,
   client: NodeClient,
   job: TrainingJob,
-  { signal, latest, onProgress }: JobControl<TrainingJob>,
+  control: JobControl<TrainingJob>,
 ): Promise<KeptUpdate> => {
+  const { objects, updates, local, trainer, log } = context
+  const { signal, latest, onProgress } = control
   const { attempt } = job
   const settings = trainingSettingsOf(job.trainer)
-  const data = await datasets.load(job.dataset, 'training', { signal })
+  const data = await loadData(context, client, job, 'training', control)
   const bundle = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
   local.checkRoom(bundle.manifest)
   const examples = examplesOf(data)

@@ -30,9 +30,10 @@ export const sendUpdate = async (
   // Metrics are not what was learnt: the owner may keep them.
   const sent = policy.share.metrics ? update : { ...update, metrics: [] }
   const record = (verdict: string): void => {
-    const { attempt, bytes, sha256, examples } = update
+    const { attempt, bytes, sha256, examples, about } = update
     const metrics = sent.metrics.map(({ name }) => name)
-    ledger.record({ kind: 'update', ...attempt, bytes, sha256, examples, metrics, verdict })
+    const told = about === undefined ? {} : { detail: about }
+    ledger.record({ kind: 'update', ...attempt, bytes, sha256, examples, metrics, verdict, ...told })
   }
   const log = context.log.child({ attempt: update.attempt })
   const backoff = new Backoff()

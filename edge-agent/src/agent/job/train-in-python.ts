@@ -10,6 +10,7 @@ import { writeLocalUpdate } from '../../update/local-update-file.ts'
 import { WeightsFile } from '../../update/weights-file.ts'
 import type { AgentContext } from '../context.ts'
 import type { JobControl } from './job-slot.ts'
+import { loadData } from './load-data.ts'
 import { readManifest } from './model-bundle.ts'
 import { trainingMetrics } from './training-metrics.ts'
 import { type EvaluationJob, type ModelBundleRef, ModelError, type TrainingJob, WorkError } from './work.ts'
@@ -27,10 +28,10 @@ export const trainInPython = async (
   job: TrainingJob,
   control: JobControl<TrainingJob>,
 ): Promise<KeptUpdate> => {
-  const { datasets, updates, local, python, log } = context
+  const { updates, local, python, log } = context
   const { attempt, seed, trainer: settings } = job
   const { signal, onProgress } = control
-  const data = await datasets.load(job.dataset, 'training', { signal })
+  const data = await loadData(context, client, job, 'training', control)
   await using folder = await python.newJob()
   const manifest = await pullModel(context, client, job, control, folder)
   local.checkRoom(manifest)
@@ -77,9 +78,9 @@ export const evaluateInPython = async (
   job: EvaluationJob,
   control: JobControl<EvaluationJob>,
 ): Promise<EvaluationResult> => {
-  const { datasets, python } = context
+  const { python } = context
   const { signal } = control
-  const data = await datasets.load(job.dataset, 'evaluation', { signal })
+  const data = await loadData(context, client, job, 'evaluation', control)
   await using folder = await python.newJob()
   const manifest = await pullModel(context, client, job, control, folder)
   const { examples, correct, lossSum, absoluteErrorSum, seconds } = await python.evaluate(

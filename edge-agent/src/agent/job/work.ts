@@ -24,13 +24,21 @@ export const modelFilesOf = (maxModelBytes: number) => ({
   graph: objectOf(Math.min(maxModelBytes, maxGraphBytes)).optional(),
 })
 
+const maxStatisticsBytes = 4 * mebibyte
+
 /** What the owner's policy goes by; empty from older nodes. */
 const namesOfWork = {
   taskName: z.string().max(1024),
   model: z.object({ id: z.string().max(64), name: z.string().max(1024) }),
 }
 
-const bundleOf = (maxModelBytes: number) => ({ dataset: Slug, ...namesOfWork, ...modelFilesOf(maxModelBytes) })
+const bundleOf = (maxModelBytes: number) => ({
+  dataset: Slug,
+  /** By which a data set that is declared so is normalised. */
+  statistics: objectOf(Math.min(maxModelBytes, maxStatisticsBytes)).optional(),
+  ...namesOfWork,
+  ...modelFilesOf(maxModelBytes),
+})
 
 const trainingJobOf = (maxModelBytes: number) =>
   z.object({
@@ -39,6 +47,8 @@ const trainingJobOf = (maxModelBytes: number) =>
     /** Whom the task asks for; none: every device. */
     groups: z.array(z.string().max(128)).max(64),
     trainer: TrainerSettings,
+    /** W: more examples count as so many. */
+    weightCap: z.int().positive(),
     /** C, or null. */
     clippingNorm: z.number().positive().finite().nullable(),
     /** Training seed of this device in this round. */
@@ -74,6 +84,9 @@ export type EvaluationJob = z.infer<ReturnType<typeof evaluationJobOf>>
 /** What both kinds of work say about the model. */
 export type ModelBundleRef = Pick<TrainingJob, 'token' | 'weights' | 'manifest' | 'graph'>
 
+/** What both kinds of work say about the data. */
+export type DataRef = Pick<TrainingJob, 'token' | 'dataset' | 'statistics'>
+
 /** Work that no agent of this version should be given. The message tells of the work alone, never of this device. */
 export class WorkError extends Error {
   override readonly name: string = 'WorkError'
@@ -95,7 +108,9 @@ export const readTrainingWork = (work: TrainingWork, maxModelBytes: number): Tra
     weights: work.base,
     manifest: work.manifest,
     graph: work.graph,
+    statistics: work.statistics,
     trainer: settingsOf(work.trainer),
+    weightCap: work.sum?.weightCap,
     clippingNorm: work.sum === undefined ? undefined : work.sum.clippingNorm === 0 ? null : work.sum.clippingNorm,
     seed: work.seed,
     maxUpdateBytes: work.maxUpdateBytes,
@@ -112,6 +127,7 @@ export const readEvaluationWork = (work: EvaluationWork, maxModelBytes: number):
     weights: work.weights,
     manifest: work.manifest,
     graph: work.graph,
+    statistics: work.statistics,
     trainer: settingsOf(work.trainer),
   } satisfies Record<keyof z.input<ReturnType<typeof evaluationJobOf>>, unknown>)
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import fc from 'fast-check'
+import { readAll } from './read-all.ts'
 import { openRowFile, readRowHeader } from './row-file.ts'
 import { RowFileWriter } from './row-file-writer.ts'
 import { type RowLayout, unchanged } from './row-layout.ts'
@@ -54,6 +55,21 @@ suite('files of converted examples', () => {
       features: Float32Array.of(0, 1, 0, 2, 2, -0.5, -0.5, -0.5, -0.5, 12.25),
       labels: Int32Array.of(1, -5),
     })
+  })
+
+  test('what stored values stand for may be said anew', async () => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'x.rows')
+    await write(file, numbers, Float32Array.of(3, 50, 0, 175), Float32Array.of(0, 1))
+    const affine = { scale: 1, shift: [1, 100], divisor: [2, 50], run: 1 }
+    await using rows = await openRowFile(file, { affine })
+    assert.deepEqual((await rows.readRows(Int32Array.of(0, 1), 0, 2)).features, Float32Array.of(1, -1, -0.5, 1.5))
+    assert.deepEqual((await readAll(file, affine)).features, Float32Array.of(1, -1, -0.5, 1.5))
+    const bytes = join(folder.path, 'y.rows')
+    const layout: RowLayout = { stored: 'u8', features: 2, labels: 1, labelDtype: 'i32', affine: unchanged }
+    await write(bytes, layout, Uint8Array.of(30, 20), Int32Array.of(0))
+    const byTen = { scale: 10, shift: [1], divisor: [2], run: 1 }
+    assert.deepEqual((await readAll(bytes, byTen)).features, Float32Array.of(1, 0.5))
   })
 
   test('labels that all are integers come as integers, and classes are counted', async () => {

@@ -1,5 +1,5 @@
 import { elementCount } from '@tributary/onnx-train/tensor'
-import { openRowFile, type RowFile } from '../../data/rows/row-file.ts'
+import { openRowFile, type RowFile, type RowFileOptions } from '../../data/rows/row-file.ts'
 import { castValues, expectLabels, expectSize } from './data-checks.ts'
 import type { FittedData, Part, Wanted, WorkerData } from './fitted-data.ts'
 import { release } from './runtime.ts'
@@ -17,11 +17,11 @@ export class DataInFile implements WorkerData {
   }
 
   /**
-   * @param memoryBytes a file with rows of no more is read once, and its rows are kept as they are stored
+   * @param options `memoryBytes`: a file with rows of no more is read once, and its rows are kept as they are stored
    * @throws DataError
    */
-  static async open(file: string, memoryBytes: number): Promise<DataInFile> {
-    return new DataInFile(await openRowFile(file, { memoryBytes }))
+  static async open(file: string, { memoryBytes = 0, affine }: RowFileOptions): Promise<DataInFile> {
+    return new DataInFile(await openRowFile(file, { memoryBytes, affine }))
   }
 
   fit({ exampleShape, featuresDtype, label, ignoreIndex }: Wanted): FittedData {

@@ -1,4 +1,5 @@
 import type { LossOptions } from '@tributary/onnx-train/losses/loss'
+import type { Affine } from '../../data/rows/row-layout.ts'
 import type { ByteFeatures, EvaluationResult, TrainingSettings, TrainProgress, TrainResult } from '../trainer.ts'
 import type { TrainingErrorCode } from '../training-error.ts'
 
@@ -38,6 +39,8 @@ export type OpenDataMessage = {
   readonly file: string
   /** Rows that take no more are kept in memory. */
   readonly memoryBytes: number
+  /** What stored values stand for, where it is not what the file says. */
+  readonly affine?: Affine | undefined
 }
 
 export type JobRequest = TrainMessage | EvaluateMessage

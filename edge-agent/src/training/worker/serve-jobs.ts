@@ -83,7 +83,7 @@ export const serveJobs = (post: Post): ((request: WorkerRequest) => void) => {
         })
       case 'open-data':
         return follow(async () => {
-          const opened = DataInFile.open(request.file, request.memoryBytes)
+          const opened = DataInFile.open(request.file, request)
           dataSets.set(request.dataId, await opened.catch((error: Error) => error))
         })
       case 'drop-data':
