@@ -81,6 +81,7 @@ const run = async (environment: Environment | undefined): Promise<void> => {
     maxModelBytes,
     endpoints,
     versions: inference.models,
+    policy,
     log,
   })
   await inference.serve(deployments)

@@ -11,6 +11,8 @@ export const DeployedModel = z.object({
   modelName: z.string(),
   version: Uuid,
   versionNumber: z.int().nonnegative(),
+  /** Whom the deployment is for; none: every device. */
+  groups: z.array(z.string()).max(64).optional(),
   weights: File,
   manifest: File,
   graph: File,

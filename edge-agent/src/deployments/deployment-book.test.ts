@@ -13,6 +13,7 @@ const offer = (number: number, fields: Partial<DeploymentOffer> = {}): Deploymen
   modelName: 'digits',
   version: id(2000 + number),
   versionNumber: number,
+  groups: [],
   token: `token ${number}`,
   weights: file(`weights ${number}`),
   manifest: file(`manifest ${number}`),

@@ -27,7 +27,7 @@ export type BookPage = z.infer<typeof BookPage>
 export type StateReport = {
   readonly deployment: string
   readonly revision: number
-  readonly state: 'pulling' | 'serving' | 'unhealthy' | 'rolled-back'
+  readonly state: 'pulling' | 'serving' | 'unhealthy' | 'rolled-back' | 'refused'
   readonly detail: string
 }
 

@@ -12,6 +12,7 @@ const offerOf = (maxModelBytes: number) => {
     modelName: z.string().max(200),
     version: Uuid,
     versionNumber: z.int().nonnegative(),
+    groups: z.array(z.string().max(64)).max(64),
     token,
     weights,
     manifest,

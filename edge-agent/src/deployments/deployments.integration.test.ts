@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
@@ -34,7 +34,7 @@ const broken: Bundle = (() => {
   return { ...bundle, weights: encodeSafetensors(tensors) }
 })()
 
-const deployment = (number: number, files: Bundle, fields: { revision?: number } = {}): Deployment =>
+const deployment = (number: number, files: Bundle, fields: { revision?: number; groups?: string[] } = {}): Deployment =>
   create(DeploymentSchema, {
     deployment: id(number),
     revision: 1,
@@ -154,6 +154,46 @@ test('a restart goes on with what is in service without a pull, and pulls what t
   assert.ok(node.checkIns.some(({ deployments }) => deployments[0]?.state === 'pulling'))
   assert.equal(node.pulls.length, pulls + 1)
 })
+
+test("what the owner's policy does not allow is neither pulled nor served, and the node is told by which rule", {
+  timeout: 120_000,
+}, async () => {
+  const { node, start, says, folder } = await begin()
+  await mkdir(join(folder, 'data'))
+  const allow = (deployments: object) => writeFile(join(folder, 'data', 'policy.json'), JSON.stringify({ deployments }))
+  const detail = () => node.checkIns.at(-1)?.deployments[0]?.detail
+  await allow({ models: { deny: ['dig*'] } })
+  node.deployments = [deployment(1, bundle)]
+  await using agent = await start()
+  await says('1 r1 refused')
+  assert.equal(detail(), 'POLICY_REFUSED: rule "deployments.models.deny" of the owner\'s policy.')
+  assert.deepEqual([node.pulls, agent.deployments.serving.size], [[], 0])
+
+  await allow({ diskMegabytes: 0 })
+  await node.until('another rule', () => detail()?.includes('"deployments.diskMegabytes"') === true, 60)
+  assert.deepEqual(node.pulls, [])
+  await allow({ diskMegabytes: 3, groups: { allow: ['labs'] } })
+  node.deployments = [deployment(1, bundle, { groups: ['labs'] })]
+  await node.until('a version in service', () => node.checkIns.at(-1)?.deployments[0]?.state === 'serving', 60)
+  const pulls = node.pulls.length
+  const { model: served } = [...agent.deployments.serving.values()][0] ?? {}
+  assert.equal(served, model)
+
+  // What is in service goes out of it, and comes back without a pull.
+  let changes = 0
+  agent.deployments.onChange(() => {
+    changes += 1
+  })
+  await allow({ hours: { timeZone: 'UTC', windows: [{ from: inMinutes(120), to: inMinutes(180) }] } })
+  await node.until('it is refused', () => node.checkIns.at(-1)?.deployments[0]?.state === 'refused', 60)
+  assert.match(detail() ?? '', /"deployments\.hours"/)
+  assert.deepEqual([agent.deployments.serving.size, changes], [0, 1])
+  await allow({})
+  await node.until('it is back', () => node.checkIns.at(-1)?.deployments[0]?.state === 'serving', 60)
+  assert.deepEqual([agent.deployments.serving.size, node.pulls.length], [1, pulls])
+})
+
+const inMinutes = (minutes: number): string => new Date(Date.now() + minutes * 60_000).toISOString().slice(11, 16)
 
 test('what comes from elsewhere is pulled again until it is whole, and is no fault of the version', {
   timeout: 60_000,

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Deployment } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import type { Logger } from 'pino'
 import { Wakeup } from '../agent/check-in/wakeup.ts'
+import type { PolicyGate } from '../policy/policy-gate.ts'
 import { writeAtomically } from '../state/atomic-file.ts'
 import { ObjectCache } from '../state/object-cache.ts'
 import { Backoff } from '../transport/backoff.ts'
@@ -13,13 +14,14 @@ import { DeploymentBook, type StateReport } from './deployment-book.ts'
 import { bookFile, readBookPage } from './deployment-book-file.ts'
 import { type DeploymentOffer, readOffer } from './deployment-offer.ts'
 import { prepareDeployment } from './prepare-deployment.ts'
+import { Refusals } from './refusals.ts'
 import { unhealthyReason } from './unhealthy-reason.ts'
 import type { VersionCheck } from './version-check.ts'
 
 /** Models that one device serves; a node that offers more is not believed. */
 const mostModels = 32
 /** Without news the loop looks again after so long: whatever was lost comes back. */
-const restMillis = 60_000
+const restMillis = 10_000
 
 export type DeploymentsOptions = {
   readonly folder: string
@@ -28,6 +30,8 @@ export type DeploymentsOptions = {
   readonly maxModelBytes: number
   readonly endpoints: Endpoints
   readonly versions: VersionCheck
+  /** What the owner lets be served here. */
+  readonly policy: Pick<PolicyGate, 'deploymentRules'>
   readonly log: Logger
 }
 
@@ -39,6 +43,7 @@ export class Deployments implements DeployedModels {
   readonly #options: DeploymentsOptions
   readonly #objects: ObjectCache
   readonly #book: DeploymentBook
+  readonly #refusals: Refusals
   readonly #wakeup = new Wakeup()
   readonly #listeners = new Set<() => void>()
   #preparing: { readonly deployment: string; readonly controller: AbortController } | undefined
@@ -50,6 +55,7 @@ export class Deployments implements DeployedModels {
     this.#options = options
     this.#objects = objects
     this.#book = book
+    this.#refusals = new Refusals(options.policy)
   }
 
   /** Opens the folder. A record that is damaged is forgotten; a version whose files are not whole is pulled again. */
@@ -60,11 +66,13 @@ export class Deployments implements DeployedModels {
     const objects = await ObjectCache.open(files, Number.MAX_SAFE_INTEGER)
     const book = new DeploymentBook(await readBookPage(options.folder))
     for (const model of [...book.serving.values()]) if (!(await isWhole(files, model))) book.lost(model)
-    return new Deployments(options, objects, book)
+    const deployments = new Deployments(options, objects, book)
+    await deployments.#review()
+    return deployments
   }
 
   get serving(): ReadonlyMap<string, DeployedModel> {
-    return this.#book.serving
+    return new Map([...this.#book.serving].filter(([, { deployment }]) => !this.#refusals.has(deployment)))
   }
 
   fileOf({ sha256 }: DeployedModel['weights']): string {
@@ -78,7 +86,7 @@ export class Deployments implements DeployedModels {
 
   /** What the device says at its check-in. */
   get states(): readonly StateReport[] {
-    return this.#book.states
+    return this.#book.states.map(state => this.#refusals.stateOf(state))
   }
 
   /**
@@ -116,6 +124,11 @@ export class Deployments implements DeployedModels {
     ])
     if (news !== this.#heard) this.#wakeup.wake()
     this.#heard = news
+    // The owner may have changed the policy.
+    this.#review().then(
+      changed => changed && this.#changed(),
+      (error: unknown) => this.#options.log.error({ err: error }, 'the policy could not be looked at'),
+    )
   }
 
   /**
@@ -128,9 +141,13 @@ export class Deployments implements DeployedModels {
       let pause = restMillis
       try {
         await this.#save()
+        if (await this.#review()) {
+          this.#tell()
+          this.#hasNews = true
+        }
         if (this.#hasNews) onNews()
         this.#hasNews = false
-        const next = this.#book.outstanding[0]
+        const next = this.#book.outstanding.find(({ deployment }) => !this.#refusals.has(deployment))
         if (next === undefined) await this.#tidy()
         else {
           const settled = await this.#prepare(next, signal)
@@ -156,11 +173,16 @@ export class Deployments implements DeployedModels {
   async #prepare(offer: DeploymentOffer, stop: AbortSignal): Promise<boolean> {
     const { deployment, modelName, versionNumber } = offer
     const log = this.#options.log.child({ deployment, model: modelName, version: versionNumber })
-    const { maxBytes } = this.#options
+    const owners = this.#refusals.mostBytes ?? Number.POSITIVE_INFINITY
+    const maxBytes = Math.min(this.#options.maxBytes, owners)
     if (this.#book.bytesWith(offer) > maxBytes && this.#book.forgetFormer()) await this.#tidy()
     const bytes = this.#book.bytesWith(offer)
     if (bytes > maxBytes) {
       log.error({ bytes, maxBytes }, 'no room for a deployed version')
+      if (maxBytes === owners) {
+        this.#refusals.tooLarge(deployment, owners)
+        return true
+      }
       this.#book.failed(offer, `The device has room for ${maxBytes} bytes of deployed versions; ${bytes} are needed.`)
       return true
     }
@@ -199,6 +221,12 @@ export class Deployments implements DeployedModels {
         return []
       }
     })
+  }
+
+  /** Holds what is served or should be against the owner's policy. @returns whether that changes anything */
+  #review(): Promise<boolean> {
+    const served = [...this.#book.serving.values()].map(model => this.#book.wanted(model.deployment) ?? model)
+    return this.#refusals.review([...served, ...this.#book.outstanding])
   }
 
   /** Something happened outside of the loop, which saves it and tells the node. */

@@ -59,7 +59,8 @@ const rulesOf = (
   ['bytesADay.up', () => bytesToday.up + updateBytes > (policy.bytesADay.up ?? Number.POSITIVE_INFINITY)],
 ]
 
-const named = (list: string, { allow, deny }: Names, names: readonly string[]): [string, () => boolean][] => [
+/** Rules of a list of names: what it denies, and what it does not allow. */
+export const named = (list: string, { allow, deny }: Names, names: readonly string[]): [string, () => boolean][] => [
   [`${list}.deny`, () => names.some(name => fitsAny(deny, name))],
   [`${list}.allow`, () => allow !== undefined && !names.some(name => fitsAny(allow, name))],
 ]

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { decide, type Refusal, type Situation, type Work } from './decide.ts'
+import { closedDeployments, type DeploymentRules, deploymentRules } from './deployment-rules.ts'
 import { closedShare, limitsOf, openPolicy, type Policy, type TrainingLimits } from './policy.ts'
 import type { PolicyFile } from './policy-file.ts'
 
@@ -38,6 +39,12 @@ export class PolicyGate {
   async refusal(work: Work): Promise<Refusal | undefined> {
     const policy = await this.#look()
     return policy === undefined ? unreadable : decide(policy, work, await this.#options.situation())
+  }
+
+  /** What may be deployed and served here now. */
+  async deploymentRules(): Promise<DeploymentRules> {
+    const policy = await this.#look()
+    return policy === undefined ? closedDeployments(unreadable) : deploymentRules(policy, new Date())
   }
 
   /** What may leave the device as the file has it now. */

@@ -35,6 +35,11 @@ const isTimeZone = (zone: string): boolean => {
   }
 }
 
+const Hours = z.strictObject({
+  timeZone: z.string().max(64).refine(isTimeZone, 'no time zone, e.g. "Europe/Berlin"').optional(),
+  windows: z.array(Window).min(1).max(64),
+})
+
 const bytesADay = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional()
 
 /** `policy.json`, by which the owner of the device rules what it does. What is absent is allowed. docs/agent-policy.md */
@@ -48,12 +53,7 @@ export const Policy = z.strictObject({
   /** Whom a task asks for; a task that asks for every device has none. */
   groups: Names,
   /** Times of work; absent: always. */
-  hours: z
-    .strictObject({
-      timeZone: z.string().max(64).refine(isTimeZone, 'no time zone, e.g. "Europe/Berlin"').optional(),
-      windows: z.array(Window).min(1).max(64),
-    })
-    .optional(),
+  hours: Hours.optional(),
   onBattery: z.boolean().default(true),
   onMeteredNetwork: z.boolean().default(true),
   /** Most of the processors, as a share, that others may keep busy for work to go on. */
@@ -74,6 +74,22 @@ export const Policy = z.strictObject({
     .min(64)
     .max(2 ** 24)
     .optional(),
+  /** Versions that are deployed to the device and served here; the rules for work do not hold for them. */
+  deployments: z
+    .strictObject({
+      models: Names,
+      /** Whom a deployment is for; one for every device has none. */
+      groups: Names,
+      /** Times at which versions are pulled and served; absent: always. */
+      hours: Hours.optional(),
+      /** Of the files of all versions together, in megabytes. */
+      diskMegabytes: z
+        .int()
+        .min(0)
+        .max(2 ** 24)
+        .optional(),
+    })
+    .prefault({}),
   /** What may leave the device beside what was learnt. */
   share: z
     .strictObject({

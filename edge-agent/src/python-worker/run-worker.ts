@@ -175,7 +175,9 @@ class Worker {
 
   #fail(code: WorkerError['code'], message: string, step?: number): void {
     const { sendLog, env } = this.#run
-    this.#settled.reject(new WorkerError(code, message, { logTail: this.#log.toString(), step, sendLog, secrets: secretsOf(env) }))
+    this.#settled.reject(
+      new WorkerError(code, message, { logTail: this.#log.toString(), step, sendLog, secrets: secretsOf(env) }),
+    )
   }
 }
 

@@ -215,6 +215,7 @@ export const startAgent = async (
     maxModelBytes,
     endpoints: ends,
     versions: inference.models,
+    policy,
     log,
   })
   await inference.serve(deployments)

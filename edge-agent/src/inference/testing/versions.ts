@@ -76,6 +76,7 @@ export class TestDeployments implements DeployedModels, Withdrawals {
       model: id(0xa00 + Buffer.from(name).reduce((sum, byte) => sum + byte, 0)),
       modelName: name,
       version: id(0xb000 + this.#last),
+      groups: [],
       versionNumber: this.#last,
       token: 'token',
       weights: await write(encodeSafetensors(extractWeights(model).tensors)),
