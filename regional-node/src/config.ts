@@ -59,6 +59,8 @@ const Environment = z.object({
   /** Most bytes that uploads may declare together while they run. */
   UPLOAD_BYTES: bytes(1024 * MiB),
   MAX_UPLOADS: z.coerce.number().int().min(1).max(10_000).default(256),
+  /** Most connections of devices; each takes some 90 KB. */
+  MAX_CONNECTIONS: z.coerce.number().int().min(1).max(1_000_000).default(16_384),
   /** Uploads and downloads that stand still for so long are cut; what is durable stays. */
   STALL_SECONDS: z.coerce.number().int().min(1).max(3600).default(30),
   /** Notices that the MQTT session carries in a second; larger sets go by the IoT data plane, where AWS sets no such limit. */
@@ -91,6 +93,7 @@ export type Config = {
   readonly failpoint: ArmedFailpoint | undefined
   readonly uploadBytes: number
   readonly maxUploads: number
+  readonly maxConnections: number
   readonly stallMillis: number
   readonly drainMillis: number
   readonly noticesByDataPlaneAbove: number
@@ -142,6 +145,7 @@ export const readConfig = (environment: NodeJS.ProcessEnv = process.env): Config
     failpoint: env.FAILPOINT,
     uploadBytes: env.UPLOAD_BYTES,
     maxUploads: env.MAX_UPLOADS,
+    maxConnections: env.MAX_CONNECTIONS,
     stallMillis: env.STALL_SECONDS * 1000,
     drainMillis: env.DRAIN_SECONDS * 1000,
     noticesByDataPlaneAbove: env.NOTICES_BY_DATA_PLANE_ABOVE,

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { connect as http2 } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { connect as tls } from 'node:tls'
+import { promisify } from 'node:util'
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { Client, credentials, status as grpcStatus } from '@grpc/grpc-js'
 import { amqpNames } from '@tributary/contracts/amqp'
@@ -14,6 +16,7 @@ import { makeMessage, parseMessage } from '@tributary/contracts/envelope'
 import { centralEvents } from '@tributary/contracts/events'
 import { HealthCheckResponse_ServingStatus as ServingStatus } from '@tributary/contracts/gen/grpc/health/v1/health_pb'
 import { VerdictCode } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { federatedLearningMethods } from '@tributary/contracts/grpc-service'
 import { Participation } from '@tributary/contracts/participation'
 import type { EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
 import { deviceTopics } from '@tributary/contracts/topics'
@@ -301,6 +304,29 @@ test('a node killed in the middle of a round keeps receipts and uploads, and the
   assert.equal(central.statuses.at(-1)?.draining, true)
   assert.deepEqual(central.faults, [])
   assert.equal((await stat(join(field.dataDir, 'token.key'))).mode & 0o777, 0o600)
+})
+
+test('a call that was begun and goes nowhere does not keep a node from ending', { timeout: 60_000 }, async () => {
+  await using field = await federation(1, { DRAIN_SECONDS: '1' })
+  const [device] = field.devices as [TestDevice]
+  await healthy(field.node)
+  await appear(device)
+  const [cert, key] = await Promise.all([readFile(device.files.certificateFile), readFile(device.files.keyFile)])
+  const ca = authority.certificatePem
+  const session = http2(`https://localhost:${field.node.grpcPort}`, { ca, cert, key }).on('error', () => {})
+  const call = session.request({
+    ':method': 'POST',
+    ':path': federatedLearningMethods.checkIn.path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  })
+  call.on('error', () => {})
+  const ended = once(call, 'close')
+  await once(session, 'remoteSettings')
+  // Headers only: the message never comes. The node has them once it answered a ping that was sent behind them.
+  await promisify(session.ping.bind(session))()
+  assert.equal(await field.node.end('SIGTERM'), 0)
+  await ended
 })
 
 test('a certificate that is due is followed by the next one, for devices, broker and central, and at the next start', {

@@ -170,7 +170,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
   }
   const holdsLease = () => leases.shards.some(({ shard, epoch }) => leases.holds(shard, epoch))
   const isServing = () => !draining && !disk.signal.aborted && !room.isFull && holdsLease()
-  const server = new GrpcServer(services, isServing)
+  const server = new GrpcServer(services, isServing, config.maxConnections)
   const opening = { folders, attempts, evaluations, journal }
   const shards = new ShardOpener(opening, clock, () => status.soon())
   const takeOver = applyStatus({ shards, leases, attempts, evaluations, directory, level, deployments })
@@ -290,6 +290,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
         ),
         new Gauge('tributary_sum_memory_bytes', 'Bytes of sums in memory.', () => sumMemory.used),
         new Gauge('tributary_cache_bytes', 'Bytes of cached models.', () => cache.usedBytes),
+        new Gauge('tributary_grpc_connections', 'Connections of devices.', () => server.connections),
         new Gauge('tributary_grpc_calls_running', 'Calls of devices that run now.', () => server.runningCalls),
         new Gauge('tributary_journal_waiting', 'Log entries that wait for central.', () => journal.waiting),
         new Gauge(

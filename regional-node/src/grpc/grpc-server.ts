@@ -14,6 +14,7 @@ import type { NodeIdentity } from '../identity/node-identity.ts'
 import { authenticate } from './authenticate.ts'
 import { statusOf } from './call-status.ts'
 import { checkIn } from './check-in.ts'
+import { ConnectionListener } from './connection-listener.ts'
 import { HealthService } from './health-service.ts'
 import type { NodeServices } from './node-services.ts'
 import { type PeerCall, Peers } from './peer-identity.ts'
@@ -54,14 +55,20 @@ export class GrpcServer {
   readonly #server = new Server(limits)
   readonly #node: NodeServices
   readonly #peers = new Peers()
+  readonly #mostConnections: number
   #certificate: ServerCertificate | undefined
+  #listener: ConnectionListener | undefined
   readonly #health: HealthService
   #calls = 0
   #port = 0
 
-  /** @param isServing whether devices can be served now, as the health service tells it */
-  constructor(node: NodeServices, isServing: () => boolean) {
+  /**
+   * @param isServing whether devices can be served now, as the health service tells it
+   * @param mostConnections devices beyond are refused
+   */
+  constructor(node: NodeServices, isServing: () => boolean, mostConnections: number) {
     this.#node = node
+    this.#mostConnections = mostConnections
     this.#health = new HealthService(isServing)
     this.#server.addService(healthMethods, { check: this.#health.check, watch: this.#health.watch })
     this.#server.addService(federatedLearningMethods, {
@@ -83,13 +90,17 @@ export class GrpcServer {
     return this.#calls
   }
 
-  async listen({ host, port }: { host: string; port: number }, identity: NodeIdentity): Promise<void> {
+  /** Connections that are there. */
+  get connections(): number {
+    return this.#listener?.connections ?? 0
+  }
+
+  async listen(at: { host: string; port: number }, identity: NodeIdentity): Promise<void> {
     this.#certificate = new ServerCertificate(identity.pem)
-    const credentials = this.#certificate.credentials()
-    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    this.#port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)))
-    })
+    const injector = this.#server.createConnectionInjector(this.#certificate.credentials())
+    const mostConnections = this.#mostConnections
+    this.#listener = new ConnectionListener({ mostConnections }, socket => injector.injectConnection(socket))
+    this.#port = await this.#listener.listen(at)
   }
 
   /** Connections that are made from now on are shown this certificate; those that are there go on. */
@@ -99,14 +110,10 @@ export class GrpcServer {
 
   /** Refuses new calls, lets running ones end until the signal aborts, then cuts them. */
   async close(deadline: AbortSignal): Promise<void> {
-    // `tryShutdown` waits for open streams for ever.
     this.#health[Symbol.dispose]()
-    const finished = new Promise<void>(resolve => this.#server.tryShutdown(() => resolve()))
-    const force = () => this.#server.forceShutdown()
-    if (deadline.aborted) force()
-    else deadline.addEventListener('abort', force, { once: true })
-    await finished
-    deadline.removeEventListener('abort', force)
+    // Tells everybody to go. It does not wait for calls that run, nor does it cut what channelz does not list.
+    this.#server.tryShutdown(() => {})
+    await this.#listener?.close(deadline)
   }
 
   #unary<Input, Output>(
