@@ -1,10 +1,14 @@
+import { defaultMetrics } from '@tributary/contracts/evaluation-metrics'
+import { deriveMetrics } from '@tributary/learning/evaluation/derive-metrics'
 import { epochOrder } from '@tributary/learning/seeded/epoch-order'
 import { extractWeights } from '@tributary/onnx-train/extract-weights'
+import { lossOptions } from '@tributary/onnx-train/losses/loss'
 import { parametersOf } from '@tributary/onnx-train/parameters'
 import { chosenParameters } from '@tributary/onnx-train/trainable'
 import { withWeights } from '@tributary/onnx-train/with-weights'
 import { withoutWeights } from '@tributary/onnx-train/without-weights'
 import { writeModel } from '@tributary/onnx-train/write-model'
+import { askedMetrics } from '../training/asked-metrics.ts'
 import { OnnxTrainer } from '../training/onnx-trainer.ts'
 import { type EvaluationResult, examplesOf } from '../training/trainer.ts'
 import { type Arguments, lossFrom, optimizerFrom, trainableFrom } from './arguments.ts'
@@ -44,7 +48,9 @@ export const trainCommand = async (
   const graph = writeModel(withoutWeights(model))
   const evaluate = async (when: string, values: Float32Array): Promise<void> => {
     if (heldOut === undefined) return
-    const result = await trainer.evaluate({ graph, weights: values, data: heldOut.data, loss }, { signal })
+    const metrics = askedMetrics([defaultMetrics], lossOptions(loss).kind, true)
+    const job = { graph, weights: values, data: heldOut.data, loss, metrics }
+    const result = await trainer.evaluate(job, { signal })
     output.out(`${when}: ${describeResult(result)} on ${heldOut.name}\n`)
   }
   await evaluate('before', flatten(tensors))
@@ -69,12 +75,19 @@ export const trainCommand = async (
   return 0
 }
 
-const describeResult = ({ examples, correct, lossSum, absoluteErrorSum }: EvaluationResult): string =>
-  [
+const shownMetrics = ['top5Accuracy', 'f1Macro', 'auc', 'perplexity', 'mae', 'rmse', 'r2'] as const
+
+const describeResult = ({ examples, correct, lossSum, sums }: EvaluationResult): string => {
+  const found = deriveMetrics({ examples: `${examples}`, ...sums })
+  return [
     `loss ${(lossSum / examples).toPrecision(4)}`,
     ...(correct === null ? [] : [`accuracy ${((100 * correct) / examples).toFixed(2)} %`]),
-    ...(absoluteErrorSum === null ? [] : [`mean absolute error ${(absoluteErrorSum / examples).toPrecision(4)}`]),
+    ...shownMetrics.flatMap(name => {
+      const value = found[name]
+      return value === undefined || value === null ? [] : [`${name} ${value.toPrecision(4)}`]
+    }),
   ].join(', ')
+}
 
 type Tensors = ReturnType<typeof extractWeights>['tensors']
 

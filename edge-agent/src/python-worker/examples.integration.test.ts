@@ -75,7 +75,15 @@ suite('examples of trainers', () => {
         assert.deepEqual([trained.steps, trained.examples], [100, 500])
         await using second = await trainers.newJob()
         await writeFile(second.file(baseFile), await readFile(trained.weights))
-        const found = await trainers.evaluate({ ...training, folder: second }, { signal: never })
+        const metrics = ['f1', 'confusion', 'top-5']
+        const evaluation = { ...training, folder: second, task: attempt.task, metrics }
+        const found = await trainers.evaluate(evaluation, { signal: never })
+        const right = Array.from({ length: 10 }, (_, label) => Number(found.sums[`confusion_${label}_${label}`]))
+        assert.equal(
+          right.reduce((sum, count) => sum + count),
+          found.correct,
+        )
+        assert.ok(Number(found.sums.top5_correct) > 450, `${found.sums.top5_correct} of 500 in the first five`)
         // One in ten by chance.
         assert.ok((found.correct ?? 0) > 350, `${found.correct} of 500`)
       }),

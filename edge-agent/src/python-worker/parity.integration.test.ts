@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { defaultMetrics } from '@tributary/contracts/evaluation-metrics'
 import { epochOrder } from '@tributary/learning/seeded/epoch-order'
 import { pytorchPython, tensorflowPython } from '@tributary/local-stack/testing/framework-python'
 import { mcmahan2nn, mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
@@ -10,6 +11,7 @@ import { typedView } from '@tributary/tensors/view'
 import { bundleOf, temporaryFolder } from '../testing/federation.ts'
 import { digitsAndTrainer } from '../testing/python-job.ts'
 import { withPython } from '../testing/with-python.ts'
+import { askedMetrics } from '../training/asked-metrics.ts'
 import { OnnxTrainer } from '../training/onnx-trainer.ts'
 import { baseFile } from './python-trainers.ts'
 
@@ -65,8 +67,14 @@ const compare = async (python: string, { model, trainer, framework, localEpochs 
     }
   }
   assert.ok(moved > 0.01, 'it learned')
-  const evaluated = await trainers.evaluate({ settings, manifest: described, folder: job, data }, { signal: never })
-  const known = await onnx.evaluate({ graph, weights: flat, data, loss: 'softmax-cross-entropy' })
+  const metrics = askedMetrics([defaultMetrics], 'softmax-cross-entropy', true)
+  const evaluated = await trainers.evaluate(
+    { settings, manifest: described, folder: job, data, task: attempt.task, metrics },
+    { signal: never },
+  )
+  const known = await onnx.evaluate({ graph, weights: flat, data, loss: 'softmax-cross-entropy', metrics })
+  assert.ok(known.sums.top5_correct !== undefined && known.sums.confusion_9_9 !== undefined)
+  assert.deepEqual(evaluated.sums, known.sums)
   assert.equal(evaluated.correct, known.correct)
   assert.ok(Math.abs((evaluated.lossSum ?? 0) - known.lossSum) < 1e-2, `${evaluated.lossSum} and ${known.lossSum}`)
   return { largest, losses: [ours.meanLoss, trained.meanLoss ?? Number.NaN] as const }

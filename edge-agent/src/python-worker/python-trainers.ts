@@ -45,6 +45,13 @@ export type PythonTrainingJob = PythonJob & {
   readonly seed: Uint8Array
 }
 
+export type PythonEvaluationJob = PythonJob & {
+  /** Whose own values of what is kept local are evaluated. */
+  readonly task: string
+  /** What to find beside the loss. */
+  readonly metrics: readonly string[]
+}
+
 export type PythonTrained = Extract<WorkerOutcome, { kind: 'trained' }> & {
   /** File of the new weights, of what the manifest sends, in the job's folder. */
   readonly weights: string
@@ -174,10 +181,15 @@ export class PythonTrainers {
   }
 
   /** Evaluates one job. Throws WorkerError, or the signal's reason. */
-  async evaluate(job: PythonJob, options: PythonJobOptions): Promise<PythonEvaluated> {
+  async evaluate(job: PythonEvaluationJob, options: PythonJobOptions): Promise<PythonEvaluated> {
     const trainer = this.#trainerFor(job.settings)
     using _turn = await this.#turnstile.enter(options.signal)
-    const file = await job.folder.writeJob({ ...describe(job, trainer, 'evaluate'), seed: '00' })
+    const file = await job.folder.writeJob({
+      ...describe(job, trainer, 'evaluate'),
+      seed: '00',
+      metrics: job.metrics,
+      local: job.manifest.tensors.some(isLocal) ? ((await this.#local.newest(job.task)) ?? null) : null,
+    })
     const outcome = await this.#run(trainer, job.folder, ['run', file], options)
     if (outcome.kind === 'evaluated') return outcome
     throw unexpected(outcome)

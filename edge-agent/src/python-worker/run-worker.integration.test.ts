@@ -185,7 +185,7 @@ test(
 test('one step beyond the memory is refused before it is taken', failing('Hungry', 'MEMORY_LIMIT', /MemoryError/))
 test('a line that is not JSON ends a job', failing('NotJson', 'PROTOCOL', /not JSON/))
 test('a line that the agent does not know ends a job', failing('Unknown', 'PROTOCOL', /says nothing the agent knows/))
-test('a line without end ends a job', failing('Endless_line', 'PROTOCOL', /line of more than 65536 bytes/))
+test('a line without end ends a job', failing('Endless_line', 'PROTOCOL', /line of more than 131072 bytes/))
 test('numbers that cannot be end a job', failing('Negative', 'PROTOCOL', /examples/))
 
 test(

@@ -1,8 +1,11 @@
+import { mostEvaluationSums } from '@tributary/learning/evaluation/sums'
 import * as z from 'zod'
 
 const Count = z.int().nonnegative()
 const Seconds = z.number().nonnegative()
 const Version = z.string().max(100)
+
+const fitsInt64 = (text: string): boolean => BigInt.asIntN(64, BigInt(text)) === BigInt(text)
 
 /** What a worker writes, one JSON object a line. Training code could write there too, so nothing of it is taken on trust. */
 export const WorkerLine = z.discriminatedUnion('kind', [
@@ -22,7 +25,17 @@ export const WorkerLine = z.discriminatedUnion('kind', [
     correct: Count.nullable(),
     /** Null where it is no number. */
     lossSum: z.number().nullable(),
-    absoluteErrorSum: z.number().nullable(),
+    /** Additive integers by name, each of which fits int64. */
+    sums: z
+      .record(
+        z.string().regex(/^[a-z][a-z0-9_]{0,47}$/),
+        z
+          .string()
+          .regex(/^-?\d{1,19}$/)
+          .refine(fitsInt64),
+      )
+      .refine(sums => Object.keys(sums).length <= mostEvaluationSums)
+      .default({}),
     seconds: Seconds,
   }),
   z.object({ kind: z.literal('probed'), worker: Version, python: Version, framework: Version, version: Version }),
@@ -45,7 +58,8 @@ export type WorkerLine = z.infer<typeof WorkerLine>
 /** The last line of a worker that did its work. */
 export type WorkerOutcome = Extract<WorkerLine, { kind: 'trained' | 'evaluated' | 'probed' }>
 
-const mostLineBytes = 64 * 1024
+/** Room for the counts of an evaluation. */
+const mostLineBytes = 128 * 1024
 const mostBytes = 64 * 1024 * 1024
 
 /** Cuts what comes from a worker into lines and checks each; holds one unfinished line at most. */

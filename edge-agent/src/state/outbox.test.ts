@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Outbox } from './outbox.ts'
 
-const findings = { examples: 20n, correct: 2n ** 60n, absoluteErrorQ20: null, lossQ20: -3n, seconds: 0.5 }
+const findings = { examples: 20n, sums: { correct: `${2n ** 60n}`, loss_q20: '-3' }, seconds: 0.5 }
 
 test('what waits outlives the agent until the node has it, and is bounded', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tributary-outbox-'))

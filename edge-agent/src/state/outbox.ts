@@ -1,10 +1,11 @@
 import { open } from 'node:fs/promises'
+import { MetricSums } from '@tributary/contracts/round'
 import * as z from 'zod'
 import { writeAtomically } from './atomic-file.ts'
 
 /** Most of each kind that wait, oldest out first; a device has two jobs at a time. */
 const capacity = 16
-const maxFileBytes = 2 ** 20
+const maxFileBytes = 4 * 2 ** 20
 
 const Failure = z.object({
   token: z.string().max(16_384),
@@ -19,14 +20,16 @@ const integer = z
 const Findings = z.object({
   evaluation: z.string().max(64),
   examples: integer,
-  correct: integer.nullable(),
-  absoluteErrorQ20: integer.nullable(),
-  lossQ20: integer,
+  sums: MetricSums,
   seconds: z.number().nonnegative(),
 })
 const Page = z.object({
   failures: z.array(Failure).max(capacity),
-  evaluations: z.array(Findings).max(capacity),
+  // Findings in the form of another version of the agent are found again.
+  evaluations: z
+    .array(z.unknown())
+    .max(capacity)
+    .transform(all => all.flatMap(each => Findings.safeParse(each).data ?? [])),
 })
 
 /** Work that ended without a result. */
@@ -35,11 +38,8 @@ export type WaitingFailure = z.output<typeof Failure>
 /** What was found by an evaluation, as integers that add up over devices. */
 export type EvaluationFindings = {
   readonly examples: bigint
-  /** Null where no prediction can be right or wrong: labels that are real numbers. */
-  readonly correct: bigint | null
-  /** In units of 2^-20; null but for such labels. */
-  readonly absoluteErrorQ20: bigint | null
-  readonly lossQ20: bigint
+  /** By name, in decimal: docs/evaluation.md. */
+  readonly sums: MetricSums
   readonly seconds: number
 }
 

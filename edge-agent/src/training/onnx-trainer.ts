@@ -90,7 +90,8 @@ export class OnnxTrainer implements Trainer {
 
   async evaluate(job: EvaluationJob, { signal }: Pick<TrainOptions, 'signal'> = {}): Promise<EvaluationResult> {
     const loss = lossOptions(job.loss)
-    const report = await this.#run(job, base => ({ kind: 'evaluate', ...base, loss }), signal)
+    const { metrics = [] } = job
+    const report = await this.#run(job, base => ({ kind: 'evaluate', ...base, loss, metrics }), signal)
     if (report.kind === 'evaluated') return report.result
     throw unexpected(report)
   }
@@ -204,7 +205,7 @@ const release = ({ features, labels }: PutDataMessage): void => {
   }
 }
 
-type JobBase = Omit<EvaluateMessage, 'kind' | 'loss'>
+type JobBase = Omit<EvaluateMessage, 'kind' | 'loss' | 'metrics'>
 
 const unexpected = (report: WorkerReport): TrainingError =>
   new TrainingError(

@@ -84,6 +84,8 @@ export type TrainResult = {
 
 export type EvaluationJob = Pick<TrainingJob, 'graph' | 'weights' | 'data'> & {
   readonly loss: LossChoice
+  /** What to find beside the loss: docs/evaluation.md. @default none, but for what is cheap and tells nothing of the labels */
+  readonly metrics?: readonly string[]
 }
 
 export type EvaluationResult = {
@@ -93,8 +95,8 @@ export type EvaluationResult = {
    * sum is rounded. Null for real labels, which no prediction meets exactly.
    */
   readonly correct: number | null
-  /** Summed mean |output − label| of each example, rounded as the loss is. Null but for real labels. */
-  readonly absoluteErrorSum: number | null
+  /** What else was asked for: additive integers by name, in decimal. docs/evaluation.md */
+  readonly sums: Readonly<Record<string, string>>
   /** Summed loss; each example's is rounded to a multiple of 2^−20, so sums are exact in any order. */
   readonly lossSum: number
   readonly seconds: number

@@ -1,25 +1,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { resultOf } from './evaluation-result.ts'
+import { readResult, resultOf } from './evaluation-result.ts'
 
 test('accuracy and mean loss come from the sums', () => {
   // 3 of 4 right; 2^20 units of 2^-20 over 4 examples.
-  assert.deepEqual(resultOf({ examples: '4', correct: '3', loss_q20: '1048576' }), {
-    accuracy: 0.75,
-    loss: 0.25,
-    examples: 4,
-  })
+  const sums = { examples: '4', correct: '3', loss_q20: '1048576' }
+  const result = { accuracy: 0.75, loss: 0.25, examples: 4, results: { accuracy: 0.75, loss: 0.25 } }
+  assert.deepEqual(resultOf(sums), result)
+  assert.deepEqual(readResult({ sums }), result)
+  assert.deepEqual(readResult({ result }), result)
 })
 
-test('without examples there is neither accuracy nor loss', () => {
+test('without examples or without an evaluation there is neither accuracy nor loss', () => {
+  const nothing = { accuracy: null, loss: null, examples: 0 }
   assert.deepEqual(resultOf({ examples: '0', correct: '0', loss_q20: '0' }), {
-    accuracy: null,
-    loss: null,
-    examples: 0,
+    ...nothing,
+    results: { accuracy: null, loss: null },
   })
+  assert.deepEqual(readResult(null), { ...nothing, results: { loss: null } })
 })
 
 test('real-valued labels have a loss and no accuracy', () => {
-  const result = resultOf({ examples: '2', loss_q20: '1048576', absolute_error_q20: '5' })
+  const { results, ...result } = resultOf({ examples: '2', loss_q20: '1048576', absolute_error_q20: '1048576' })
   assert.deepEqual(result, { accuracy: null, loss: 0.5, examples: 2 })
+  assert.deepEqual(results, { loss: 0.5, mae: 0.5 })
 })

@@ -9,6 +9,12 @@ export const addMetricSums = (list: Iterable<MetricSums>): MetricSums => {
   return Object.fromEntries([...sums].map(([name, value]) => [name, value.toString()]))
 }
 
+/** One of a family that is numbered through: confusion counts, bins of a histogram. */
+const numbered = /_\d+$/
+
+/** Whether a sum stands for itself. */
+export const isPlainSum = (name: string): boolean => !numbered.test(name)
+
 /** A sum by name; 0 where nobody reported it. */
 export const metricOf = (metrics: MetricSums, name: string): bigint => BigInt(metrics[name] ?? 0)
 

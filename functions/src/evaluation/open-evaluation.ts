@@ -43,6 +43,7 @@ export const openEvaluation = async (
     ...(await readStatistics(sql, task)),
     trainer: { ...training, ...(code === undefined ? {} : { trainer: code }) },
     dataset: wish.dataset,
+    ...(wish.metrics !== undefined && { metrics: wish.metrics }),
     ...(wish.cohortShare > 0 && { cohortShare: wish.cohortShare }),
     deadline: new Date(context.clock.now().getTime() + wish.deadlineSeconds * 1000).toISOString(),
   }

@@ -8,7 +8,8 @@ type Found = readonly [accuracy: number | null, loss: number | null]
 const rounds = (...found: readonly Found[]): EvaluatedRound[] =>
   found.map(([accuracy, loss], index) => {
     const nobody = accuracy === null && loss === null
-    return { round: index + 1, accuracy, loss, examples: nobody ? 0 : 100, evaluators: nobody ? 0 : 2 }
+    const results = { accuracy, loss }
+    return { round: index + 1, loss, results, examples: nobody ? 0 : 100, evaluators: nobody ? 0 : 2 }
   })
 const verdict = (stop: object, found: readonly EvaluatedRound[]): string | null => {
   const judged = judgeStop(StopConditions.parse(stop), found)
@@ -65,8 +66,22 @@ test('a loss past the multiple of the lowest so far is divergence, whatever else
 
 test('evaluators that find no finite loss any more are divergence; nobody there, or no examples ever, is not', () => {
   const guard = { divergence: { factor: 2 } }
-  const vain = (round: number, evaluators: number) => ({ round, accuracy: null, loss: null, examples: 0, evaluators })
+  const vain = (round: number, evaluators: number) => ({ round, loss: null, results: {}, examples: 0, evaluators })
   assert.match(verdict(guard, [...rounds([0.5, 1]), vain(2, 3)]) ?? '', /^fail DIVERGED: round 2: no evaluator/)
   assert.equal(verdict(guard, [...rounds([0.5, 1]), vain(2, 0)]), null)
   assert.equal(verdict(guard, [vain(1, 3), vain(2, 3)]), null)
+})
+
+test('any value may be the target or the measure of patience, each in its own direction', () => {
+  const found = (name: string, ...values: readonly (number | null)[]): EvaluatedRound[] =>
+    rounds(...values.map((): Found => [0.5, 1])).map((round, index) => ({
+      ...round,
+      results: { [name]: values[index] ?? null },
+    }))
+  const stop = (metric: string, value: number) => ({ target: { metric, value }, patience: { metric, rounds: 2 } })
+  assert.match(verdict(stop('f1Macro', 0.8), found('f1Macro', 0.5, 0.8)) ?? '', /STOP_TARGET: round 2 reached f1Macro/)
+  assert.match(verdict(stop('rmse', 2), found('rmse', 5, 1.5)) ?? '', /STOP_TARGET: round 2 reached rmse 1.5/)
+  assert.match(verdict(stop('perplexity', 2), found('perplexity', 5, 6, 7)) ?? '', /STOP_PATIENCE/)
+  assert.equal(verdict(stop('auc', 0.9), found('auc', 0.5, null, 0.6, 0.5)), null)
+  assert.equal(verdict(stop('auc', 0.9), found('rmse', 0.5, 0.6)), null, 'it was never measured')
 })

@@ -1,3 +1,4 @@
+import { type DerivedMetric, type DerivedMetrics, derivedMetrics } from '@tributary/contracts/evaluation-metrics'
 import type { StopConditions } from '@tributary/contracts/stop-conditions'
 import type { Reason } from '../rounds/reason.ts'
 
@@ -5,8 +6,9 @@ import type { Reason } from '../rounds/reason.ts'
 export type EvaluatedRound = {
   readonly round: number
   /** Null where nobody evaluated it. */
-  readonly accuracy: number | null
   readonly loss: number | null
+  /** All values by name, accuracy and loss among them. */
+  readonly results: DerivedMetrics
   readonly examples: number
   /** How many devices reported, be it nothing: a loss that is not finite counts as no examples. */
   readonly evaluators: number
@@ -14,7 +16,6 @@ export type EvaluatedRound = {
 
 type Verdict = { readonly kind: 'complete' | 'fail'; readonly reason: Reason }
 
-type Metric = 'accuracy' | 'loss'
 type Measured = { readonly round: number; readonly value: number }
 
 /**
@@ -48,7 +49,7 @@ const divergence = ({ divergence: guard }: StopConditions, rounds: readonly Eval
 const target = ({ target: wish }: StopConditions, rounds: readonly EvaluatedRound[]): Verdict | null => {
   if (wish === undefined) return null
   const reached = measuredBy(wish.metric, rounds).find(({ value }) =>
-    wish.metric === 'accuracy' ? value >= wish.value : value <= wish.value,
+    derivedMetrics[wish.metric].higherIsBetter ? value >= wish.value : value <= wish.value,
   )
   if (reached === undefined) return null
   return complete('STOP_TARGET', `round ${reached.round} reached ${wish.metric} ${reached.value}, wanted ${wish.value}`)
@@ -57,11 +58,11 @@ const target = ({ target: wish }: StopConditions, rounds: readonly EvaluatedRoun
 const patience = ({ patience: wish }: StopConditions, rounds: readonly EvaluatedRound[]): Verdict | null => {
   if (wish === undefined) return null
   const { metric, minimumDelta } = wish
+  const { higherIsBetter } = derivedMetrics[metric]
   let best: Measured | undefined
   let vain = 0
   for (const found of measuredBy(metric, rounds)) {
-    const gain =
-      best === undefined ? Infinity : metric === 'accuracy' ? found.value - best.value : best.value - found.value
+    const gain = best === undefined ? Infinity : higherIsBetter ? found.value - best.value : best.value - found.value
     // Equal is not better, also where no least gain is asked.
     if (gain >= minimumDelta && gain > 0) {
       best = found
@@ -77,8 +78,8 @@ const patience = ({ patience: wish }: StopConditions, rounds: readonly Evaluated
   return null
 }
 
-const measuredBy = (metric: Metric, rounds: readonly EvaluatedRound[]): Measured[] =>
-  rounds.flatMap(found => (found[metric] === null ? [] : [{ round: found.round, value: found[metric] }]))
+const measuredBy = (metric: DerivedMetric, rounds: readonly EvaluatedRound[]): Measured[] =>
+  rounds.flatMap(({ round, results: { [metric]: value = null } }) => (value === null ? [] : [{ round, value }]))
 
 const fail = (detail: string): Verdict => ({ kind: 'fail', reason: { code: 'DIVERGED', detail } })
 const complete = (code: string, detail: string): Verdict => ({ kind: 'complete', reason: { code, detail } })

@@ -1,4 +1,3 @@
-import type { MetricSums } from '@tributary/contracts/round'
 import { FINAL_TASK_STATES } from '@tributary/learning/task-state'
 import type { Context } from '../context.ts'
 import type { Transaction } from '../database/transaction.ts'
@@ -6,7 +5,7 @@ import { startQueued } from '../queue/start-queued.ts'
 import { completeTask, dropLiveAttempt } from '../rounds/complete-task.ts'
 import { failTask } from '../rounds/fail-task.ts'
 import type { TaskRow } from '../tasks/task-row.ts'
-import { resultOf } from './evaluation-result.ts'
+import { type KeptResult, keptResult, readResult } from './evaluation-result.ts'
 import { judgeStop } from './stop-conditions.ts'
 
 /**
@@ -17,11 +16,11 @@ export const stopTaskWhereDue = async (context: Context, sql: Transaction, task:
   const { target, patience, divergence } = task.settings.stop
   if (FINAL_TASK_STATES.includes(task.state)) return
   if (target === undefined && patience === undefined && divergence === undefined) return
-  const rows = await sql<{ round: number; metrics: MetricSums; evaluators: number }[]>`
-    select e.round, e.metrics, (
+  const rows = await sql<{ round: number; kept: KeptResult; evaluators: number }[]>`
+    select e.round, ${keptResult(sql)} as kept, (
       select coalesce(sum(s.evaluators), 0)::integer from evaluation_shard s where s.evaluation = e.id) as evaluators
     from evaluation e where e.task = ${task.id} and e.state = 'closed' order by e.round`
-  const rounds = rows.map(({ round, metrics, evaluators }) => ({ round, evaluators, ...resultOf(metrics) }))
+  const rounds = rows.map(({ round, kept, evaluators }) => ({ round, evaluators, ...readResult(kept) }))
   const verdict = judgeStop(task.settings.stop, rounds)
   if (verdict === null) return
   sql.afterCommit('queue', () => startQueued(context))

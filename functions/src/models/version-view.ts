@@ -1,8 +1,7 @@
 import { TributaryError } from '@tributary/contracts/errors'
 import type { Refusal, VersionState, VersionView } from '@tributary/contracts/models'
-import type { MetricSums } from '@tributary/contracts/round'
 import type { Sql } from '../database/transaction.ts'
-import { resultOf } from '../evaluation/evaluation-result.ts'
+import { type KeptResult, keptResult, readResult } from '../evaluation/evaluation-result.ts'
 
 export type VersionViewRow = {
   id: string
@@ -19,14 +18,14 @@ export type VersionViewRow = {
   task: string | null
   round: number | null
   created_at: Date
-  metrics: MetricSums | null
+  kept: KeptResult
 }
 
 /** Columns of a VersionViewRow over `model_version v`; the metrics are those of its newest evaluation. */
 export const versionViewColumns = (sql: Sql) => sql`
   v.id, v.model, v.number, v.state, v.refusal, v.notes, v.graph_key is not null as graph, v.statistics,
   v.weights_sha256, v.weights_bytes, v.parent, v.task, v.round, v.created_at,
-  (select e.metrics from evaluation e where e.version = v.id order by e.id desc limit 1) as metrics`
+  (select ${keptResult(sql)} from evaluation e where e.version = v.id order by e.id desc limit 1) as kept`
 
 /** @throws TributaryError NOT_FOUND, also for a version of another model */
 export const selectVersionView = async (
@@ -40,7 +39,7 @@ export const selectVersionView = async (
 }
 
 export const versionViewOf = (row: VersionViewRow): VersionView => {
-  const { accuracy, loss, examples } = resultOf(row.metrics ?? {})
+  const { examples, ...found } = readResult(row.kept)
   return {
     id: row.id,
     model: row.model,
@@ -55,8 +54,7 @@ export const versionViewOf = (row: VersionViewRow): VersionView => {
     parent: row.parent,
     task: row.task,
     round: row.round,
-    accuracy,
-    loss,
+    ...found,
     evaluatedExamples: examples,
     createdAt: row.created_at.toISOString(),
   }

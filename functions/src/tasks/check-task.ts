@@ -1,4 +1,5 @@
 import { TributaryError } from '@tributary/contracts/errors'
+import { canDerive, derivedMetrics, metricsOfLoss } from '@tributary/contracts/evaluation-metrics'
 import { frameworksOf } from '@tributary/contracts/round'
 import type { CreateTask } from '@tributary/contracts/tasks'
 import { overSelection } from '@tributary/learning/seeded/selection'
@@ -28,8 +29,28 @@ export const checkTask = (task: CreateTask, version: ChosenVersion): void => {
     const errors = [{ path: 'trainer.trainer', message: `framework ${installed} needs the name of training code` }]
     throw new TributaryError('BODY_INVALID', { extra: { errors } })
   }
+  const errors = evaluationFaults(task)
+  if (errors.length > 0) throw new TributaryError('BODY_INVALID', { extra: { errors } })
   // Without a goal the number of updates is known only when a round opens, and is checked again there.
   sumRuleOf(task, goal === null ? 1 : overSelection(goal, factor, Number.MAX_SAFE_INTEGER))
+}
+
+/** Metrics that have no meaning under the task's loss, and stop conditions on values that its evaluations never have. */
+const evaluationFaults = ({ trainer: { loss }, evaluation, stop }: CreateTask): { path: string; message: string }[] => {
+  const { metrics } = evaluation
+  const fitting = metricsOfLoss[loss]
+  const unfit = (metrics ?? []).flatMap((metric, index) =>
+    fitting.includes(metric)
+      ? []
+      : [{ path: `evaluation.metrics.${index}`, message: `${loss} has no ${metric}; it has ${fitting.join(', ')}` }],
+  )
+  const unknown = (['target', 'patience'] as const).flatMap(condition => {
+    const metric = stop[condition]?.metric
+    if (metric === undefined || canDerive(metric, { loss, metrics })) return []
+    const message = `evaluations of this task find no ${metric}: it is of ${derivedMetrics[metric].of.join(' or ')}`
+    return [{ path: `stop.${condition}.metric`, message }]
+  })
+  return [...unfit, ...unknown]
 }
 
 /** @throws TributaryError REGION_UNKNOWN */

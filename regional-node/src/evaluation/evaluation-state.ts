@@ -1,7 +1,11 @@
 import type { MetricSums } from '@tributary/contracts/round'
+import { mostSumNames } from '@tributary/learning/evaluation/sum-names'
 import { DeviceTable } from '../attempt/round/device-table.ts'
-import { MetricTotals } from '../attempt/round/metric-totals.ts'
+import { MetricTotals, mostMetricNames } from '../attempt/round/metric-totals.ts'
 import type { EvaluationRecord } from './evaluation-records.ts'
+
+/** All that evaluations count, and as many names again as devices make up for training. */
+const mostNames = mostSumNames + mostMetricNames
 
 const reported = 1
 const failed = 2
@@ -15,7 +19,7 @@ type SummedEvent = Extract<EvaluationRecord, { kind: 'summed' }>['event']
  */
 export class EvaluationState {
   readonly #devices = new DeviceTable()
-  readonly #totals = new MetricTotals()
+  readonly #totals = new MetricTotals(mostNames)
   #reports = 0
   summed: SummedEvent | undefined
 

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
+import { defaultMetrics } from '@tributary/contracts/evaluation-metrics'
 import type {
   EvaluationWorkSchema,
   ObjectInfoSchema,
@@ -88,7 +89,7 @@ export const evaluationWork = async (
   { descriptor, shard, epoch }: ShardEvaluation,
   { device, certificateSha256 }: KnownDevice,
 ): Promise<MessageInitShape<typeof EvaluationWorkSchema>> => {
-  const { evaluation, weights, manifest, graph, statistics, trainer, dataset, deadline } = descriptor
+  const { evaluation, weights, manifest, graph, statistics, trainer, dataset, metrics, deadline } = descriptor
   const objects = [weights, manifest, ...othersOf(descriptor)].map(({ sha256 }) => sha256)
   const place = { shard, epoch, device, certificateSha256 }
   const token = await tokens.mint({ work: 'evaluation', evaluation, ...place, objects, exp: expiry(deadline) })
@@ -103,6 +104,8 @@ export const evaluationWork = async (
     trainer: trainerSettings(trainer),
     deadlineUnixMillis: BigInt(Date.parse(deadline)),
     task: descriptor.task,
+    // Never none, which is what an older node says.
+    metrics: metrics === undefined ? [defaultMetrics] : ['loss', ...metrics],
     taskName: descriptor.taskName ?? '',
     model: descriptor.model?.id ?? '',
     modelName: descriptor.model?.name ?? '',

@@ -19,16 +19,17 @@ const open = async (shard: TestShard) => {
   const opened = await shard.openedEvaluation(descriptor, 5)
   const { token = '' } = await evaluationWork(shard.admission.tokens, opened, shard.device(5))
   const handle = reportEvaluation({ ...shard.admission, evaluations: shard.evaluations })
-  const report = async (examples: bigint, correct: bigint, loss: bigint) => {
-    const metrics = [
+  const report = (examples: bigint, correct: bigint, loss: bigint) =>
+    send(examples, [
       { name: 'correct', value: correct },
       { name: 'loss_q20', value: loss },
-    ]
+    ])
+  const send = async (examples: bigint, metrics: { name: string; value: bigint }[]) => {
     const request = create(ReportEvaluationRequestSchema, { token, evaluation, examples, metrics })
     const { verdict } = await handle(request, shard.device(5))
     return [verdict?.code, verdict?.errorCode]
   }
-  return { evaluation, report }
+  return { evaluation, report, send }
 }
 
 for (const [what, examples, correct, loss] of [
@@ -48,6 +49,38 @@ for (const [what, examples, correct, loss] of [
     assert.deepEqual([event.evaluators, event.metrics], [0, {}])
   })
 }
+
+for (const [what, metrics] of [
+  ['more confusions than positions', { positions: 4n, confusion_0_0: 3n, confusion_1_0: 2n }],
+  ['a count below none', { positions: 4n, confusion_0_0: 3n, confusion_1_0: -1n }],
+  ['more of a class right than there are', { positions: 4n, actual_7: 2n, predicted_7: 1n, agreed_7: 2n }],
+  ['more in the first five than there are', { positions: 4n, top5_correct: 5n }],
+  ['more positions than examples can have', { positions: 4n * 2n ** 24n + 1n }],
+  ['a mean error above all that devices tell apart', { absolute_error_q20_carry: 2n ** 21n }],
+  ['more examples with errors than examples', { error_examples: 5n }],
+] as const) {
+  test(`${what}: refused`, async () => {
+    await using shard = await TestShard.open()
+    const { send } = await open(shard)
+    const sums = Object.entries<bigint>(metrics).map(([name, value]) => ({ name, value }))
+    assert.deepEqual(await send(4n, sums), [INVALID, 'METRICS_INVALID'])
+  })
+}
+
+test('counts of a thousand classes are taken whole, and of names that nobody knows no more than 64', async () => {
+  await using shard = await TestShard.open()
+  const { send } = await open(shard)
+  const many = (kind: string, count: number) =>
+    Array.from({ length: count }, (_, index) => ({ name: `${kind}_${index}`, value: 1n }))
+  const counts = [...many('actual', 1000), ...many('predicted', 1000), ...many('agreed', 1000)]
+  const positions = { name: 'positions', value: 1000n }
+  assert.deepEqual(await send(1000n, [positions, ...counts, ...many('own', 64)]), [ACCEPTED, ''])
+  const event = await until(() => shard.evaluated[0])
+  assert.equal(Object.keys(event.metrics).length, 3066)
+  await using other = await TestShard.open()
+  const { send: again } = await open(other)
+  assert.deepEqual(await again(1000n, many('own', 65)), [INVALID, 'METRICS_INVALID'])
+})
 
 test('the bounds themselves are possible', async () => {
   await using shard = await TestShard.open()

@@ -5,6 +5,7 @@ import {
   ReportEvaluationResponseSchema,
   type Verdict,
 } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { isEvaluationSum } from '@tributary/learning/evaluation/sum-names'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import { metricsFault } from './metrics-fault.ts'
 import { readMetrics } from './metrics-from-wire.ts'
@@ -39,7 +40,7 @@ const judge = async (
   }
   if (evaluation.hasFailed(device)) return verdicts.declined()
   if (!evaluation.isOpen) return verdicts.late()
-  const metrics = readMetrics(sent, examples)
+  const metrics = readMetrics(sent, examples, isEvaluationSum)
   const fault = metrics.ok ? metricsFault(metrics.sums) : metrics.detail
   if (!metrics.ok || fault !== null) {
     const detail = fault ?? ''

@@ -16,7 +16,9 @@ from .channel import Channel
 from .errors import Diverged, JobError
 from .installed import load_trainer
 from .limits import apply_limits, end_with_agent
+from .metrics import units_of, wide
 from .task import parse_job, read_job
+from .trainer import EvaluateResult
 from .weights import Overlaid, Weights, write_weights
 
 _frameworks = {"pytorch": "torch", "keras": "keras", "sklearn": "sklearn", "numpy": "numpy"}
@@ -67,6 +69,14 @@ def _probe(channel: Channel, framework: str, trainer: str | None) -> None:
     channel.send("probed", worker=__version__, python=platform.python_version(), framework=framework, version=version)
 
 
+def _sums_of(found: EvaluateResult) -> dict[str, str]:
+    """In decimal: JSON has no integers of 64 bits that everybody reads."""
+    sums = {name: str(int(value)) for name, value in found.sums.items()}
+    if found.absolute_error_sum is not None and "absolute_error_q20" not in sums:
+        sums.update({name: str(value) for name, value in wide("absolute_error_q20", units_of(found.absolute_error_sum))})
+    return sums
+
+
 def _run(channel: Channel, path: str) -> None:
     description = read_job(path)
     # Before the trainer's module, and with it the framework, is imported.
@@ -85,7 +95,7 @@ def _run(channel: Channel, path: str) -> None:
             examples=int(found.examples),
             correct=None if found.correct is None else int(found.correct),
             lossSum=float(found.loss_sum),
-            absoluteErrorSum=None if found.absolute_error_sum is None else float(found.absolute_error_sum),
+            sums=_sums_of(found),
             seconds=time.monotonic() - started,
         )
         return

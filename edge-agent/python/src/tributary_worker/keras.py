@@ -119,7 +119,7 @@ class KerasTrainer:
 
     def evaluate(self, task: Task) -> EvaluateResult:
         data = self._open(task, training=False)
-        sums = EvaluationSums(task.settings)
+        sums = EvaluationSums(task.settings, task.metrics)
         forward = tf.function(lambda features: self._model(features, training=False), reduce_retracing=True)
         for done, batch in enumerate(task.batches(np.arange(len(data))), start=1):
             sums.add(forward(tf.constant(data.features(batch))).numpy(), data.targets(batch))

@@ -1,10 +1,13 @@
-"""Loss and hits of outputs, in float64 and the same for every framework: sums of them compare."""
+"""What outputs are measured by, in float64 and the same for every framework: sums of them compare."""
 
 from __future__ import annotations
+
+from typing import Sequence
 
 import numpy as np
 
 from .errors import JobError
+from .metrics import BinaryMetrics, ClassMetrics, RealMetrics
 from .task import Array, TrainSettings
 from .trainer import EvaluateResult
 
@@ -16,12 +19,16 @@ _worst_loss = 2.0**10
 class EvaluationSums:
     """Adds up batches. Each example's loss is rounded to a multiple of 2^-20, so that the sum is exact in any order."""
 
-    def __init__(self, settings: TrainSettings) -> None:
+    def __init__(self, settings: TrainSettings, metrics: Sequence[str] = ()) -> None:
+        """:param metrics: what to find beside the loss: ``task.metrics``"""
         self._settings = settings
+        self._metrics = frozenset(metrics)
+        self._classes: ClassMetrics | None = None
+        self._binary = BinaryMetrics(self._wanted)
+        self._real = RealMetrics(self._wanted)
         self._examples = 0
         self._correct = 0.0
         self._loss = 0.0
-        self._absolute = 0.0
 
     def add(self, outputs: Array, labels: Array) -> None:
         """Scores ``[batch, …, classes]`` (logits) with classes ``[batch, …]``, or numbers with numbers of the same shape."""
@@ -41,8 +48,12 @@ class EvaluationSums:
     def result(self) -> EvaluateResult:
         """What was added up."""
         if self._settings.loss in ("mean-squared-error", "mean-absolute-error", "huber"):
-            return EvaluateResult(self._examples, self._loss, None, self._absolute)
-        return EvaluateResult(self._examples, self._loss, round(self._correct))
+            return EvaluateResult(self._examples, self._loss, None, sums=dict(self._real.sums()))
+        found = self._binary if self._settings.loss == "sigmoid-binary-cross-entropy" else self._classes
+        return EvaluateResult(self._examples, self._loss, round(self._correct), sums={} if found is None else dict(found.sums()))
+
+    def _wanted(self, metric: str) -> bool:
+        return metric in self._metrics
 
     def _add_classes(self, scores: Array, labels: Array) -> None:
         classes = labels.astype(np.int64)
@@ -55,9 +66,13 @@ class EvaluationSums:
         smoothing = (self._settings.label_smoothing or 0.0) if self._settings.loss == "softmax-cross-entropy" else 0.0
         losses = -((1 - smoothing) * chosen + (smoothing * logs.mean(axis=2) if smoothing > 0 else 0.0))
         counted = np.maximum(counts.sum(axis=1), 1)
-        self._add(np.where(counts, losses, 0.0).sum(axis=1) / counted)
+        means = np.where(counts, losses, 0.0).sum(axis=1) / counted
+        self._add(means)
         hits = ((scores.argmax(axis=2) == classes) & counts).sum(axis=1)
         self._correct += float((hits / counted).sum())
+        if self._classes is None:
+            self._classes = ClassMetrics(scores.shape[2], scores.shape[1], self._wanted)
+        self._classes.add(scores[counts], classes[counts], means, counts.sum(axis=1), _worst_loss)
 
     def _add_numbers(self, outputs: Array, truth: Array) -> None:
         difference = outputs - truth
@@ -65,6 +80,7 @@ class EvaluationSums:
         if kind == "sigmoid-binary-cross-entropy":
             losses = np.maximum(outputs, 0) - outputs * truth + np.log1p(np.exp(-np.abs(outputs)))
             self._correct += float(((outputs > 0) == (truth > 0.5)).mean(axis=1).sum())
+            self._binary.add(outputs.reshape(-1), truth.reshape(-1))
         elif kind == "mean-squared-error":
             losses = difference**2
         elif kind == "mean-absolute-error":
@@ -73,7 +89,8 @@ class EvaluationSums:
             clipped = np.clip(difference, -(self._settings.huber_delta or 1.0), self._settings.huber_delta or 1.0)
             losses = clipped * (difference - clipped / 2)
         self._add(losses.mean(axis=1))
-        self._absolute += float(_rounded(np.abs(difference).mean(axis=1)).sum())
+        if kind != "sigmoid-binary-cross-entropy":
+            self._real.add(outputs, truth)
 
     def _add(self, losses: Array) -> None:
         self._loss += float(_rounded(losses).sum())

@@ -118,7 +118,7 @@ class PyTorchTrainer:
     def evaluate(self, task: Task) -> EvaluateResult:
         model = self._loaded()
         data, examples = self._open(task, training=False)
-        sums = EvaluationSums(task.settings)
+        sums = EvaluationSums(task.settings, task.metrics)
         model.eval()
         with torch.no_grad():
             for features, labels in _Loader(data, task, np.arange(examples), _Progress(task, task.steps_in(examples))):

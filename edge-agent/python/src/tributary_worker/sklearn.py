@@ -61,7 +61,7 @@ class SklearnTrainer:
     def evaluate(self, task: Task) -> EvaluateResult:
         data = self._open(task, training=False)
         estimator = self._begin(data)
-        sums = EvaluationSums(task.settings)
+        sums = EvaluationSums(task.settings, task.metrics)
         for batch in task.batches(np.arange(len(data))):
             sums.add(_outputs(estimator, _flat(data.features(batch)), task.settings), data.targets(batch))
         return sums.result()

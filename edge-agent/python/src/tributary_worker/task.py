@@ -68,6 +68,8 @@ class Task:
     seed: bytes
     #: Rows of ``data`` in the order of training, ``[local epochs, examples]``; ``None`` without a declared data set.
     given_orders: Array | None = None
+    #: What an evaluation is to find beside the loss; ``EvaluationSums`` knows them all.
+    metrics: tuple[str, ...] = ()
     on_step: Callable[[int, int, float | None], None] = field(default=lambda done, total, loss: None)
 
     @property
@@ -137,6 +139,7 @@ def parse_job(job: Mapping[str, Any]) -> JobFile:
         data=None if data is None else Rows.open(data["file"], data["shape"], data.get("affine")),
         seed=bytes.fromhex(job["seed"]),
         given_orders=None if orders is None else np.load(orders, mmap_mode="r", allow_pickle=False),
+        metrics=tuple(job.get("metrics", ())),
     )
     return JobFile(
         task, job["trainer"], job["weights"], job.get("local"), job.get("result", ""), job.get("localResult", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Mapping, Protocol, runtime_checkable
 
 from .task import Array, Task
@@ -31,6 +31,8 @@ class EvaluateResult:
     correct: int | None
     #: ``None`` but for such labels.
     absolute_error_sum: float | None = None
+    #: What else ``task.metrics`` asks for: additive integers by name (docs/evaluation.md).
+    sums: Mapping[str, int] = field(default_factory=dict)
 
 
 @runtime_checkable

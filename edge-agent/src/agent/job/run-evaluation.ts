@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { create } from '@bufbuild/protobuf'
 import { ReportEvaluationRequestSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
-import { evaluationSums } from '@tributary/learning/evaluation-metrics'
 import type { EvaluationFindings } from '../../state/outbox.ts'
+import { askedMetrics } from '../../training/asked-metrics.ts'
 import { lossOf } from '../../training/graph-options.ts'
 import type { EvaluationResult } from '../../training/trainer.ts'
 import { Backoff } from '../../transport/backoff.ts'
@@ -10,11 +10,13 @@ import { isRetryable } from '../../transport/call-error.ts'
 import type { NodeClient } from '../../transport/node-client.ts'
 import { pullObject } from '../../transport/pull-object.ts'
 import type { AgentContext } from '../context.ts'
+import { findingsOf } from './evaluation-findings.ts'
 import { type Failure, failureOf } from './failure.ts'
 import type { JobControl, JobOutcome } from './job-slot.ts'
 import { loadData } from './load-data.ts'
 import { logFailure } from './log-failure.ts'
 import { loadBundle } from './model-bundle.ts'
+import { withOwnValues } from './own-values.ts'
 import { evaluateInPython } from './train-in-python.ts'
 import { actionFor } from './verdict.ts'
 import type { EvaluationJob } from './work.ts'
@@ -50,8 +52,16 @@ export const runEvaluation = async (
 
 const evaluate =
   ({ trainer }: EvaluationJob) =>
-  async (...[context, client, job, control]: Parameters<typeof evaluateOnnx>): Promise<EvaluationFindings> =>
-    findingsOf(await (trainer.framework === 'onnx' ? evaluateOnnx : evaluateInPython)(context, client, job, control))
+  async (
+    context: AgentContext,
+    client: NodeClient,
+    job: EvaluationJob,
+    control: JobControl<EvaluationJob>,
+  ): Promise<EvaluationFindings> => {
+    const metrics = askedMetrics(job.metrics, trainer.loss, context.policy.share.labelHistograms)
+    const found = trainer.framework === 'onnx' ? evaluateOnnx : evaluateInPython
+    return findingsOf(await found(context, client, { ...job, metrics }, control))
+  }
 
 const evaluateOnnx = async (
   context: AgentContext,
@@ -59,23 +69,14 @@ const evaluateOnnx = async (
   job: EvaluationJob,
   control: JobControl<EvaluationJob>,
 ): Promise<EvaluationResult> => {
-  const { objects, trainer } = context
+  const { objects, local, trainer } = context
   const { signal, latest } = control
   const data = await loadData(context, client, job, 'evaluation', control)
-  const { graph, flat } = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
-  const loss = lossOf(job.trainer)
-  return trainer.evaluate({ graph, weights: flat, data, loss }, { signal })
-}
-
-const findingsOf = (result: EvaluationResult): EvaluationFindings => {
-  const { examples, correct, lossQ20 } = evaluationSums(result.examples, result.correct ?? 0, result.lossSum)
-  return {
-    examples,
-    correct: result.correct === null ? null : correct,
-    lossQ20,
-    absoluteErrorQ20: result.absoluteErrorSum === null ? null : BigInt(Math.round(result.absoluteErrorSum * 2 ** 20)),
-    seconds: result.seconds,
-  }
+  const bundle = await loadBundle(job, info => pullObject(objects, client, latest().token, info, signal))
+  // A personal model is what this device has of it; who never trained in the task has the version as it is.
+  const weights = await withOwnValues(bundle, await local.newest(job.task))
+  const { metrics } = job
+  return trainer.evaluate({ graph: bundle.graph, weights, data, loss: lossOf(job.trainer), metrics }, { signal })
 }
 
 const report = async (
@@ -95,11 +96,7 @@ const report = async (
         seconds: findings.seconds,
         metrics: [
           { name: 'examples', value: findings.examples },
-          ...(findings.correct === null ? [] : [{ name: 'correct', value: findings.correct }]),
-          { name: 'loss_q20', value: findings.lossQ20 },
-          ...(findings.absoluteErrorQ20 === null
-            ? []
-            : [{ name: 'absolute_error_q20', value: findings.absoluteErrorQ20 }]),
+          ...Object.entries(findings.sums).map(([name, sum]) => ({ name, value: BigInt(sum) })),
         ],
       })
       const { verdict } = await client.reportEvaluation(request, signal)
@@ -110,7 +107,7 @@ const report = async (
       }
       if (action.kind === 'redirect') endpoints.redirect(action.endpoint)
       const reason = 'reason' in action ? action.reason : action.kind === 'keep' ? 'accepted' : action.kind
-      const metrics = request.metrics.map(({ name }) => name)
+      const metrics = kindsOf(request.metrics.map(({ name }) => name))
       ledger.record({ kind: 'evaluation', evaluation, examples: Number(findings.examples), metrics, verdict: reason })
       log.info({ evaluation, examples: Number(findings.examples), verdict: reason }, 'evaluation reported')
       return action.kind === 'keep' || action.kind === 'drop' ? 'over' : 'again'
@@ -121,3 +118,8 @@ const report = async (
     }
   }
 }
+
+/** Names for a person: one for all counts of a kind. */
+const kindsOf = (names: readonly string[]): string[] => [
+  ...new Set(names.map(name => name.replace(/(?:_\d+)+$/, '_…'))),
+]

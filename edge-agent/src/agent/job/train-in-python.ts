@@ -83,11 +83,12 @@ export const evaluateInPython = async (
   const data = await loadData(context, client, job, 'evaluation', control)
   await using folder = await python.newJob()
   const manifest = await pullModel(context, client, job, control, folder)
-  const { examples, correct, lossSum, absoluteErrorSum, seconds } = await python.evaluate(
-    { settings: job.trainer, manifest, folder, data },
+  const { task, metrics } = job
+  const { lossSum, ...found } = await python.evaluate(
+    { settings: job.trainer, manifest, folder, data, task, metrics },
     { signal },
   )
-  return { examples, correct, lossSum: lossSum ?? Number.NaN, absoluteErrorSum, seconds }
+  return { ...found, lossSum: lossSum ?? Number.NaN }
 }
 
 /** The model's manifest; its weights, held against that, are then in the folder. Throws ModelError, SafetensorsError. */

@@ -68,6 +68,8 @@ const evaluationJobOf = (maxModelBytes: number) =>
     evaluation: Uuid,
     task: z.string().max(64),
     ...bundleOf(maxModelBytes),
+    /** What to find beside the loss; none from older nodes. */
+    metrics: z.array(z.string().max(64)).max(64).readonly(),
     // The loss is all that evaluation needs of the settings; smoothing is a matter of training.
     trainer: TrainerSettings.pick({
       framework: true,
@@ -128,6 +130,7 @@ export const readEvaluationWork = (work: EvaluationWork, maxModelBytes: number):
     manifest: work.manifest,
     graph: work.graph,
     statistics: work.statistics,
+    metrics: work.metrics,
     trainer: settingsOf(work.trainer),
   } satisfies Record<keyof z.input<ReturnType<typeof evaluationJobOf>>, unknown>)
 

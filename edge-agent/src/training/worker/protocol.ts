@@ -22,7 +22,11 @@ export type TrainMessage = JobMessage & {
   readonly orders: readonly Int32Array[]
 }
 
-export type EvaluateMessage = JobMessage & { readonly kind: 'evaluate' }
+export type EvaluateMessage = JobMessage & {
+  readonly kind: 'evaluate'
+  /** What to find beside the loss. */
+  readonly metrics: readonly string[]
+}
 
 export type PutDataMessage = {
   readonly kind: 'put-data'

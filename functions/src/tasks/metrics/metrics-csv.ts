@@ -1,6 +1,6 @@
 import type { RoundMetrics } from '@tributary/contracts/task-views'
 import { type CsvCell, csv } from './csv.ts'
-import { sumNames } from './sum-names.ts'
+import { resultNames, sumNames } from './sum-names.ts'
 
 const columns = [
   'round',
@@ -25,19 +25,22 @@ const columns = [
   'version',
 ] as const satisfies readonly (keyof RoundMetrics)[]
 
-/** One line a round. Additive metrics stand behind, as exact decimal integers; families of them (confusion counts) do not. */
+/** One line a round. Values that evaluations have beside accuracy and loss stand behind, where any round has them; additive metrics behind these, as exact decimal integers; families of them (confusion counts) do not. */
 export const metricsCsv = (task: string, rounds: readonly RoundMetrics[]): string => {
   const training = sumNames(rounds.map(round => round.training))
   const evaluation = sumNames(rounds.map(round => round.evaluation))
+  const results = resultNames(rounds)
   const header = [
     'task',
     ...columns,
+    ...results,
     ...training.map(name => `training_${name}`),
     ...evaluation.map(name => `evaluation_${name}`),
   ]
   const rows = rounds.map((round): CsvCell[] => [
     task,
     ...columns.map(name => round[name]),
+    ...results.map(name => round.results[name] ?? null),
     ...training.map(name => numeral(round.training[name])),
     ...evaluation.map(name => numeral(round.evaluation[name])),
   ])

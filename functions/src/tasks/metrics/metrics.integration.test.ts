@@ -67,7 +67,13 @@ suite('metrics of a task', { timeout: 120_000 }, () => {
     await sql`
       insert into participation (task, round, attempt, device, region, label, verdict, bytes, seconds) values
       (${task}, 1, 2, ${idOf(8)}, 'north', 'd', 'accepted', 100, 1.5), (${task}, 1, 2, ${idOf(9)}, 'south', 'e', 'late', 50, 2)`
-    const metrics = { examples: '8', correct: '6', loss_q20: String(4 * 2 ** 20), confusion_0_1: '2' }
+    const metrics = {
+      examples: '8',
+      correct: '6',
+      loss_q20: String(4 * 2 ** 20),
+      confusion_0_0: '6',
+      confusion_0_1: '2',
+    }
     await sql`
       insert into evaluation (id, version, task, round, state, descriptor, metrics, deadline) values
       (${idOf(7)}, ${first}, ${task}, 1, 'closed', '{}', ${sql.json(metrics)}, now()),
@@ -96,6 +102,19 @@ suite('metrics of a task', { timeout: 120_000 }, () => {
       accuracy: 0.75,
       loss: 0.5,
       evaluatedExamples: 8,
+      // Class 0 has 6 of 8 right; class 1 is predicted twice and nowhere a label.
+      results: {
+        accuracy: 0.75,
+        loss: 0.5,
+        balancedAccuracy: 0.75,
+        precisionMacro: 0.5,
+        recallMacro: 0.375,
+        f1Macro: 6 / 7 / 2,
+        precisionWeighted: 1,
+        recallWeighted: 0.75,
+        f1Weighted: 6 / 7,
+        f1Micro: 0.75,
+      },
       // (30 + 40) / (60 + 40)
       trainingLoss: 0.7,
       trainingExamples: 100,
@@ -107,7 +126,7 @@ suite('metrics of a task', { timeout: 120_000 }, () => {
       uploadBytes: 150,
       deviceSeconds: 3.5,
       training: { examples: '100', loss_q20: String(70 * 2 ** 20), steps: '18014398509481986' },
-      evaluation: { examples: '8', correct: '6', loss_q20: String(4 * 2 ** 20), confusion_0_1: '2' },
+      evaluation: { examples: '8', correct: '6', loss_q20: String(4 * 2 ** 20) },
     })
     assert.deepEqual([two.accuracy, two.loss, two.evaluatedExamples, two.trainingLoss], [null, null, 0, null])
     assert.deepEqual(
@@ -124,6 +143,7 @@ suite('metrics of a task', { timeout: 120_000 }, () => {
     const column = (header: string) => lines.slice(1, 4).map(line => line[lines[0]?.indexOf(header) ?? -1])
     assert.deepEqual(column('round'), ['1', '2', '3'])
     assert.deepEqual(column('accuracy'), ['0.75', '', ''])
+    assert.deepEqual(column('f1Micro'), ['0.75', '', ''])
     assert.deepEqual(column('training_steps'), ['18014398509481986', '9007199254740993', ''])
     assert.deepEqual(column('evaluation_correct'), ['6', '', ''])
     assert.equal(
@@ -146,6 +166,7 @@ suite('metrics of a task', { timeout: 120_000 }, () => {
     const read = (path: string) => tar('-xOf', '-', `${run}/${path}`)
     const settled = Date.parse('2026-03-01T10:00:02.5Z')
     assert.equal(read('metrics/accuracy'), `${settled} 0.75 1\n`)
+    assert.equal(read('metrics/recallMacro'), `${settled} 0.375 1\n`)
     assert.equal(read('metrics/attempts'), `${settled} 2 1\n${settled} 1 2\n${settled - 2500} 1 3\n`)
     assert.equal(read('params/trainer.learningRate'), '0.05')
     assert.equal(read('params/regions'), '["north","south"]')

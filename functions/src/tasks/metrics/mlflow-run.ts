@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { RoundMetrics } from '@tributary/contracts/task-views'
 import type { TaskState } from '@tributary/contracts/tasks'
 import type { Reason } from '../../rounds/reason.ts'
-import { sumNames } from './sum-names.ts'
+import { resultNames, sumNames } from './sum-names.ts'
 import type { TarFile } from './tar.ts'
 import { yamlDocument } from './yaml-document.ts'
 
@@ -142,6 +142,7 @@ const metricsOf = (rounds: readonly RoundMetrics[]): [string, string][] => {
     sumNames(rounds.map(round => round[of])).map(name => [`${of}_${name}`, lines(rounds, round => round[of][name])])
   return [
     ...series.map((name): [string, string] => [name, lines(rounds, round => round[name])]),
+    ...resultNames(rounds).map((name): [string, string] => [name, lines(rounds, round => round.results[name])]),
     ...sums('training'),
     ...sums('evaluation'),
   ].filter(([, content]) => content !== '')

@@ -1,7 +1,7 @@
 import type { MetricSums } from '@tributary/contracts/round'
 import type { RoundMetrics } from '@tributary/contracts/task-views'
 import type { Sql } from '../../database/transaction.ts'
-import { resultOf } from '../../evaluation/evaluation-result.ts'
+import { type KeptResult, keptResult, readResult } from '../../evaluation/evaluation-result.ts'
 import { meanLoss, metricOf } from '../../evaluation/metric-sums.ts'
 
 type Row = Pick<RoundMetrics, 'round' | 'attempt' | 'attempts' | 'state' | 'version' | 'training'> &
@@ -12,6 +12,7 @@ type Row = Pick<RoundMetrics, 'round' | 'attempt' | 'attempts' | 'state' | 'vers
     readonly selected: number
     readonly weight: string | null
     readonly evaluation: MetricSums | null
+    readonly kept: KeptResult
   }
 
 /** What came out of the rounds of a task from one on, in order, each by its latest attempt: one query. */
@@ -22,7 +23,8 @@ export const readMetrics = async (
 ): Promise<RoundMetrics[]> => {
   const rows = await sql<Row[]>`
     select a.round, a.attempt, a.attempts::integer, a.state, a.version, a.opened_at as "openedAt",
-      a.settled_at as "settledAt", a.selected as planned, s.*, e.metrics as evaluation,
+      a.settled_at as "settledAt", a.selected as planned, s.*, ${keptResult(sql)} as kept,
+      e.metrics - array(select name from jsonb_object_keys(e.metrics) name where name ~ '_\\d+$') as evaluation,
       coalesce(c.bytes, 0) as "uploadBytes", coalesce(c.seconds, 0) as "deviceSeconds",
       coalesce((
         select jsonb_object_agg(name, total) from (
@@ -50,22 +52,20 @@ export const readMetrics = async (
   return rows.map(metricsOf)
 }
 
-const metricsOf = ({ planned, evaluation: found, weight, openedAt, settledAt, ...row }: Row): RoundMetrics => {
-  const evaluation = found ?? {}
-  const { accuracy, loss, examples } = resultOf(evaluation)
+const metricsOf = ({ planned, evaluation, kept, weight, openedAt, settledAt, ...row }: Row): RoundMetrics => {
+  const { examples, ...found } = readResult(kept)
   return {
     ...row,
     openedAt: openedAt.toISOString(),
     settledAt: settledAt?.toISOString() ?? null,
     seconds: settledAt === null ? null : (settledAt.getTime() - openedAt.getTime()) / 1000,
-    accuracy,
-    loss,
+    ...found,
     evaluatedExamples: examples,
     trainingLoss: meanLoss(row.training),
     trainingExamples: Number(metricOf(row.training, 'examples')),
     // Until the first region says whom it chose, as many as it was asked to choose.
     selected: row.selected > 0 ? row.selected : planned,
     weight: weight === null ? null : Number(weight),
-    evaluation,
+    evaluation: evaluation ?? {},
   }
 }

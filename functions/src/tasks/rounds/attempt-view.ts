@@ -75,5 +75,8 @@ const evaluationView = (
   openedAt: new Date(openedAt).toISOString(),
   deadline: new Date(deadline).toISOString(),
   closedAt: closedAt && new Date(closedAt).toISOString(),
-  shards: shards.map(({ evaluation: _, metrics: found, ...shard }) => ({ ...shard, ...resultOf(found) })),
+  shards: shards.map(({ evaluation: _, metrics: found, ...shard }) => {
+    const { accuracy, loss, examples } = resultOf(found)
+    return { ...shard, accuracy, loss, examples }
+  }),
 })

@@ -1,7 +1,7 @@
 import type { MetricSums } from '@tributary/contracts/round'
 import type { AttemptState, RoundView } from '@tributary/contracts/tasks'
 import type { Sql } from '../../database/transaction.ts'
-import { resultOf } from '../../evaluation/evaluation-result.ts'
+import { type KeptResult, keptResult, readResult } from '../../evaluation/evaluation-result.ts'
 import { addMetricSums, meanLoss } from '../../evaluation/metric-sums.ts'
 import type { Reason } from '../../rounds/reason.ts'
 
@@ -18,7 +18,7 @@ type RoundRow = {
   readonly planned: number
   readonly version: string | null
   readonly modelSha256: string | null
-  readonly evaluation: MetricSums | null
+  readonly evaluation: KeptResult
   readonly shards: readonly ShardRow[]
 }
 
@@ -38,7 +38,8 @@ export const roundRows = (sql: Sql, task: string, { order = 'newest', after = nu
   const behind = order === 'newest' ? sql`and round < ${after}` : sql`and round > ${after}`
   return sql`
     select a.round, a.attempt, a.state, a.reason, a.opened_at as "openedAt", a.settled_at as "settledAt", a.goal,
-      a.selected as planned, a.version, v.weights_sha256 as "modelSha256", e.metrics as evaluation, s.shards
+      a.selected as planned, a.version, v.weights_sha256 as "modelSha256", ${keptResult(sql)} as evaluation,
+      s.shards
     from (
       select distinct on (round) round, attempt, state, reason, opened_at, settled_at, goal, selected, version
       from round_attempt where task = ${task} ${after === null ? sql`` : behind}
@@ -57,7 +58,7 @@ export const roundRows = (sql: Sql, task: string, { order = 'newest', after = nu
 
 const roundView = (row: RoundRow): RoundView => {
   const summed = row.shards.filter(shard => shard.state === 'summed')
-  const evaluation = resultOf(row.evaluation ?? {})
+  const { examples, ...found } = readResult(row.evaluation)
   const selected = row.shards.reduce((sum, shard) => sum + shard.selected, 0)
   return {
     round: row.round,
@@ -75,9 +76,8 @@ const roundView = (row: RoundRow): RoundView => {
     trainingLoss: meanLoss(addMetricSums(summed.map(shard => shard.metrics))),
     version: row.version,
     modelSha256: row.modelSha256,
-    accuracy: evaluation.accuracy,
-    loss: evaluation.loss,
-    evaluatedExamples: evaluation.examples,
+    ...found,
+    evaluatedExamples: examples,
     regions: row.shards.map(({ region, shard, epoch, state, selected, accepted }) => ({
       region,
       shard,

@@ -41,6 +41,9 @@ export type EvaluationShardRow = {
 }
 
 export const readEvaluationShards = (sql: Sql, task: string, round: number, most: number) => sql<EvaluationShardRow[]>`
-  select s.evaluation, s.region, s.shard, s.epoch, s.state, s.evaluators, s.metrics
+  select s.evaluation, s.region, s.shard, s.epoch, s.state, s.evaluators,
+    -- Counts by class are with the sum of all shards.
+    jsonb_strip_nulls(jsonb_build_object('examples', s.metrics -> 'examples', 'correct', s.metrics -> 'correct',
+      'loss_q20', s.metrics -> 'loss_q20')) as metrics
   from evaluation e join evaluation_shard s on s.evaluation = e.id
   where e.task = ${task} and e.round = ${round} order by s.evaluation, s.region, s.shard limit ${most}`

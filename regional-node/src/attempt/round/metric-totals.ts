@@ -9,11 +9,16 @@ export const mostMetricNames = 256
  */
 export class MetricTotals {
   readonly #sums = new Map<string, bigint>()
+  readonly #mostNames: number
+
+  constructor(mostNames = mostMetricNames) {
+    this.#mostNames = mostNames
+  }
 
   add(metrics: MetricSums): void {
     for (const [name, value] of Object.entries(metrics)) {
       this.#sums.set(name, (this.#sums.get(name) ?? 0n) + BigInt(value))
-      if (this.#sums.size > mostMetricNames) this.#sums.delete(this.#last())
+      if (this.#sums.size > this.#mostNames) this.#sums.delete(this.#last())
     }
   }
 

@@ -1,0 +1,22 @@
+import { UNIT } from '@tributary/learning/evaluation/sums'
+import type { EvaluationFindings } from '../../state/outbox.ts'
+import type { EvaluationResult } from '../../training/trainer.ts'
+
+/** Beyond what an int64 metric holds. */
+const tooMuch = 2 ** 63
+
+/** What one evaluation found, as integers. A loss that is not finite makes it count as none: n = 0. */
+export const findingsOf = ({ examples, correct, lossSum, sums, seconds }: EvaluationResult): EvaluationFindings => {
+  const loss = Math.round(lossSum * UNIT)
+  const finite = Math.abs(loss) < tooMuch
+  const hits = finite ? correct : 0
+  return {
+    examples: finite ? BigInt(examples) : 0n,
+    sums: {
+      ...(correct === null ? {} : { correct: `${hits}` }),
+      loss_q20: finite ? `${BigInt(loss)}` : '0',
+      ...(finite ? sums : {}),
+    },
+    seconds,
+  }
+}
