@@ -15,9 +15,11 @@ const statuses = {
   INPUT_UNKNOWN: 422,
   INPUT_MISSING: 422,
   OUTPUT_UNKNOWN: 422,
+  /** The runtime refused these inputs, an index out of its table, say; it runs others. */
+  INPUTS_REFUSED: 422,
   /** The outputs hold numbers that JSON has no form for. */
   NOT_FINITE: 500,
-  /** The runtime refused these inputs. */
+  /** The runtime failed, at whatever it is asked. */
   RUN_FAILED: 500,
   /** Try again after `retryAfterSeconds`. */
   BUSY: 503,

@@ -120,6 +120,26 @@ suite('the process of a version', { timeout: 120_000 }, () => {
     await until('the process has ended', () => !isAlive(pid as number))
   })
 
+  test('what the runtime refuses of a request says nothing about the version, as long as it runs its sample', async () => {
+    await using serving = await startServing()
+    const table = modelOfGraph({
+      inputs: [{ name: 'pick', dtype: 'int64', shape: ['batch'] }],
+      outputs: [{ name: 'y', dtype: 'float32', shape: ['batch', 2] }],
+      constants: new Map([['w', { dtype: 'float32' as const, shape: [3, 2], data: new Float32Array(6) }]]),
+      nodes: [node('Gather', ['w', 'pick'], 'y')],
+    })
+    await serving.release('m', table)
+    const pick = (index: number) =>
+      ask(serving, { inputs: [{ name: 'pick', datatype: 'INT64', shape: [1], data: [index] }] })
+    for (let count = 0; count < 8; count++) {
+      assert.deepEqual(await codeOf(await pick(7)), [422, 'INPUTS_REFUSED'])
+      assert.equal((await ask(serving, '{')).status, 400)
+      assert.equal((await ask(serving, x([1, 2]))).status, 422)
+    }
+    assert.deepEqual(serving.deployments.unhealthyVersions, [])
+    await isAnswered(pick(2))
+  })
+
   test('numbers that are not finite are counted against the version, unless they came in', async () => {
     await using serving = await startServing()
     // √(3 − x): finite for the sample, which is from 0 to 1.

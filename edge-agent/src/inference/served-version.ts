@@ -290,8 +290,8 @@ export class ServedVersion implements AsyncDisposable {
 
   #refuse({ settle }: QueuedRequest, error: unknown): void {
     if (isRefused(error)) {
-      this.#count(true)
-      settle(new InferenceError('RUN_FAILED', (error as Error).message, { cause: error }))
+      if (error.code === 'RUN_FAILED') this.#count(true)
+      settle(new InferenceError(error.code, error.message, { cause: error }))
       return
     }
     const { aborted, reason } = this.#closing.signal
@@ -320,4 +320,7 @@ export class RetiredError extends Error {
   override readonly name = 'RetiredError'
 }
 
-const isRefused = (error: unknown): boolean => error instanceof ModelProcessError && error.code === 'RUN_FAILED'
+type Refused = ModelProcessError & { readonly code: 'RUN_FAILED' | 'INPUTS_REFUSED' }
+
+const isRefused = (error: unknown): error is Refused =>
+  error instanceof ModelProcessError && (error.code === 'RUN_FAILED' || error.code === 'INPUTS_REFUSED')

@@ -43,6 +43,8 @@ export type ModelFailureCode =
   | 'MODEL_UNSUPPORTED'
   /** The runtime refused to run. */
   | 'RUN_FAILED'
+  /** The same model runs its sample: the fault is with the inputs. */
+  | 'INPUTS_REFUSED'
 
 /** Messages from the process. */
 export type ModelReport =

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { OnnxModelError } from '@tributary/onnx-train/onnx-model-error'
 import { SafetensorsError } from '@tributary/tensors/safetensors/safetensors-error'
 import { allFinite } from '../finite.ts'
+import type { InferenceTensor } from '../tensor.ts'
 import { joinRows, rowsOf } from './join-rows.ts'
 import { joinsFrom } from './joins-from.ts'
 import { ModelFailure } from './model-failure.ts'
@@ -27,7 +28,7 @@ export const serveModel = (post: (report: ModelReport) => void) => {
   const run = async ({ id, parts, outputs, pad }: Of<'run', ModelRequest>): Promise<ModelReport> => {
     if (session === undefined) throw new ModelFailure('RUN_FAILED', 'No model is loaded.')
     const started = performance.now()
-    const results = await session.run(joinRows(pad ? [...parts, ...parts] : parts), outputs)
+    const results = await runOrBlame(session, joinRows(pad ? [...parts, ...parts] : parts), outputs)
     const found = pad ? results.map(tensor => rowsOf(tensor, 0, (tensor.shape[0] ?? 0) / 2)) : results
     const seconds = (performance.now() - started) / 1000
     return { kind: 'ran', id, outputs: found, finite: allFinite(found), seconds }
@@ -52,6 +53,22 @@ export const serveModel = (post: (report: ModelReport) => void) => {
         session = undefined
       })
     },
+  }
+}
+
+/** A run that fails where the plain sample does not says nothing about the version: whoever asks can send anything. */
+const runOrBlame = async (
+  session: ModelSession,
+  inputs: readonly InferenceTensor[],
+  outputs: readonly string[],
+): Promise<InferenceTensor[]> => {
+  try {
+    return await session.run(inputs, outputs)
+  } catch (error) {
+    const sample = await trySample(session)
+    if (!('finite' in sample) || !sample.finite) throw error
+    const message = error instanceof Error ? error.message : String(error)
+    throw new ModelFailure('INPUTS_REFUSED', message, { cause: error })
   }
 }
 
