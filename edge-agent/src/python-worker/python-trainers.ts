@@ -10,6 +10,8 @@ import { isLocal, type LocalTensors } from '../state/local-tensors.ts'
 import { Turnstile } from '../training/turnstile.ts'
 import { type InstalledTrainer, readTrainers } from './installed-trainers.ts'
 import { JobFolder } from './job-folder.ts'
+import { ProbeCache } from './probe-cache.ts'
+import { probeStamp } from './probe-stamp.ts'
 import { runWorker } from './run-worker.ts'
 import { workerEnvironment } from './worker-environment.ts'
 import { WorkerError } from './worker-error.ts'
@@ -72,6 +74,7 @@ export class PythonTrainers {
   readonly #installed: ReadonlyMap<string, InstalledTrainer>
   readonly #folder: string
   readonly #local: LocalTensors
+  readonly #probes: ProbeCache
   readonly #log: Logger
   readonly #limits: () => TrainingLimits
   readonly #working = new Set<string>()
@@ -82,12 +85,14 @@ export class PythonTrainers {
     installed: ReadonlyMap<string, InstalledTrainer>,
     folder: string,
     local: LocalTensors,
+    probes: ProbeCache,
     log: Logger,
     limits: () => TrainingLimits,
   ) {
     this.#installed = installed
     this.#folder = folder
     this.#local = local
+    this.#probes = probes
     this.#log = log
     this.#limits = limits
   }
@@ -114,7 +119,8 @@ export class PythonTrainers {
     const installed = await readTrainers(dataDir)
     await rm(join(folder, 'jobs'), { recursive: true, force: true })
     await mkdir(join(folder, 'jobs'), { recursive: true, mode: 0o700 })
-    return new PythonTrainers(installed, folder, local, log, limits)
+    const probes = await ProbeCache.open(join(folder, 'probes.json'))
+    return new PythonTrainers(installed, folder, local, probes, log, limits)
   }
 
   /** Those for which a trainer was started here and found to work. */
@@ -128,12 +134,24 @@ export class PythonTrainers {
     return this.#installed.get(name)?.framework === framework && !this.#broken.has(name)
   }
 
-  /** Starts every trainer once to see whether it loads, one after another; resolves when all are known or the signal aborts. */
+  /**
+   * Starts every trainer once to see whether it loads, one after another, but those that were found to work and have not changed since;
+   * resolves when all are known or the signal aborts.
+   */
   async probe(signal: AbortSignal, onWorks: () => void): Promise<void> {
     for (const trainer of this.#installed.values()) {
       if (signal.aborted) return
       const { name, framework } = trainer
       try {
+        const stamp = await probeStamp(trainer)
+        const known = this.#probes.get(name, stamp)
+        if (known !== undefined) {
+          this.#working.add(name)
+          const { version, python } = known
+          this.#log.info({ trainer: name, framework, version, python }, 'trainer works, as it did before')
+          onWorks()
+          continue
+        }
         using _turn = await this.#turnstile.enter(signal)
         await using folder = await this.newJob()
         const limits = { ...trainer, timeSeconds: probeSeconds, stallSeconds: probeSeconds }
@@ -141,7 +159,9 @@ export class PythonTrainers {
         const found = await this.#run({ ...trainer, ...limits }, folder, args, { signal })
         if (found.kind !== 'probed') throw unexpected(found)
         this.#working.add(name)
-        this.#log.info({ trainer: name, framework, version: found.version, python: found.python }, 'trainer works')
+        const { version, python } = found
+        if (stamp !== undefined) await this.#probes.put(name, { stamp, version, python })
+        this.#log.info({ trainer: name, framework, version, python }, 'trainer works')
         onWorks()
       } catch (error) {
         if (signal.aborted) return
@@ -227,6 +247,10 @@ export class PythonTrainers {
       sendLog: trainer.sendLog,
       signal,
       onProgress: ({ steps, totalSteps }) => onProgress?.(Math.min(steps / Math.max(totalSteps, 1), 1)),
+    }).catch(async (error: unknown) => {
+      // It worked once, and does not any more.
+      if (error instanceof WorkerError && error.code === 'TRAINER_MISSING') await this.#probes.forget(trainer.name)
+      throw error
     })
   }
 }

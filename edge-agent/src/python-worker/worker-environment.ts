@@ -1,7 +1,8 @@
 import { delimiter } from 'node:path'
 import type { InstalledTrainer } from './installed-trainers.ts'
 
-const commands = '/usr/local/bin:/usr/bin:/bin'
+/** Where commands are found. */
+export const commandFolders = '/usr/local/bin:/usr/bin:/bin'
 
 /**
  * The whole environment of a worker. Nothing of the agent's is in it: no paths of keys, no endpoints. What libraries write
@@ -11,7 +12,7 @@ export const workerEnvironment = (
   { path, threads, env }: Pick<InstalledTrainer, 'path' | 'threads' | 'env'>,
   folder: string,
 ): Record<string, string> => ({
-  PATH: commands,
+  PATH: commandFolders,
   HOME: folder,
   TMPDIR: folder,
   LANG: 'C.UTF-8',
