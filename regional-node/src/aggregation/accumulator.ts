@@ -33,7 +33,7 @@ export const openAccumulator = async (
   if (room === null) return new FileAccumulator(round, from, spoolRoom)
   held.use(room)
   const sum = held.use(await round.openSum())
-  if (from !== null) await sum.restore(from.path, from.totals, from.seal)
+  if (from !== null) await sum.restore(from)
   return new MemoryAccumulator(sum, held.move())
 }
 

@@ -95,6 +95,20 @@ test('a file that is not what was written is in no sum that is made from it', as
   )
 })
 
+test('no running sum begins with a file that is not what was written', async () => {
+  for (const bytes of [0, 1e9]) {
+    await using sum = await open(bytes)
+    await sum.add(1)
+    const newest = await sum.keeper.fold(1)
+    await damage(sum.spool.path(newest.file))
+    const begun = async () => {
+      await sum.keeper.open(sum.round, newest, [])
+      return await sum.keeper.fold(2)
+    }
+    await assert.rejects(begun(), LogCorruptError)
+  }
+})
+
 test('sum files are counted as long as they are there', async () => {
   for (const bytes of [0, 1e9]) {
     await using sum = await open(bytes)

@@ -55,6 +55,7 @@ export class SumKeeper implements Disposable {
 
   /**
    * Makes the running sum: what the newest file holds, and the updates since. Again, after it failed, is fine.
+   * @throws LogCorruptError where the file is not what was recorded
    * @throws Error when the file is not of this round
    */
   async open(round: UpdateRound, newest: FoldedSum | undefined, updates: readonly CountedBody[]): Promise<void> {
@@ -64,7 +65,13 @@ export class SumKeeper implements Disposable {
     this.#round = round
     this.#newest = newest
     this.#since = []
-    this.#accumulator = await openAccumulator(round, this.#options, this.#fileOf(newest))
+    this.#accumulator = await openAccumulator(round, this.#options, this.#fileOf(newest)).catch(
+      async (error: unknown) => {
+        // Whatever kept a thread from reading it: a file that is damaged will not be whole later.
+        if (newest !== undefined && isSumLost(error)) await verifyFile(this.range(newest), newest.sha256)
+        throw error
+      },
+    )
     for (const update of updates) await this.add(update)
   }
 

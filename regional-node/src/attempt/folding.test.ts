@@ -257,6 +257,26 @@ test('a sum file that is damaged while the shard is open voids this shard alone:
   assert.deepEqual([weight, firstOf(shard.store.objects.get(`${stored?.objectKey}`))], ['10', firstValue])
 })
 
+test('a sum file that is damaged between the opening of the log and the work of the attempt voids the shard', async () => {
+  await using opened = await open({ foldUpdates: 1 })
+  const { shard, descriptor, push } = opened
+  await push(1)
+  await settled(shard, descriptor)
+  const [sum = ''] = (await kept(folderOf(shard, descriptor))).sums
+  await shard.crash({ foldUpdates: 1 })
+  // Found whole as the log is opened; the attempt goes on only once its lease is renewed.
+  await shard.takeLease(1)
+  assert.equal(shard.reopened, 'opened')
+  const path = join(folderOf(shard, descriptor), sum)
+  const bytes = await readFile(path)
+  bytes[bytes.byteLength - 1] = (bytes.at(-1) as number) ^ 1
+  await writeFile(path, bytes)
+  shard.lease()
+  shard.attempts.leased(0)
+  await until(() => shard.attempts.holding.length === 0 && shard.statusChanges > 0)
+  assert.deepEqual([shard.folders.kept, shard.leases.shards], [[], []])
+})
+
 test('a sum file that is damaged or gone when the shard closes is not stored: the shard is void', async () => {
   for (const damage of ['flip', 'remove']) {
     await using opened = await open({ foldUpdates: 1 }, { goal: 2, select: 2 })

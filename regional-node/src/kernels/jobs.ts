@@ -8,6 +8,9 @@ export type SumMemory = { readonly id: number; readonly memory: KernelMemory }
 
 export type SealedPath = { readonly path: string; readonly seal?: Seal }
 
+/** With a sha256, a job that reads the file fails where it has another. */
+export type StoredSum = SealedPath & { readonly sha256?: string }
+
 /** What threads do, and what they answer. All of it may be begun again by another thread. */
 export type Jobs = {
   check: {
@@ -19,11 +22,10 @@ export type Jobs = {
   /** One update after the other; goes on from the progress that the sum's memory tells. */
   add: { readonly job: { readonly sum: SumMemory; readonly updates: readonly WeightedBody[] }; readonly result: null }
   write: { readonly job: { readonly sum: SumMemory; readonly to: SealedPath }; readonly result: StoredFile }
-  restore: { readonly job: { readonly sum: SumMemory; readonly from: SealedPath }; readonly result: null }
+  restore: { readonly job: { readonly sum: SumMemory; readonly from: StoredSum }; readonly result: null }
   sumFiles: {
     readonly job: {
-      /** With a sha256, the job fails where the file has another. */
-      readonly from: (SealedPath & { readonly sha256?: string }) | null
+      readonly from: StoredSum | null
       readonly to: SealedPath
       readonly updates: readonly WeightedBody[]
     }

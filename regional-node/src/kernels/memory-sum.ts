@@ -2,7 +2,7 @@ import { countUpdate } from '@tributary/learning/exact-sum/count-update'
 import type { SumTotals } from '@tributary/learning/exact-sum/shard-sum'
 import { ADDING_WORD, type JobKind, type Jobs, SLICES_ADDED_WORD, type SumMemory } from './jobs.ts'
 import { PROGRESS_ADDRESS, type RoundPlan, slicesOfUpdate } from './round-plan.ts'
-import type { Seal, SpooledBody, StoredFile, WeightedBody } from './spooled-body.ts'
+import type { Seal, SpooledBody, StoredFile, SumFile, WeightedBody } from './spooled-body.ts'
 import { UpdateWorkersError } from './update-workers-error.ts'
 import type { JobOptions, JobOwner, JobRound, WorkerPool } from './worker-pool.ts'
 
@@ -70,12 +70,12 @@ export class MemorySum implements Disposable {
 
   /**
    * Reads a sum that was written before any update is added to this one.
-   * @throws UpdateWorkersError FILE_FAILED also where the file was not made for this manifest
+   * @throws UpdateWorkersError FILE_FAILED also where the file was not made for this manifest, or has another sha256: the sum is spoilt
    */
-  async restore(path: string, totals: SumTotals, seal?: Seal): Promise<void> {
+  async restore({ path, totals, seal, sha256 }: SumFile): Promise<void> {
     if (this.#claimed.updates > 0) throw new RangeError('only an empty sum can be restored')
     this.#claimed = totals
-    const from = { path, ...(seal && { seal }) }
+    const from = { path, ...(seal && { seal }), ...(sha256 !== undefined && { sha256 }) }
     const hooks = {
       onDone: () => {
         this.#totals = totals

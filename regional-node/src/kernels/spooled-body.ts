@@ -25,7 +25,7 @@ export type SumFile = {
   readonly path: string
   readonly totals: SumTotals
   readonly seal?: Seal
-  /** Of the file before it was sealed: checked where a sum is written from it. */
+  /** Of the file before it was sealed: checked wherever it is read. */
   readonly sha256?: string
 }
 

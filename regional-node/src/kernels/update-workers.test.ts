@@ -211,12 +211,12 @@ test('a sum is written with the updates before it and without those after it, an
   assert.deepEqual(totals, { updates: 2, weight: 1003n })
   assert.equal(sha256, sha256Of(sumFileOf(weighted.slice(0, 2))))
   using second = await round.openSum()
-  await second.restore(spool.path('half'), totals, seal)
+  await second.restore({ path: spool.path('half'), totals, seal, sha256 })
   await Promise.all([2, 3].map(i => second.add(places[i] as SpooledBody, weights[i] as number)))
   const whole = await second.write(spool.path('whole'))
   assert.deepEqual(whole.totals, { updates: 4, weight: 1081n })
   assert.equal(whole.sha256, sha256Of(sumFileOf(weighted)))
-  await assert.rejects(second.restore(spool.path('half'), totals, seal), RangeError)
+  await assert.rejects(second.restore({ path: spool.path('half'), totals, seal }), RangeError)
 })
 
 test('a file of another manifest is not restored', async () => {
@@ -225,8 +225,24 @@ test('a file of another manifest is not restored', async () => {
   using round = workers.round(manifest, rule)
   using sum = await round.openSum()
   await writeFile(spool.path('other'), body)
-  await assert.rejects(sum.restore(spool.path('other'), { updates: 1, weight: 1n }), { code: 'FILE_FAILED' })
+  const totals = { updates: 1, weight: 1n }
+  await assert.rejects(sum.restore({ path: spool.path('other'), totals }), { code: 'FILE_FAILED' })
   await assert.rejects(sum.write(spool.path('sum')), { code: 'SUM_SPOILT' })
+})
+
+test('a sum file that changed since is not restored', async () => {
+  await using workers = UpdateWorkers.open({ threads: 1 })
+  await using spool = await SampleSpool.make()
+  using round = workers.round(manifest, rule)
+  using written = await round.openSum()
+  const path = spool.path('sum')
+  const { totals, sha256 } = await written.write(path)
+  const bytes = await readFile(path)
+  bytes[bytes.byteLength - 1] = (bytes.at(-1) as number) ^ 1
+  await writeFile(path, bytes)
+  using sum = await round.openSum()
+  await assert.rejects(sum.restore({ path, totals, sha256 }), { code: 'FILE_FAILED' })
+  await assert.rejects(sum.write(spool.path('other')), { code: 'SUM_SPOILT' })
 })
 
 test('sums of files, in one step or from file to file, have the bytes of plain TypeScript', async () => {

@@ -7,12 +7,11 @@ import { type RoundPlan, SLICE_ADDRESS, SLICE_SUM_ADDRESS, slicesOf } from '../r
 import type { StoredFile } from '../spooled-body.ts'
 import { addSlice } from './add-slice.ts'
 import type { Control } from './control.ts'
-import { FileFailedError } from './file-failed-error.ts'
 import { OpenFiles } from './open-files.ts'
 import { readParts } from './read-parts.ts'
 import { SealedReader } from './sealed-reader.ts'
 import { SealedWriter } from './sealed-writer.ts'
-import { readSumHeader } from './sum-in-memory.ts'
+import { checkSumFile, readSumHeader } from './sum-in-memory.ts'
 
 /**
  * Writes the sum of a shard-sum file, or of nothing, and updates that were checked: slice by slice over all of them, so that each
@@ -59,8 +58,7 @@ export function sumFiles(
     out.write(sum)
     at += sum.byteLength
   }
-  if (from?.sha256 !== undefined && found.digest('hex') !== from.sha256)
-    throw new FileFailedError(`${from.path} does not have its sha256`)
+  if (from !== null) checkSumFile(found, from)
   return out.finish()
 }
 

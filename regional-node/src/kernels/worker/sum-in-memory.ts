@@ -1,12 +1,14 @@
+import { createHash, type Hash } from 'node:crypto'
 import { lowestValues } from '@tributary/learning/exact-sum/maximum'
 import { checkShardSumHeader } from '@tributary/learning/exact-sum/shard-sum-layout'
 import type { Kernels } from '@tributary/learning/kernels/kernels'
-import { ADDING_WORD, type SealedPath, SLICES_ADDED_WORD } from '../jobs.ts'
+import { ADDING_WORD, type SealedPath, SLICES_ADDED_WORD, type StoredSum } from '../jobs.ts'
 import { PROGRESS_ADDRESS, type RoundPlan, SLICE_BYTES, type SumTerm, slicesOf, slicesOfUpdate } from '../round-plan.ts'
 import type { StoredFile, WeightedBody } from '../spooled-body.ts'
 import { addSlice } from './add-slice.ts'
 import { BodyReader } from './body-reader.ts'
 import type { Control } from './control.ts'
+import { FileFailedError } from './file-failed-error.ts'
 import { OpenFiles } from './open-files.ts'
 import { SealedReader } from './sealed-reader.ts'
 import { SealedWriter } from './sealed-writer.ts'
@@ -82,18 +84,29 @@ export function writeSum(kernels: Kernels, plan: RoundPlan, to: SealedPath, cont
 /**
  * Reads a shard-sum file.
  * @throws SumError SHARD_SUM_MALFORMED
+ * @throws FileFailedError where the file has another sha256: what is in the memory then is no sum
  */
-export function restoreSum(kernels: Kernels, plan: RoundPlan, from: SealedPath, control: Control): void {
+export function restoreSum(kernels: Kernels, plan: RoundPlan, from: StoredSum, control: Control): void {
   using files = new OpenFiles()
   const file = new SealedReader(files, from)
   let at = readSumHeader(file, plan)
+  const found = createHash('sha256').update(plan.layout.header)
   for (const term of plan.terms.values()) {
     for (const { address, bytes } of rangesOf(term)) {
       control.beat()
-      file.read(kernels.bytes.subarray(address, address + bytes), at)
+      const range = kernels.bytes.subarray(address, address + bytes)
+      file.read(range, at)
+      found.update(range)
       at += bytes
     }
   }
+  checkSumFile(found, from)
+}
+
+/** @throws FileFailedError where the file that was read has another sha256 than is known of it */
+export function checkSumFile(found: Hash, { path, sha256 }: StoredSum): void {
+  if (sha256 !== undefined && found.digest('hex') !== sha256)
+    throw new FileFailedError(`${path} does not have its sha256`)
 }
 
 /**
