@@ -102,7 +102,10 @@ suite('an agent whose data is normalised by statistics of all devices', () => {
     await node.until('an accepted update', () => acceptedBody(node) !== undefined, waitSeconds)
     assert.ok(node.checkIns[0]?.frameworks.includes('statistics'))
     const parts = decodeSafetensors(acceptedBody(node) as Buffer)
-    assert.deepEqual([...parts.keys()], ['value/scale', 'delta/mean', 'delta/variance'])
+    assert.deepEqual(
+      [...parts.keys()],
+      ['value/scale', 'delta/mean', 'delta/mean_rest', 'delta/variance', 'delta/variance_rest'],
+    )
     const read = (name: string) => [...typedView(parts.get(name)?.bytes as Uint8Array, 'F64')]
     // Stripe c is row 3 c of 28, and is 255 / 51 = 5 there: below 8. Nine rows in ten are never painted.
     const expected = Array.from({ length: 784 }, (_, pixel) => (pixel % 84 < 28 && pixel < 784 ? 8 : 0))
@@ -124,7 +127,10 @@ suite('an agent whose data is normalised by statistics of all devices', () => {
     const value = async (round: number, mean: number, name: string) => {
       const { work, objects } = measuring(encodeStatistics(base(mean)), 1, round)
       const parts = decodeSafetensors(await updateOf(work, { normalise: federated }, objects))
-      return typedView(parts.get(name)?.bytes as Uint8Array, 'F64')[0] as number
+      const [multiple, rest] = [name, `${name}_rest`].map(
+        part => typedView(parts.get(part)?.bytes as Uint8Array, 'F64')[0],
+      )
+      return (multiple as number) + (rest as number)
     }
     // One row in 28 is 1, which is a half in units of 2.
     const share = 1 / 28

@@ -4,7 +4,11 @@ import type { CreateTask } from '@tributary/contracts/tasks'
 import { boundFor, sumExponent } from '@tributary/learning/exact-sum/exponent'
 import { SumError } from '@tributary/learning/exact-sum/sum-error'
 import { largestWeight } from '@tributary/learning/exact-sum/sum-rule'
-import { statisticsBound, statisticsWeightCap } from '@tributary/learning/statistics/feature-statistics'
+import {
+  statisticsBound,
+  statisticsRestBound,
+  statisticsWeightCap,
+} from '@tributary/learning/statistics/feature-statistics'
 
 /** How a rule of `aggregation.rule` weights an update. */
 const weightings = new Map<string, SumRule['weighting']>([
@@ -43,7 +47,7 @@ export const sumRuleOf = (
       maxUpdates,
       bound: isStatistics ? statisticsBound : boundFor(aggregation.clippingNorm),
       // The clipping norm leaves running statistics alone (DESIGN section 7).
-      bufferBound: boundFor(null),
+      bufferBound: isStatistics ? statisticsRestBound : boundFor(null),
       clippingNorm: aggregation.clippingNorm,
     }
     const weightCap = largestWeight(rule)

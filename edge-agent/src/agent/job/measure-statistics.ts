@@ -1,16 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
 import {
-  encodeStatistics,
+  encodeStatisticsUpdate,
   statisticsManifest,
   statisticsPasses,
   statisticsRounds,
 } from '@tributary/learning/statistics/feature-statistics'
-import { decodeSafetensors } from '@tributary/tensors/safetensors/file'
 import { localStatistics } from '../../data/statistics/local-statistics.ts'
 import type { KeptUpdate } from '../../state/kept-update.ts'
 import type { NodeClient } from '../../transport/node-client.ts'
 import { pullObject } from '../../transport/pull-object.ts'
-import { encodeLocalUpdate } from '../../update/local-delta.ts'
 import type { AgentContext } from '../context.ts'
 import type { JobControl } from './job-slot.ts'
 import { readStatistics } from './load-data.ts'
@@ -32,8 +30,7 @@ export const measureStatistics = async (
   const started = performance.now()
   const pull = (info: TrainingJob['weights']) => pullObject(objects, client, latest().token, info, signal)
   const manifest = readManifest(await pull(job.manifest))
-  const file = await pull(job.weights)
-  const base = readStatistics(file)
+  const base = readStatistics(await pull(job.weights))
   if (!isDeepStrictEqual(manifest, statisticsManifest(base.scale.length)))
     throw new ModelError('The manifest is not that of feature statistics.')
   const { dataset, layout } = await datasets.loadToMeasure(name, { entries: base.scale.length, signal })
@@ -45,7 +42,7 @@ export const measureStatistics = async (
   log.info({ attempt, dataset: name, examples, framework: 'statistics', pass }, 'training')
   await using rows = await dataset.open()
   const local = examples === 0 ? base : await localStatistics(rows, layout, pass, base, { signal, onProgress })
-  const body = encodeLocalUpdate(manifest, decodeSafetensors(file), decodeSafetensors(encodeStatistics(local)), null)
+  const body = encodeStatisticsUpdate(base, local)
   signal.throwIfAborted()
   return updates.keep(body, {
     attempt,

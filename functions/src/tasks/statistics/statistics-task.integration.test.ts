@@ -55,7 +55,7 @@ test('a version of zeros is made in one call, and a task of three rounds begins 
   assert.equal(task.rounds.wanted, 3)
   const { base, manifest, sum, trainer: told, graph } = await opened()
   assert.deepEqual([told.framework, graph], ['statistics', null])
-  assert.deepEqual([sum.weighting, sum.weightCap, sum.bound, sum.clippingNorm], ['examples', 2 ** 24, 4, null])
+  assert.deepEqual([sum.weighting, sum.weightCap, sum.bound, sum.bufferBound], ['examples', 2 ** 24, 4, 2 ** -12])
   const weights = await services.store.readAll(base.objectKey, 10_000)
   assert.equal(createHash('sha256').update(weights).digest('hex'), base.sha256)
   assert.deepEqual(decodeStatistics(weights), {
@@ -157,7 +157,10 @@ test('what the merge of a statistics task makes is statistics again, and what it
   const sum = encodeSafetensors([
     tensor('max/scale', 'F64', Float64Array.of(8)),
     tensor('sum/mean', 'I64', BigInt64Array.of(-(2n ** 25n) * 10n)),
+    tensor('sum/mean_rest', 'I64', BigInt64Array.of(0n)),
     tensor('sum/variance', 'I64', BigInt64Array.of(2n ** 20n * 10n)),
+    // Theirs is 51 − 24 + 12.
+    tensor('sum/variance_rest', 'I64', BigInt64Array.of(2n ** 19n * 10n)),
   ])
   await federation.deliver(await federation.summed(descriptor, { sum, weight: 10, accepted: 2 }))
   await federation.runMerges()
@@ -166,6 +169,10 @@ test('what the merge of a statistics task makes is statistics again, and what it
   assert.deepEqual([made?.statistics, made?.round], [1, 1])
   assert.deepEqual(
     await services.store.readAll(made?.key as string, 10_000),
-    encodeStatistics({ scale: Float64Array.of(8), mean: Float64Array.of(-1), variance: Float64Array.of(2 ** -5) }),
+    encodeStatistics({
+      scale: Float64Array.of(8),
+      mean: Float64Array.of(-1),
+      variance: Float64Array.of(2 ** -5 + 2 ** -20),
+    }),
   )
 })

@@ -1,24 +1,31 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { Manifest, weightsLayout } from '@tributary/tensors/manifest'
-import { encodeSafetensors } from '@tributary/tensors/safetensors/file'
-import { bytesOf } from '@tributary/tensors/view'
+import { decodeSafetensors, encodeSafetensors } from '@tributary/tensors/safetensors/file'
+import { bytesOf, typedView } from '@tributary/tensors/view'
 import {
   decodeStatistics,
   encodeStatistics,
+  encodeStatisticsUpdate,
   standardisation,
   statisticsManifest,
   zeroStatistics,
 } from './feature-statistics.ts'
 
-const lists = (content: Record<string, readonly number[]>) =>
+const lists = (content: Record<string, readonly number[] | undefined>) =>
   encodeSafetensors(
-    Object.entries(content).map(([name, values]) => ({
-      name,
-      dtype: 'F64' as const,
-      shape: [values.length],
-      bytes: bytesOf(Float64Array.from(values)),
-    })),
+    Object.entries(content).flatMap(([name, values]) =>
+      values === undefined
+        ? []
+        : [
+            {
+              name,
+              dtype: 'F64' as const,
+              shape: [values.length],
+              bytes: bytesOf(Float64Array.from(values)),
+            },
+          ],
+    ),
   )
 
 suite('feature statistics', () => {
@@ -40,6 +47,21 @@ suite('feature statistics', () => {
     assert.ok(file.subarray(header.byteLength).every(byte => byte === 0))
   })
 
+  test('travel as a multiple of 2^-12, which is summed without rounding, and what is left', () => {
+    const third = { scale: Float64Array.of(2), mean: Float64Array.of(1 / 3), variance: Float64Array.of(0.25) }
+    const base = { ...zeroStatistics(1), mean: Float64Array.of(-1) }
+    const parts = decodeSafetensors(encodeStatisticsUpdate(base, third))
+    const values = [...parts].map(([name, { bytes }]) => [name, typedView(bytes, 'F64')[0]])
+    // 4/3 · 4096 = 5461.33…
+    assert.deepEqual(values, [
+      ['value/scale', 2],
+      ['delta/mean', 5461 / 4096],
+      ['delta/mean_rest', 1 / 3 + 1 - 5461 / 4096],
+      ['delta/variance', 0.25],
+      ['delta/variance_rest', 0],
+    ])
+  })
+
   test('standardise in the units of the feature', () => {
     // Values 0 … 4 in units of 4: mean 2, variance 4.
     const statistics = { scale: Float64Array.of(4), mean: Float64Array.of(0.5), variance: Float64Array.of(0.25) }
@@ -56,16 +78,19 @@ suite('feature statistics', () => {
   })
 
   for (const [what, content] of [
-    ['a list less', { scale: [1], mean: [0] }],
-    ['a list more', { scale: [1], mean: [0], variance: [1], more: [1] }],
-    ['lists of different lengths', { scale: [1], mean: [0, 0], variance: [1] }],
-    ['a mean that is no number', { scale: [1], mean: [Number.NaN], variance: [1] }],
-    ['a variance below 0', { scale: [1], mean: [0], variance: [-1] }],
-    ['a scale without end', { scale: [Number.POSITIVE_INFINITY], mean: [0], variance: [1] }],
-    ['no entry', { scale: [], mean: [], variance: [] }],
+    ['a list less', { variance_rest: undefined }],
+    ['a list more', { more: [1] }],
+    ['lists of different lengths', { mean: [0, 0] }],
+    ['rests of another length', { mean_rest: [0, 0] }],
+    ['a mean that is no number', { mean: [Number.NaN] }],
+    ['a variance below 0', { variance: [-1] }],
+    ['a scale without end', { scale: [Number.POSITIVE_INFINITY] }],
+    ['no entry', { scale: [], mean: [], mean_rest: [], variance: [], variance_rest: [] }],
   ] as const) {
     test(`are not a file with ${what}`, () => {
-      assert.throws(() => decodeStatistics(lists(content)), { name: 'StatisticsError' })
+      const whole = { scale: [1], mean: [0], mean_rest: [0], variance: [1], variance_rest: [0] }
+      assert.doesNotThrow(() => decodeStatistics(lists(whole)))
+      assert.throws(() => decodeStatistics(lists({ ...whole, ...content })), { name: 'StatisticsError' })
     })
   }
 

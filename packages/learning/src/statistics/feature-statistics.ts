@@ -1,6 +1,7 @@
 import type { Manifest } from '@tributary/tensors/manifest'
 import { decodeSafetensors, encodeSafetensors } from '@tributary/tensors/safetensors/file'
 import { bytesOf, typedView } from '@tributary/tensors/view'
+import { encodeUpdate } from '../update/update-body.ts'
 import { StatisticsError } from './statistics-error.ts'
 
 /**
@@ -22,13 +23,26 @@ export type StatisticsPass = (typeof statisticsPasses)[number]
 /** Rounds in which a task finds them. */
 export const statisticsRounds = statisticsPasses.length
 
-/** B of their sum. In units of the scale a mean is at most 1, and a square of a distance from it 4. */
-export const statisticsBound = 4
-
 /** W of their sum: a device with more examples takes no part, since a weight that is cut would shift the mean. */
 export const statisticsWeightCap = 2 ** 24
 
+/** B of their sum. In units of the scale a mean is at most 1, and a square of a distance from it 4. */
+export const statisticsBound = 4
+
+/**
+ * A number travels as two: its multiple of this, which the sum adds without rounding (as long as fewer than 2^24 devices take part),
+ * and the rest, which is so small that the sum has 2^38 steps for a unit. Together they are finer than the numbers of the data.
+ */
+const step = 2 ** -12
+
+/** B of what is left of a number. */
+export const statisticsRestBound = step
+
 export const mostStatisticsEntries = 65_536
+
+/** Tensors that are averaged, each beside the one of its rests. */
+const averaged = ['mean', 'variance'] as const
+const restOf = (name: (typeof averaged)[number]): string => `${name}_rest`
 
 /** What a version of statistics consists of. */
 export const statisticsManifest = (entries: number): Manifest => {
@@ -37,8 +51,11 @@ export const statisticsManifest = (entries: number): Manifest => {
     format: 'tributary.manifest/1',
     tensors: [
       { name: 'scale', ...tensor, policy: 'max' },
-      { name: 'mean', ...tensor, policy: 'average' },
-      { name: 'variance', ...tensor, policy: 'average' },
+      ...averaged.flatMap(name => [
+        { name, ...tensor, policy: 'average' as const },
+        // A buffer has a bound of its own.
+        { name: restOf(name), ...tensor, policy: 'average' as const, buffer: true },
+      ]),
     ],
     inputs: [],
     outputs: [],
@@ -55,40 +72,64 @@ export const zeroStatistics = (entries: number): FeatureStatistics => ({
 })
 
 /** Bytes of a version, in manifest order. */
-export const encodeStatistics = (statistics: FeatureStatistics): Uint8Array =>
-  encodeSafetensors(
+export const encodeStatistics = (statistics: FeatureStatistics): Uint8Array => {
+  const content = contentOf(statistics, zeroStatistics(statistics.scale.length))
+  return encodeSafetensors(
     statisticsManifest(statistics.scale.length).tensors.map(({ name, dtype, shape }) => ({
       name,
       dtype,
       shape,
-      bytes: bytesOf(statistics[name as StatisticsPass]),
+      bytes: content.get(name) as Uint8Array,
     })),
   )
+}
+
+/** What a device sends of statistics that it found with those of the base: the body of an update. */
+export const encodeStatisticsUpdate = (base: FeatureStatistics, local: FeatureStatistics): Uint8Array =>
+  encodeUpdate(statisticsManifest(base.scale.length), contentOf(local, base))
+
+/** Bytes by tensor: the scale, and what mean and variance have more than those of the base, in two parts each. */
+const contentOf = (local: FeatureStatistics, base: FeatureStatistics): Map<string, Uint8Array> => {
+  const content = new Map([['scale', bytesOf(local.scale)]])
+  for (const name of averaged) {
+    const delta = local[name].map((value, entry) => value - (base[name][entry] as number))
+    const multiples = delta.map(value => Math.round(value / step) * step)
+    content.set(name, bytesOf(multiples))
+    content.set(restOf(name), bytesOf(delta.map((value, entry) => value - (multiples[entry] as number))))
+  }
+  return content
+}
 
 /** Reads a version, whose bytes may come from anybody. Throws StatisticsError, SafetensorsError. */
 export const decodeStatistics = (file: Uint8Array): FeatureStatistics => {
   const tensors = decodeSafetensors(file)
-  const read = (name: StatisticsPass): Float64Array => {
+  const list = (name: string): Float64Array => {
     const tensor = tensors.get(name)
-    if (tensor?.dtype !== 'F64' || tensor.shape.length !== 1)
-      throw new StatisticsError(`there is no list ${name} of F64`)
-    const values = typedView(tensor.bytes, 'F64')
-    // NaN is at least nothing.
-    const least = name === 'mean' ? -Number.MAX_VALUE : 0
-    if (!values.every(value => value >= least && value <= Number.MAX_VALUE))
-      throw new StatisticsError(`${name} holds a number that cannot be one`)
-    return values
+    if (tensor?.dtype === 'F64' && tensor.shape.length === 1) return typedView(tensor.bytes, 'F64')
+    throw new StatisticsError(`there is no list ${name} of F64`)
   }
-  const [scale, mean, variance] = [read('scale'), read('mean'), read('variance')]
+  const scale = list('scale')
   const entries = scale.length
   if (entries < 1 || entries > mostStatisticsEntries) throw new StatisticsError(`there are ${entries} entries`)
-  if (mean.length !== entries || variance.length !== entries || tensors.size !== statisticsPasses.length)
-    throw new StatisticsError('the lists differ in length, or there are others beside them')
-  return { scale, mean, variance }
+  const whole = (name: (typeof averaged)[number]): Float64Array => {
+    const [multiples, rests] = [list(name), list(restOf(name))]
+    if (multiples.length !== entries || rests.length !== entries)
+      throw new StatisticsError(`${name} has not ${entries} entries, as the scale has`)
+    return multiples.map((value, entry) => value + (rests[entry] as number))
+  }
+  const statistics = { scale, mean: whole('mean'), variance: whole('variance') }
+  if (tensors.size !== 1 + 2 * averaged.length) throw new StatisticsError('it holds other tensors too')
+  for (const name of statisticsPasses) {
+    // NaN is at least nothing. A variance of 0 may come out a rounding below it.
+    const least = name === 'scale' ? 0 : name === 'mean' ? -Number.MAX_VALUE : -step
+    if (!statistics[name].every(value => value >= least && value <= Number.MAX_VALUE))
+      throw new StatisticsError(`${name} holds a number that cannot be one`)
+  }
+  return statistics
 }
 
-/** Below it, in units of the scale, a variance is rounding, and the feature the same everywhere. */
-const leastVariance = 2 ** -40
+/** Below it, in units of the scale, a variance is that of roundings to float32, and the feature the same everywhere. */
+const leastVariance = 2 ** -44
 
 /**
  * What is taken away from a feature and what it is divided by then, so that its mean is 0 and its variance 1. A feature that is the same
