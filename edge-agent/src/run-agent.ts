@@ -81,6 +81,7 @@ const run = async (environment: Environment | undefined): Promise<void> => {
     maxModelBytes,
     endpoints,
     versions: inference.models,
+    personal: { datasets, trainer, local, policy },
     policy,
     log,
   })

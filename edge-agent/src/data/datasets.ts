@@ -180,6 +180,12 @@ export class Datasets {
     return (await this.#find(name, purpose, signal)).stored
   }
 
+  /** Name of the part that a data set's split holds out; undefined where nothing is. */
+  heldOutOf(name: string): string | undefined {
+    const declaration = this.#declarations.get(name)
+    return declaration?.name === name ? declaration.split?.heldOut : undefined
+  }
+
   /**
    * A data set to find mean and variance of, and which of its features share an entry.
    * @throws DataError NOT_FEDERATED where its owner does not have it normalised by them, STATISTICS_MISMATCH, and as `load`

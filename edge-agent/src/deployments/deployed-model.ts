@@ -13,14 +13,23 @@ export const DeployedModel = z.object({
   versionNumber: z.int().nonnegative(),
   /** Whom the deployment is for; none: every device. */
   groups: z.array(z.string()).max(64).optional(),
+  /** Those that are served: of the version as it was released, or fitted to this device. */
   weights: File,
+  /** Those of the version as it was released, where others are served. */
+  released: File.optional(),
   manifest: File,
   graph: File,
 })
 export type DeployedModel = z.infer<typeof DeployedModel>
 
-export const filesOf = ({ weights, manifest, graph }: Pick<DeployedModel, 'weights' | 'manifest' | 'graph'>) => [
+export const filesOf = ({
+  weights,
   manifest,
   graph,
-  weights,
-]
+  released = weights,
+}: Pick<DeployedModel, 'weights' | 'manifest' | 'graph' | 'released'>) =>
+  released === weights ? [manifest, graph, weights] : [manifest, graph, released, weights]
+
+/** The version as it was released. */
+export const releasedOf = ({ released, ...model }: DeployedModel): DeployedModel =>
+  released === undefined ? model : { ...model, weights: released }

@@ -153,3 +153,72 @@ test('bytes count once for a file that several versions share', () => {
   assert.equal(book.bytesWith(offer(3)), 50)
   assert.equal(book.forgetFormer(), false)
 })
+
+const record = (number: number, weights?: string) => ({
+  deployment: id(number),
+  key: 'a'.repeat(64),
+  result: { outcome: weights === undefined ? 'global' : 'personal' } as const,
+  ...(weights !== undefined && { weights: file(weights) }),
+})
+const wished = (number: number) =>
+  offer(number, {
+    personalise: { dataset: 'd', localEpochs: 1, batchSize: 1, learningRate: 1, optimizer: 'sgd', frozen: [] },
+  })
+const weightsServed = (book: DeploymentBook) => [...book.serving.values()].map(({ weights }) => weights.sha256)
+
+test('a version that was fitted to the device is served in place of the released one, whose files stay', () => {
+  const book = new DeploymentBook()
+  serve(book, wished(1))
+  assert.deepEqual(
+    book.wished.map(({ deployment }) => deployment),
+    [id(1)],
+  )
+  assert.equal(book.states[0]?.personalised, undefined)
+  assert.equal(book.fitted(record(1, 'own')), true)
+  assert.equal(book.fitted(record(1, 'own')), false, 'it is served already')
+  assert.deepEqual(weightsServed(book), [file('own').sha256])
+  assert.deepEqual(book.states[0]?.personalised, { outcome: 'personal' })
+  for (const name of ['own', 'weights 1', 'manifest 1', 'graph']) assert.ok(book.files.has(file(name).sha256), name)
+  assert.equal(book.bytesWith(offer(2)), 6 * 10)
+  // A restart: the same is served, and known.
+  const again = new DeploymentBook(BookPage.parse(JSON.parse(JSON.stringify(book.page))))
+  assert.deepEqual([weightsServed(again), again.personalOf(id(1))], [weightsServed(book), record(1, 'own')])
+  assert.ok(!JSON.stringify(book.page).includes('learningRate'), 'the wish comes with every check-in')
+  assert.equal(again.fitted(record(1)), true)
+  assert.deepEqual(weightsServed(again), [file('weights 1').sha256])
+})
+
+test('what was fitted and fails with requests gives way to the released version, not to the one before', () => {
+  const book = new DeploymentBook()
+  serve(book, offer(1))
+  serve(book, wished(2))
+  book.fitted(record(2, 'own'))
+  assert.equal(book.unhealthy(id(2), 'NaN'), true)
+  assert.deepEqual([states(book), weightsServed(book)], [['2 r1 serving'], [file('weights 2').sha256]])
+  assert.deepEqual(book.personalOf(id(2))?.result, { outcome: 'failed', code: 'PERSONAL_UNHEALTHY', detail: 'NaN' })
+  assert.equal(book.unhealthy(id(2), 'NaN'), true)
+  assert.deepEqual([states(book), weightsServed(book)], [['2 r1 unhealthy'], [file('weights 1').sha256]])
+})
+
+test('what was fitted is kept for a way back, and forgotten with its deployment', () => {
+  const book = new DeploymentBook()
+  serve(book, wished(1))
+  book.fitted(record(1, 'own'))
+  book.follow([offer(2)])
+  book.passed(offer(2))
+  assert.equal(book.personalOf(id(1))?.weights?.sha256, file('own').sha256)
+  assert.ok(book.files.has(file('own').sha256))
+  book.forgetFormer()
+  book.follow([offer(2)])
+  assert.equal(book.personalOf(id(1)), undefined)
+  assert.ok(!book.files.has(file('own').sha256))
+})
+
+test('what was fitted to a version is undone where the owner wants it so', () => {
+  const book = new DeploymentBook()
+  serve(book, wished(1))
+  book.fitted(record(1, 'own'))
+  assert.equal(book.unfit(id(1)), true)
+  assert.equal(book.unfit(id(1)), false)
+  assert.deepEqual([weightsServed(book), book.personalOf(id(1))], [[file('weights 1').sha256], undefined])
+})

@@ -1,7 +1,10 @@
 import { Uuid } from '@tributary/contracts/ids'
+import type { Personalised } from '@tributary/contracts/personalisation'
 import * as z from 'zod'
-import { DeployedModel, filesOf } from './deployed-model.ts'
+import { DeployedModel, filesOf, releasedOf } from './deployed-model.ts'
 import type { DeploymentOffer } from './deployment-offer.ts'
+import { PersonalRecord } from './personal/personal-record.ts'
+import type { Wish } from './personal/wish.ts'
 
 /** Deployments that went back and are still told of: the newest. */
 const mostGone = 16
@@ -21,6 +24,8 @@ export const BookPage = z.object({
   former: z.array(DeployedModel),
   failed: z.array(Failed),
   gone: z.array(Gone),
+  /** How deployments were fitted to this device. */
+  personal: z.array(PersonalRecord).default([]),
 })
 export type BookPage = z.infer<typeof BookPage>
 
@@ -29,7 +34,12 @@ export type StateReport = {
   readonly revision: number
   readonly state: 'pulling' | 'serving' | 'unhealthy' | 'rolled-back' | 'refused'
   readonly detail: string
+  /** How it was fitted to this device; absent where that was not asked for, or goes on. */
+  readonly personalised?: Personalised
 }
+
+/** A version in service that the device is asked to fit to itself. */
+export type WishedOffer = DeploymentOffer & { readonly personalise: Wish }
 
 /**
  * What this device serves, should serve, and could not serve. One model has one version in service; it stays until the next one has passed
@@ -42,12 +52,14 @@ export class DeploymentBook {
   readonly #former = new Map<string, DeployedModel>()
   readonly #failed = new Map<string, z.infer<typeof Failed>>()
   readonly #gone = new Map<string, z.infer<typeof Gone>>()
+  readonly #personal = new Map<string, PersonalRecord>()
 
   constructor(page?: BookPage) {
     for (const model of page?.serving ?? []) this.#serving.set(model.model, model)
     for (const model of page?.former ?? []) this.#former.set(model.model, model)
     for (const failed of page?.failed ?? []) this.#failed.set(failed.deployment, failed)
     for (const gone of page?.gone ?? []) this.#gone.set(gone.deployment, gone)
+    for (const record of page?.personal ?? []) this.#personal.set(record.deployment, record)
   }
 
   get page(): BookPage {
@@ -56,6 +68,7 @@ export class DeploymentBook {
       former: [...this.#former.values()],
       failed: [...this.#failed.values()],
       gone: [...this.#gone.values()],
+      personal: [...this.#personal.values()],
     }
   }
 
@@ -79,6 +92,48 @@ export class DeploymentBook {
       ({ deployment, revision, model }) =>
         this.#serving.get(model)?.deployment !== deployment && this.#failed.get(deployment)?.revision !== revision,
     )
+  }
+
+  /** Versions in service that this device is asked to fit to itself. */
+  get wished(): WishedOffer[] {
+    return [...(this.#wanted?.values() ?? [])].flatMap(offer => {
+      const { deployment, model, personalise } = offer
+      const served = this.#serving.get(model)?.deployment === deployment
+      return served && personalise !== undefined ? [{ ...offer, personalise }] : []
+    })
+  }
+
+  personalOf(deployment: string): PersonalRecord | undefined {
+    return this.#personal.get(deployment)
+  }
+
+  /**
+   * A version in service was fitted to this device, or it was found that it is better as it was released: the better one is served.
+   * @returns whether another one is served now
+   */
+  fitted(record: PersonalRecord): boolean {
+    const { deployment, weights } = record
+    const served = [...this.#serving.values()].find(model => model.deployment === deployment)
+    if (served === undefined) return false
+    this.#personal.set(deployment, record)
+    const released = releasedOf(served)
+    const now = weights === undefined ? released : { ...released, weights, released: released.weights }
+    this.#serving.set(served.model, now)
+    return now.weights.sha256 !== served.weights.sha256
+  }
+
+  /** What was fitted is forgotten: the version is served as it was released. @returns whether another one is served now */
+  unfit(deployment: string): boolean {
+    this.#personal.delete(deployment)
+    let changed = false
+    for (const models of [this.#serving, this.#former]) {
+      for (const [model, known] of models) {
+        if (known.deployment !== deployment || known.released === undefined) continue
+        models.set(model, releasedOf(known))
+        changed ||= models === this.#serving
+      }
+    }
+    return changed
   }
 
   /** Takes over everything that the device should serve now; what is missing is served no more. */
@@ -105,10 +160,12 @@ export class DeploymentBook {
       if (served?.deployment === deployment) this.#serving.set(model, { ...served, revision })
     }
     for (const [model, { deployment }] of this.#former) if (this.#gone.has(deployment)) this.#former.delete(model)
+    const kept = new Set([...this.#serving.values(), ...this.#former.values()].map(({ deployment }) => deployment))
+    for (const id of this.#personal.keys()) if (!kept.has(id) && !wanted.has(id)) this.#personal.delete(id)
   }
 
   /** A wanted deployment passed its check: it takes the place of the one before. */
-  passed({ token: _, ...deployed }: DeploymentOffer): void {
+  passed({ token: _, task: _task, personalise: _wish, ...deployed }: DeploymentOffer): void {
     const before = this.#serving.get(deployed.model)
     this.#former.delete(deployed.model)
     if (before !== undefined && !this.#gone.has(before.deployment)) this.#former.set(deployed.model, before)
@@ -122,13 +179,20 @@ export class DeploymentBook {
   }
 
   /**
-   * A version in service turned out bad: the one before is served again, or nothing.
+   * A version in service turned out bad: as it was released where it was fitted to this device, else the one before is served
+   * again, or nothing.
    * @returns whether it was in service
    */
   unhealthy(deployment: string, detail: string): boolean {
     const served = [...this.#serving.values()].find(model => model.deployment === deployment)
     if (served === undefined) return false
     const { model, revision } = served
+    const record = this.#personal.get(deployment)
+    if (served.released !== undefined && record !== undefined) {
+      const result = { outcome: 'failed', code: 'PERSONAL_UNHEALTHY', detail } as const
+      this.fitted({ deployment, key: record.key, result })
+      return true
+    }
     const former = this.#former.get(model)
     this.#former.delete(model)
     if (former === undefined) this.#serving.delete(model)
@@ -145,7 +209,8 @@ export class DeploymentBook {
   }
 
   /** A served version whose files are not here any more: it is prepared again. */
-  lost({ model }: DeployedModel): void {
+  lost({ model, deployment }: DeployedModel): void {
+    this.#personal.delete(deployment)
     this.#serving.delete(model)
   }
 
@@ -159,11 +224,12 @@ export class DeploymentBook {
   /** sha256 of every file that is still needed. */
   get files(): ReadonlySet<string> {
     const all = [...this.#serving.values(), ...this.#former.values(), ...this.outstanding]
-    return new Set(all.flatMap(filesOf).map(({ sha256 }) => sha256))
+    const fitted = [...this.#personal.values()].flatMap(({ weights }) => weights ?? [])
+    return new Set([...all.flatMap(filesOf), ...fitted].map(({ sha256 }) => sha256))
   }
 
   /** Bytes of the files of what is served, was served before, and of one more. */
-  bytesWith(offer: DeploymentOffer): number {
+  bytesWith(offer: Pick<DeployedModel, 'weights' | 'manifest' | 'graph' | 'released'>): number {
     const all = [...this.#serving.values(), ...this.#former.values(), offer]
     const sizes = new Map(all.flatMap(filesOf).map(({ sha256, bytes }) => [sha256, bytes]))
     return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0)
@@ -173,7 +239,8 @@ export class DeploymentBook {
     const seen = new Set<string>()
     for (const { deployment, revision, model } of this.#serving.values()) {
       seen.add(deployment)
-      yield { deployment, revision, model, state: 'serving', detail: '' }
+      const personalised = this.#personal.get(deployment)?.result
+      yield { deployment, revision, model, state: 'serving', detail: '', ...(personalised && { personalised }) }
     }
     for (const { deployment, revision, model, detail } of this.#failed.values()) {
       // Of another revision it is tried again.

@@ -1,6 +1,9 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { hash } from 'node:crypto'
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Deployment } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import { TributaryError } from '@tributary/contracts/errors'
+import type { Deployment, DeploymentStateSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import type { Logger } from 'pino'
 import { Wakeup } from '../agent/check-in/wakeup.ts'
 import type { PolicyGate } from '../policy/policy-gate.ts'
@@ -8,11 +11,14 @@ import { writeAtomically } from '../state/atomic-file.ts'
 import { ObjectCache } from '../state/object-cache.ts'
 import { Backoff } from '../transport/backoff.ts'
 import type { Endpoints } from '../transport/endpoints.ts'
-import { type DeployedModel, filesOf } from './deployed-model.ts'
+import { type DeployedModel, filesOf, releasedOf } from './deployed-model.ts'
 import type { DeployedModels } from './deployed-models.ts'
-import { DeploymentBook, type StateReport } from './deployment-book.ts'
+import { DeploymentBook, type WishedOffer } from './deployment-book.ts'
 import { bookFile, readBookPage } from './deployment-book-file.ts'
 import { type DeploymentOffer, readOffer } from './deployment-offer.ts'
+import type { PersonalRecord } from './personal/personal-record.ts'
+import { personalisedMessage } from './personal/personalised-message.ts'
+import { type Decision, Personaliser, type PersonaliserOptions } from './personal/personaliser.ts'
 import { prepareDeployment } from './prepare-deployment.ts'
 import { Refusals } from './refusals.ts'
 import { unhealthyReason } from './unhealthy-reason.ts'
@@ -32,6 +38,8 @@ export type DeploymentsOptions = {
   readonly versions: VersionCheck
   /** What the owner lets be served here. */
   readonly policy: Pick<PolicyGate, 'deploymentRules'>
+  /** What versions are fitted to this device with. */
+  readonly personal: Omit<PersonaliserOptions, 'log'>
   readonly log: Logger
 }
 
@@ -43,10 +51,12 @@ export class Deployments implements DeployedModels {
   readonly #options: DeploymentsOptions
   readonly #objects: ObjectCache
   readonly #book: DeploymentBook
+  readonly #personaliser: Personaliser
   readonly #refusals: Refusals
   readonly #wakeup = new Wakeup()
   readonly #listeners = new Set<() => void>()
   #preparing: { readonly deployment: string; readonly controller: AbortController } | undefined
+  #fitting: { readonly deployment: string; readonly controller: AbortController } | undefined
   #saved = ''
   #heard = ''
   #hasNews = false
@@ -56,6 +66,7 @@ export class Deployments implements DeployedModels {
     this.#objects = objects
     this.#book = book
     this.#refusals = new Refusals(options.policy)
+    this.#personaliser = new Personaliser({ ...options.personal, log: options.log })
   }
 
   /** Opens the folder. A record that is damaged is forgotten; a version whose files are not whole is pulled again. */
@@ -65,7 +76,12 @@ export class Deployments implements DeployedModels {
     // What may stay is decided here, not by last use.
     const objects = await ObjectCache.open(files, Number.MAX_SAFE_INTEGER)
     const book = new DeploymentBook(await readBookPage(options.folder))
-    for (const model of [...book.serving.values()]) if (!(await isWhole(files, model))) book.lost(model)
+    for (const model of [...book.serving.values()]) {
+      if (await isWhole(files, model)) continue
+      // What was fitted can be made again.
+      if (model.released !== undefined && (await isWhole(files, releasedOf(model)))) book.unfit(model.deployment)
+      else book.lost(model)
+    }
     const deployments = new Deployments(options, objects, book)
     await deployments.#review()
     return deployments
@@ -85,8 +101,12 @@ export class Deployments implements DeployedModels {
   }
 
   /** What the device says at its check-in. */
-  get states(): readonly StateReport[] {
-    return this.#book.states.map(state => this.#refusals.stateOf(state))
+  get states(): readonly MessageInitShape<typeof DeploymentStateSchema>[] {
+    const { share } = this.#options.personal.policy
+    return this.#book.states.map(state => {
+      const { personalised, ...said } = this.#refusals.stateOf(state)
+      return { ...said, ...(personalised && { personalised: personalisedMessage(personalised, share) }) }
+    })
   }
 
   /**
@@ -104,6 +124,7 @@ export class Deployments implements DeployedModels {
     const model = [...this.#book.serving.values()].find(served => served.deployment === deployment)
     if (model === undefined) return
     this.#options.log.error({ deployment }, 'files of a version in service are damaged')
+    this.#personaliser.forget(deployment)
     this.#book.lost(model)
     this.#changed()
   }
@@ -116,11 +137,21 @@ export class Deployments implements DeployedModels {
     if (preparing !== undefined && this.#book.wanted(preparing.deployment) === undefined) {
       preparing.controller.abort(new Error('the version is deployed here no more'))
     }
+    const fitting = this.#fitting
+    // Whatever comes into service or goes out of it does not wait for that.
+    if (
+      fitting !== undefined &&
+      (this.#book.outstanding.length > 0 ||
+        !this.#book.wished.some(({ deployment }) => deployment === fitting.deployment))
+    ) {
+      fitting.controller.abort(new Error('another version is to be served'))
+    }
     if (servedIn(this.#book) !== before) this.#tell()
     // The same again is no reason to try what has just failed.
     const news = JSON.stringify([
       this.#book.page,
       this.#book.outstanding.map(({ deployment, revision }) => [deployment, revision]),
+      this.#book.wished.map(({ deployment }) => deployment),
     ])
     if (news !== this.#heard) this.#wakeup.wake()
     this.#heard = news
@@ -148,8 +179,14 @@ export class Deployments implements DeployedModels {
         if (this.#hasNews) onNews()
         this.#hasNews = false
         const next = this.#book.outstanding.find(({ deployment }) => !this.#refusals.has(deployment))
-        if (next === undefined) await this.#tidy()
-        else {
+        if (next === undefined) {
+          await this.#tidy()
+          if (await this.#fitAll(signal)) {
+            await this.#save()
+            onNews()
+            continue
+          }
+        } else {
           const settled = await this.#prepare(next, signal)
           if (settled) {
             backoff.reset()
@@ -209,6 +246,81 @@ export class Deployments implements DeployedModels {
     } finally {
       this.#preparing = undefined
     }
+  }
+
+  /** Fits versions in service to this device where that is due, one after the other. @returns whether there is news */
+  async #fitAll(stop: AbortSignal): Promise<boolean> {
+    const due = this.#book.wished.filter(
+      ({ deployment }) => !this.#refusals.has(deployment) && this.#personaliser.isDue(deployment),
+    )
+    let news = false
+    for (const offer of due) {
+      const before = this.#book.personalOf(offer.deployment)
+      if (!(await this.#fit(offer, stop))) return true
+      news ||= JSON.stringify(this.#book.personalOf(offer.deployment)) !== JSON.stringify(before)
+    }
+    return news
+  }
+
+  /** @returns false where something else is to be done first */
+  async #fit(offer: WishedOffer, stop: AbortSignal): Promise<boolean> {
+    const { deployment } = offer
+    const controller = new AbortController()
+    this.#fitting = { deployment, controller }
+    const signal = AbortSignal.any([stop, controller.signal])
+    try {
+      const known = this.#book.personalOf(deployment)
+      const decision = await this.#personaliser.decide(offer, info => this.#readFile(info), known, signal)
+      const record = await this.#checked(offer, decision, signal)
+      signal.throwIfAborted()
+      if (this.#book.fitted(record)) this.#tell()
+      return true
+    } catch (error) {
+      if (stop.aborted) throw error
+      if (controller.signal.aborted) return false
+      if (!(error instanceof TributaryError)) throw error
+      this.damaged(deployment)
+      return false
+    } finally {
+      this.#fitting = undefined
+    }
+  }
+
+  /** Stores fitted weights and has the runtime check them, before they are served; what it refuses is not. */
+  async #checked(offer: WishedOffer, { record, weights }: Decision, signal: AbortSignal): Promise<PersonalRecord> {
+    const made = weights === undefined ? record.weights : { sha256: hash('sha256', weights), bytes: weights.byteLength }
+    if (made === undefined || made.sha256 === this.#book.serving.get(offer.model)?.weights.sha256) return record
+    const { deployment, key } = record
+    const refuse = (code: string, detail: string): PersonalRecord => ({
+      deployment,
+      key,
+      result: { outcome: 'failed', code, detail },
+    })
+    const fitted = { ...offer, weights: made, released: offer.weights }
+    const bytes = this.#book.bytesWith(fitted)
+    const { versions, log } = this.#options
+    const maxBytes = Math.min(this.#options.maxBytes, this.#refusals.mostBytes ?? Number.POSITIVE_INFINITY)
+    if (bytes > maxBytes)
+      return refuse(
+        'WORK_UNSUPPORTED',
+        `The device has room for ${maxBytes} bytes of deployed versions; ${bytes} are needed.`,
+      )
+    if (weights !== undefined) await writeAtomically(this.fileOf(made), weights)
+    try {
+      await versions.check(fitted, this.fileOf.bind(this), signal)
+      return { ...record, weights: made }
+    } catch (error) {
+      signal.throwIfAborted()
+      log.warn({ err: error, deployment }, 'a version that was fitted to this device is not served')
+      return refuse('MODEL_UNSUPPORTED', unhealthyReason(error) ?? 'The samples of this device could not be run.')
+    }
+  }
+
+  /** A file of a version in service. @throws TributaryError CHECKSUM_MISMATCH, which another pull mends */
+  async #readFile(info: { readonly sha256: string; readonly bytes: number }): Promise<Uint8Array> {
+    const bytes = await readFile(this.fileOf(info)).catch(() => undefined)
+    if (bytes !== undefined && hash('sha256', bytes) === info.sha256) return bytes
+    throw new TributaryError('CHECKSUM_MISMATCH', { detail: 'a file of a version in service is damaged' })
   }
 
   #read(deployments: readonly Deployment[]): DeploymentOffer[] {

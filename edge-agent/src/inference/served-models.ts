@@ -35,7 +35,13 @@ export type Withdrawals = {
   damaged(deployment: string): void
 }
 
-type Candidate = { readonly deployment: string; readonly process: ModelProcess; readonly timer: NodeJS.Timeout }
+type Candidate = {
+  readonly deployment: string
+  /** sha256 */
+  readonly weights: string
+  readonly process: ModelProcess
+  readonly timer: NodeJS.Timeout
+}
 
 /**
  * The models in service, each version in its own process. A new version is loaded and checked beside the one in service; its process then
@@ -76,7 +82,7 @@ export class ServedModels implements VersionCheck, AsyncDisposable {
     stack.move()
     const timer = setTimeout(() => void this.#dropCandidate(), unclaimedMillis)
     timer.unref()
-    this.#candidate = { deployment: offer.deployment, process, timer }
+    this.#candidate = { deployment: offer.deployment, weights: offer.weights.sha256, process, timer }
   }
 
   /** Serves what is deployed from now on. */
@@ -153,7 +159,7 @@ export class ServedModels implements VersionCheck, AsyncDisposable {
     }
     for (const [id, deployed] of models.serving) {
       const before = this.#models.get(id)
-      if (before?.deployed.deployment === deployed.deployment) continue
+      if (before !== undefined && isSame(before.deployed, deployed)) continue
       this.#models.set(id, { deployed, version: this.#serve(deployed, models, withdrawals) })
       if (before !== undefined) this.#retire(before.version)
       this.#options.metrics.swapped(deployed)
@@ -174,12 +180,12 @@ export class ServedModels implements VersionCheck, AsyncDisposable {
       onUnhealthy: (detail: string) => withdrawals.unhealthy(deployment, detail),
       onDamaged: () => withdrawals.damaged(deployment),
     }
-    return new ServedVersion(filesOf(deployed, models.fileOf.bind(models)), options, this.#claim(deployment))
+    return new ServedVersion(filesOf(deployed, models.fileOf.bind(models)), options, this.#claim(deployed))
   }
 
-  #claim(deployment: string): ModelProcess | undefined {
+  #claim({ deployment, weights }: DeployedModel): ModelProcess | undefined {
     const candidate = this.#candidate
-    if (candidate?.deployment !== deployment) return undefined
+    if (candidate?.deployment !== deployment || candidate.weights !== weights.sha256) return undefined
     clearTimeout(candidate.timer)
     this.#candidate = undefined
     return candidate.process
@@ -197,6 +203,10 @@ export class ServedModels implements VersionCheck, AsyncDisposable {
     await candidate?.process[Symbol.asyncDispose]()
   }
 }
+
+/** Of one deployment a device may serve the released weights or its own. */
+const isSame = (one: DeployedModel, other: DeployedModel): boolean =>
+  one.deployment === other.deployment && one.weights.sha256 === other.weights.sha256
 
 const filesOf = (
   { graph, weights }: Pick<DeployedModel, 'graph' | 'weights'>,

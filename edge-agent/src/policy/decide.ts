@@ -4,8 +4,9 @@ import type { Names, Policy } from './policy.ts'
 
 /** What is asked of the device, as far as the node says; empty where it does not. */
 export type Work = {
-  readonly kind: 'training' | 'evaluation'
-  readonly task: { readonly id: string; readonly name: string }
+  readonly kind: 'training' | 'evaluation' | 'personalisation'
+  /** Undefined for what no task asks for. */
+  readonly task: { readonly id: string; readonly name: string } | undefined
   readonly model: { readonly id: string; readonly name: string }
   readonly dataset: string
   readonly framework: string
@@ -42,13 +43,14 @@ const rulesOf = (
   { kind, task, model, dataset, framework, trainer, groups, updateBytes }: Work,
   { now, onBattery, metered, load, bytesToday }: Situation,
 ): readonly (readonly [string, () => boolean])[] => [
-  ...named('tasks', policy.tasks, [task.id, task.name]),
+  ...(task === undefined ? [] : named('tasks', policy.tasks, [task.id, task.name])),
   ...named('models', policy.models, [model.id, model.name]),
   ...named('datasets', policy.datasets, [dataset]),
   ...named('frameworks', policy.frameworks, [framework]),
   ...named('trainers', policy.trainers, [trainer]),
   ...(groups === undefined ? [] : named('groups', policy.groups, groups)),
   ['share.statistics', () => framework === 'statistics' && !policy.share.statistics],
+  ['personalise', () => kind === 'personalisation' && !policy.personalise],
   ['share.metrics', () => kind === 'evaluation' && !policy.share.metrics],
   ['hours', () => policy.hours !== undefined && !isWithinHours(policy.hours, now)],
   // What cannot be known is taken for what the owner wants to avoid.

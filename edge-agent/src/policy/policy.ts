@@ -52,6 +52,8 @@ export const Policy = z.strictObject({
   frameworks: Names,
   /** Whom a task asks for; a task that asks for every device has none. */
   groups: Names,
+  /** Whether deployed versions are fitted to this device where a deployment asks for it. */
+  personalise: z.boolean().default(true),
   /** Times of work; absent: always. */
   hours: Hours.optional(),
   onBattery: z.boolean().default(true),

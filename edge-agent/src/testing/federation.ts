@@ -16,7 +16,7 @@ import { withoutWeights } from '@tributary/onnx-train/without-weights'
 import { writeModel } from '@tributary/onnx-train/write-model'
 import type { Manifest } from '@tributary/tensors/manifest'
 import { encodeSafetensors } from '@tributary/tensors/safetensors/file'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { Agent } from '../agent/agent.ts'
 import { Datasets } from '../data/datasets.ts'
 import { Deployments } from '../deployments/deployments.ts'
@@ -145,6 +145,7 @@ export type RunningAgent = AsyncDisposable & {
   readonly agent: Agent
   readonly updates: UpdateStore
   readonly deployments: Deployments
+  readonly local: LocalTensors
   readonly inference: Inference
   readonly endpoints: Endpoints
   readonly stateDir: string
@@ -155,6 +156,9 @@ export type AgentSettings = {
   examples?: number
   heldOut?: boolean
   data?: Stripes
+  /** Whether the folder has its data already. */
+  keepData?: boolean
+  log?: Logger
   times?: CallTimes
   deployedBytes?: number
   inference?: Partial<InferenceSettings>
@@ -192,6 +196,8 @@ export const startAgent = async (
     examples = 20,
     heldOut = false,
     data = {},
+    keepData = false,
+    log = pino({ level: 'silent' }),
     times = defaultCallTimes,
     deployedBytes = 2 ** 30,
     inference: chosen = {},
@@ -200,14 +206,14 @@ export const startAgent = async (
   const dataDir = join(folder, 'data')
   const stateDir = join(folder, 'state')
   await mkdir(dataDir, { recursive: true })
-  await writeStripes(dataDir, examples, heldOut, data)
+  if (!keepData) await writeStripes(dataDir, examples, heldOut, data)
   const updates = await UpdateStore.open(join(stateDir, 'updates'), { maxUpdates: 8, maxBytes: 2 ** 30 })
   const ends = new Endpoints(endpoints, identity, times)
-  const log = pino({ level: 'silent' })
   const policy = new PolicyGate({ file: new PolicyFile(dataDir), situation: quietSituation, log })
   const onnx = new OnnxTrainer({ limits: () => policy.limits })
   const maxModelBytes = 2 ** 26
   const datasets = await Datasets.open(dataDir, { maxBytes: 2 ** 30, cacheDir: join(stateDir, 'datasets') })
+  const local = await LocalTensors.open(localTensorsFolder(stateDir), 2 ** 30)
   const inference = new Inference({ settings: { ...inferenceDefaults, ...chosen }, dataDir, datasets, log })
   const deployments = await Deployments.open({
     folder: join(stateDir, 'deployments'),
@@ -215,13 +221,13 @@ export const startAgent = async (
     maxModelBytes,
     endpoints: ends,
     versions: inference.models,
+    personal: { datasets, trainer: onnx, local, policy },
     policy,
     log,
   })
   await inference.serve(deployments)
   const outbox = await Outbox.open(join(stateDir, 'outbox.json'))
   const ledger = new Ledger(stateDir, log)
-  const local = await LocalTensors.open(localTensorsFolder(stateDir), 2 ** 30)
   const agent = new Agent({
     device: identity.device,
     endpoints: ends,
@@ -246,6 +252,7 @@ export const startAgent = async (
     agent,
     updates,
     deployments,
+    local,
     inference,
     endpoints: ends,
     stateDir,

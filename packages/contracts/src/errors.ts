@@ -105,6 +105,12 @@ export const errorCatalogue = {
     false,
     'What the task would keep on its devices does not fit the model. See the detail for the pattern and the names.',
   ),
+  PERSONAL_UNHEALTHY: entry(
+    409,
+    'FAILED_PRECONDITION',
+    false,
+    'The version that was fitted to the device failed with real requests. The device serves it as it was released.',
+  ),
   REGION_UNKNOWN: entry(422, 'INVALID_ARGUMENT', false, 'No region of this name is registered.'),
   DEVICE_UNKNOWN: entry(422, 'INVALID_ARGUMENT', false, 'No device of this id is enrolled.'),
   DEVICE_UNSUITABLE: entry(

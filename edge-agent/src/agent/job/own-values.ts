@@ -17,9 +17,10 @@ export const withOwnValues = async (bundle: ModelBundle, file: string | undefine
   if (own === undefined) return bundle.flat
   const flat = bundle.flat.slice()
   const weights = weightsFromFlat(bundle, flat)
-  for (const { name, dtype, shape } of bundle.manifest.tensors.filter(isLocal)) {
-    const tensor = own.get(name)
-    if (tensor?.dtype === dtype && sameShape(tensor.shape, shape)) weights.get(name)?.bytes.set(tensor.bytes)
+  // A version's own manifest need not say what its task kept local; the file holds nothing else.
+  for (const [name, { dtype, shape, bytes }] of own) {
+    const tensor = weights.get(name)
+    if (tensor?.dtype === dtype && sameShape(tensor.shape, shape)) tensor.bytes.set(bytes)
   }
   return flat
 }
