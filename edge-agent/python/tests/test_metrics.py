@@ -63,7 +63,8 @@ class MetricsTest(unittest.TestCase):
 
     def test_only_what_is_asked_for_is_found(self) -> None:
         one = [np.arange(50)]
-        self.assertEqual(set(found(cases["ten classes"], one, ())), {"positions"})
+        self.assertEqual(found(cases["ten classes"], one, ()), {})
+        self.assertEqual(found(cases["truths"], one, ("accuracy",)), {})
         self.assertEqual(set(found(cases["ten classes"], one, ("top-5",))), {"positions", "top5_correct"})
         self.assertEqual(set(found(cases["numbers"], one, ())), {"absolute_error_q20"})
         self.assertNotIn("label_q20", found(cases["numbers"], one, ("rmse",)))

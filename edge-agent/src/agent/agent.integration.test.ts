@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { before, suite, test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
 import { CheckInResponseSchema, VerdictCode, VerdictSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
@@ -7,6 +8,7 @@ import { Link } from '@tributary/local-stack/testing/link'
 import { decodeSafetensors, encodeSafetensors } from '@tributary/tensors/safetensors/file'
 import type { Tensor } from '@tributary/tensors/tensor'
 import { bytesOf, typedView } from '@tributary/tensors/view'
+import { readLedger } from '../status/ledger.ts'
 import { TestAuthority } from '../testing/certificates.ts'
 import {
   attempt,
@@ -319,6 +321,35 @@ suite('an agent and a node', () => {
     // An untrained network is about as good as guessing: ln 10 an example.
     const loss = Number(metrics.get('loss_q20')) / 2 ** 20 / 20
     assert.ok(Math.abs(loss - Math.log(10)) < 0.7, `mean loss ${loss}`)
+  })
+
+  test('finds what the task asks for, but no counts of labels where its owner lets none out', async () => {
+    for (const labelHistograms of [true, false]) {
+      await using folder = await temporaryFolder()
+      await using node = await startNode()
+      await mkdir(join(folder.path, 'data'))
+      await writeFile(join(folder.path, 'data', 'policy.json'), JSON.stringify({ share: { labelHistograms } }))
+      node.evaluation = { ...evaluationWork(), metrics: ['default'] }
+      await using agent = await startAgent(identity, [node.endpoint], { folder: folder.path, heldOut: true })
+      await node.until('a report', () => node.reports.length === 1)
+      const sums = new Map(node.reports[0]?.metrics.map(({ name, value }) => [name, value]))
+      assert.equal(sums.get('positions'), 20n)
+      assert.ok((sums.get('top5_correct') ?? 0n) >= (sums.get('correct') ?? 99n))
+      const confusion = [...sums].filter(([name]) => name.startsWith('confusion_'))
+      const total = confusion.reduce((sum, [, count]) => sum + count, 0n)
+      assert.equal(total, labelHistograms ? 20n : 0n)
+      const hits = confusion.filter(([name]) => /_(\d)_\1$/.test(name)).reduce((sum, [, count]) => sum + count, 0n)
+      assert.equal(hits, labelHistograms ? sums.get('correct') : 0n)
+      const told = await Array.fromAsync(readLedger(agent.stateDir))
+      assert.deepEqual(told.find(({ kind }) => kind === 'evaluation')?.metrics, [
+        'examples',
+        'correct',
+        'loss_q20',
+        'positions',
+        'top5_correct',
+        ...(labelHistograms ? ['confusion_…'] : []),
+      ])
+    }
   })
 
   test('what it learns makes the model better: base plus delta knows every example', async () => {

@@ -7,12 +7,13 @@ import type { Tensor } from '@tributary/onnx-train/tensor'
 import { node as graphNode, modelOf, randomTensor } from '@tributary/onnx-train/testing/model-of'
 import { writeModel } from '@tributary/onnx-train/write-model'
 import { Manifest } from '@tributary/tensors/manifest'
-import { decodeSafetensors } from '@tributary/tensors/safetensors/file'
+import { decodeSafetensors, encodeSafetensors } from '@tributary/tensors/safetensors/file'
 import { typedView } from '@tributary/tensors/view'
 import { TestAuthority } from '../testing/certificates.ts'
 import {
   type Bundle,
   bundleOf,
+  evaluationWork,
   identityOf,
   publish,
   startAgent,
@@ -111,6 +112,36 @@ suite('tensors that a task keeps local, in ONNX', { timeout: 60_000 }, () => {
       near((await own.play(3)).mean, (1 - 0.75 ** 3) * mean)
       assert.equal((await readdir(own.path)).length, 2)
     }
+  })
+
+  test('an evaluation is of the own values of a device that has some, and of the version where there are none', async () => {
+    const evaluated = async (device: { folder: string; train: boolean }, weights: Uint8Array) => {
+      await using node = await TestNode.start(authority)
+      publish(node, model, weights)
+      const agent = { folder: device.folder, data: { scale: 25.5 } }
+      if (device.train) {
+        node.training = trainingWork({ round: 1, model, batchSize: 20 })
+        await using _trainer = await startAgent(identity, [node.endpoint], agent)
+        await node.until('an accepted update', () => [...node.uploads.values()].some(({ accepted }) => accepted))
+        node.training = undefined
+      }
+      node.evaluation = { ...evaluationWork(weights, { model }), task }
+      await using _evaluator = await startAgent(identity, [node.endpoint], { ...agent, heldOut: true })
+      await node.until('a report', () => node.reports.length === 1)
+      return node.reports[0]?.metrics.find(({ name }) => name === 'loss_q20')?.value
+    }
+    await using folder = await temporaryFolder()
+    const personal = await evaluated({ folder: folder.path, train: true }, model.weights)
+    await using other = await temporaryFolder()
+    const plain = await evaluated({ folder: other.path, train: false }, model.weights)
+    assert.notEqual(personal, plain)
+    // A stranger with a version that has these values from the start.
+    const kept = await readFile(join(folder.path, 'state', 'local-tensors', `${task}-1.safetensors`))
+    const merged = encodeSafetensors([
+      ...new Map([...decodeSafetensors(model.weights), ...decodeSafetensors(kept)]).values(),
+    ])
+    await using third = await temporaryFolder()
+    assert.equal(await evaluated({ folder: third.path, train: false }, merged), personal)
   })
 
   test('values that are damaged on disk are as if there were none', async () => {

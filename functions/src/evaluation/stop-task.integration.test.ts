@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { EvaluationDescriptor, RoundDescriptor } from '@tributary/contracts/round'
+import type { EvaluationDescriptor, MetricSums, RoundDescriptor } from '@tributary/contracts/round'
 import { runDueWork } from '../rounds/due-work.ts'
 import { tasksHandlers } from '../tasks/tasks-handlers.ts'
 import { checkInvariants } from '../testing/check-invariants.ts'
@@ -25,7 +25,13 @@ const commitRound = async (federation: RoundFederation): Promise<void> => {
   await federation.runMerges()
 }
 /** The evaluators of a round report. */
-const evaluate = async (federation: RoundFederation, round: number, correct: number, loss: number): Promise<void> => {
+const evaluate = async (
+  federation: RoundFederation,
+  round: number,
+  correct: number,
+  loss: number,
+  counts: MetricSums = {},
+): Promise<void> => {
   const opened = (await federation.commands('evaluation.opened')).map(
     ({ data }) => data as unknown as EvaluationDescriptor,
   )
@@ -39,7 +45,12 @@ const evaluate = async (federation: RoundFederation, round: number, correct: num
       epoch: shard?.epoch as number,
       node: federation.nodeOf('north').id,
       evaluators: 1,
-      metrics: { examples: '100', correct: String(correct), loss_q20: String(Math.round(loss * 100 * 2 ** 20)) },
+      metrics: {
+        examples: '100',
+        correct: String(correct),
+        loss_q20: String(Math.round(loss * 100 * 2 ** 20)),
+        ...counts,
+      },
     }),
   )
 }
@@ -69,6 +80,62 @@ test('a target ends the task with its current version, and the round in flight i
     [{ task: id, state: 'completed' }],
   )
   await checkInvariants(services.db.sql)
+})
+
+test('a target may be any value of the sums, which the task shows with its rounds', async () => {
+  const evaluation = { dataset: 'mnist-test', metrics: ['f1'] }
+  const { federation, id } = await begin({ evaluation, stop: { target: { metric: 'f1Macro', value: 0.75 } } })
+  await commitRound(federation)
+  const [opened] = await federation.commands('evaluation.opened')
+  assert.deepEqual(opened?.data.metrics, ['f1'])
+  const counts = (agreed: number) => ({
+    actual_0: '50',
+    actual_7: '50',
+    predicted_0: '50',
+    predicted_7: '50',
+    agreed_0: String(agreed),
+    agreed_7: String(agreed),
+  })
+  await evaluate(federation, 1, 70, 0.5, counts(35))
+  await commitRound(federation)
+  const before = await federation.getTask(id)
+  assert.deepEqual([before.state, before.history[0]?.results.f1Macro], ['running', 0.7])
+  await evaluate(federation, 2, 80, 0.4, counts(40))
+  const done = await federation.getTask(id)
+  assert.deepEqual(done.reason, { code: 'STOP_TARGET', detail: 'round 2 reached f1Macro 0.8, wanted 0.75' })
+  const call = testApi('tasks', tasksHandlers(federation.context), services.db)
+  const { body } = await call('GET', `/v1/tasks/${id}/rounds/2`, { token: tokens.viewer })
+  const [{ evaluation: shown }] = body.attempts
+  assert.deepEqual([shown.results.balancedAccuracy, shown.metrics.agreed_7], [0.8, '40'])
+  const audit = await services.db.sql<{ detail: { metrics: object } }[]>`
+    select detail from audit_entry where action = 'evaluation.closed' order by sequence desc limit 1`
+  assert.deepEqual(Object.keys(audit[0]?.detail.metrics ?? {}).toSorted(), ['correct', 'examples', 'loss_q20'])
+})
+
+test('a task is refused that asks for what its loss does not have, or stops by what its evaluations do not find', async () => {
+  const federation = await services.begin({ north: { trainers: 2, evaluators: 1 } })
+  const call = testApi('tasks', tasksHandlers(federation.context), services.db)
+  const create = async (fields: object) => {
+    const model = { model: federation.model }
+    const body = { name: 'x', model, cohort: { dataset: 'mnist' }, ...fields }
+    const answer = await call('POST', '/v1/tasks', { token: tokens.operator, body })
+    return [answer.status, answer.body.errors]
+  }
+  const evaluation = { dataset: 'mnist-test', metrics: ['rmse', 'auc'] }
+  assert.deepEqual(await create({ trainer: { loss: 'mean-squared-error' }, evaluation }), [
+    400,
+    [{ path: 'evaluation.metrics.1', message: 'mean-squared-error has no auc; it has loss, mae, rmse, r2' }],
+  ])
+  const stop = { target: { metric: 'auc', value: 0.9 }, patience: { metric: 'f1Macro', rounds: 2 } }
+  assert.deepEqual(await create({ evaluation: { dataset: 'mnist-test', metrics: ['auc'] }, stop }), [
+    400,
+    [
+      {
+        path: 'stop.patience.metric',
+        message: 'evaluations of this task find no f1Macro: it is of f1 or confusion',
+      },
+    ],
+  ])
 })
 
 test('an evaluation that arrives late ends a later round that merges, and the merge commits nothing', async () => {

@@ -119,6 +119,8 @@ class ClassMetrics:
                 self._scores.add(labels == 1, scores[:, 1] - scores[:, 0])
 
     def sums(self) -> Sums:
+        if not (self._confused or self._counted or self._scores or self._with_top or self._losses):
+            return
         yield "positions", self._positions
         if self._with_top:
             yield "top5_correct", self._correct
@@ -158,6 +160,8 @@ class BinaryMetrics:
             self._scores.add(positive, logits)
 
     def sums(self) -> Sums:
+        if not (self._confused or self._scores):
+            return
         yield "positions", self._positions
         if self._confused:
             yield from _of_two(self._confusion)

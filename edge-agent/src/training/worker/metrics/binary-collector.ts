@@ -26,6 +26,7 @@ export class BinaryCollector implements MetricCollector {
   }
 
   sums(): [string, bigint][] {
+    if (!this.needsScores) return []
     return [
       ['positions', BigInt(this.#positions)],
       ...(this.#confusion === undefined ? [] : confusionOfTwo(this.#confusion)),

@@ -68,6 +68,7 @@ export class ClassCollector implements MetricCollector {
   }
 
   sums(): [string, bigint][] {
+    if (!this.needsScores && this.#losses === undefined) return []
     const sums: [string, bigint][] = [['positions', BigInt(this.#positions)]]
     const put = (name: string, count: number | undefined, always = false): void => {
       if (always || (count ?? 0) > 0) sums.push([name, BigInt(count ?? 0)])

@@ -127,9 +127,10 @@ suite('metrics', () => {
     [...found(byName.get(name) as Case, [0, 1, 2, 3], metrics).keys()].filter(key => !key.endsWith('_0'))
 
   test('are found only where they are asked for', () => {
-    assert.deepEqual(some('ten classes', []), ['positions'])
+    assert.deepEqual(some('ten classes', []), [])
+    assert.deepEqual(some('truths', ['accuracy']), [])
     assert.deepEqual(some('ten classes', ['top-5', 'auc', 'rmse']), ['positions', 'top5_correct'])
-    assert.deepEqual(some('two classes', ['perplexity-of-sequences']), ['positions'])
+    assert.deepEqual(some('two classes', ['perplexity-of-sequences']), [])
     assert.deepEqual(some('sequences with ignored positions', ['perplexity-of-sequences']), [
       'positions',
       'position_loss_q20',
