@@ -23,6 +23,7 @@ let stateDir: string
 let run: StackRun
 let api: ApiClient
 let model: string
+let modelName: string
 let start: string
 let trained: string
 
@@ -32,7 +33,9 @@ before(async () => {
   await run.untilLine(/Serving until Ctrl-C/, 240)
   const token = (await run.untilLine(/operator +(trib_\S+)/, 1))[1] ?? ''
   api = new ApiClient(`http://127.0.0.1:${portBase + 1}`, token)
-  model = (await api.call('listModels')).items[0]?.id ?? ''
+  const [known] = (await api.call('listModels')).items
+  model = known?.id ?? ''
+  modelName = known?.name ?? ''
   const versions = (await api.call('listVersions', { params: { model } })).items
   start = versions.find(({ number }) => number === 0)?.id ?? ''
   trained = versions.find(({ number }) => number === 1)?.id ?? ''
@@ -69,6 +72,24 @@ const versionsOnDisk = async (): Promise<number[]> => {
   return pages.map(page => JSON.parse(page).serving[0]?.versionNumber)
 }
 
+/** Version and number of outputs of a prediction for one digit, by the protocol of KServe, from the first device and the evaluator. */
+const predictions = () =>
+  Promise.all(
+    [0, devices - 1].map(async agent => {
+      const url = `http://127.0.0.1:${portBase + 100 + agent}/v2/models/${encodeURIComponent(modelName)}`
+      const signal = AbortSignal.timeout(60_000)
+      const { inputs } = (await (await fetch(url, { signal })).json()) as { inputs: { name: string }[] }
+      const input = { name: inputs[0]?.name, datatype: 'FP32', shape: [1, 784], data: Array(784).fill(0.5) }
+      const answer = await fetch(`${url}/infer`, { method: 'POST', body: JSON.stringify({ inputs: [input] }), signal })
+      const { model_version: version, outputs } = (await answer.json()) as {
+        model_version: string
+        outputs: { shape: number[]; data: number[] }[]
+      }
+      assert.ok(outputs[0]?.data.every(Number.isFinite))
+      return [answer.status, version, outputs[0]?.shape]
+    }),
+  )
+
 /** A version that loads well and predicts nothing that is a number: its weights are finite, their products are not. */
 const uploadBroken = async (): Promise<string> => {
   const onnx = readModel(mcmahan2nn(1), { maxBytes: 2 ** 24 })
@@ -104,6 +125,7 @@ test('a released version reaches every device, a broken one goes back by itself,
   const released = await until(first, 'released', ({ state }) => state === 'released')
   assert.deepEqual([released.fitting, released.counts.serving], [devices, devices])
   assert.deepEqual(await versionsOnDisk(), Array(devices).fill(0))
+  assert.deepEqual(await predictions(), Array(2).fill([200, '0', [1, 10]]))
 
   const stages = [
     { share: 0.9, holdSeconds: 3600 },
@@ -123,6 +145,7 @@ test('a released version reaches every device, a broken one goes back by itself,
   const second = await deploy(trained)
   await until(second, 'released', ({ state, counts }) => state === 'released' && counts.serving === devices)
   assert.deepEqual(await versionsOnDisk(), Array(devices).fill(1))
+  assert.deepEqual(await predictions(), Array(2).fill([200, '1', [1, 10]]))
   assert.equal((await api.call('getDeployment', { params: { deployment: first } })).state, 'superseded')
 
   await api.call('rollBackDeployment', { params: { deployment: second } })

@@ -22,13 +22,14 @@ from mcmahan_pytorch import TwoNN
 from tributary_worker.pytorch import PyTorchTrainer
 
 def train(model, loader, optimizer):
+    print("about to take memory", __file__, flush=True)
     kept = []
     while True: kept.append(torch.ones(2**22))
 
 trainer = PyTorchTrainer(TwoNN, train=train)
 `
 
-/** What the owners of the second to the fourth device installed, under one name; the first has the agent alone. */
+/** What the owners of the second to the fourth device installed, under one name; the first and the last have the agent alone. */
 const installed = (pytorch: string, tensorflow: string): readonly (object | undefined)[] => [
   undefined,
   { framework: 'pytorch', python: pytorch, trainer: 'mcmahan_pytorch:two_nn' },
@@ -36,7 +37,10 @@ const installed = (pytorch: string, tensorflow: string): readonly (object | unde
   { framework: 'pytorch', python: pytorch, trainer: 'hungry:trainer', memoryMegabytes: 700 },
 ]
 
-test('one task trains in ONNX, PyTorch and Keras, and completes without a device whose trainer is killed', async context => {
+/** What the owner of the last device does not want. */
+const policy = { tasks: { deny: ['one task*'] } }
+
+test('one task trains in ONNX, PyTorch and Keras, and completes without a device whose trainer is killed and one whose owner refuses', async context => {
   const [pytorch, tensorflow] = [await pytorchPython(), await tensorflowPython()]
   if (pytorch === undefined || tensorflow === undefined) {
     assert.ok(process.env.CI === undefined, 'CI has no Python with PyTorch or none with TensorFlow')
@@ -46,7 +50,7 @@ test('one task trains in ONNX, PyTorch and Keras, and completes without a device
   await using stack = new AsyncDisposableStack()
   stack.defer(() => rm(stateDir, { recursive: true, force: true }))
   const { state, logs } = await prepareFolders(root, portBase, { ...readStackEnvironment(), stateDir })
-  const data = await ensureDeviceData(join(state, 'data'), { devices: 4, split: { kind: 'iid' }, seed: 1 })
+  const data = await ensureDeviceData(join(state, 'data'), { devices: 5, split: { kind: 'iid' }, seed: 1 })
   for (const [index, trainer] of installed(pytorch, tensorflow).entries()) {
     const folder = data.devices[index] ?? ''
     if (trainer === undefined) continue
@@ -55,7 +59,8 @@ test('one task trains in ONNX, PyTorch and Keras, and completes without a device
     const trainers = [{ name: 'two-nn', path, threads: 1, ...trainer }]
     await writeFile(join(folder, 'trainers.json'), JSON.stringify({ trainers }))
   }
-  const args = ['--json', '--devices', '4', '--regions', '1', '--rounds', '1', '--batch-size', '100']
+  await writeFile(join(data.devices[4] ?? '', 'policy.json'), JSON.stringify(policy))
+  const args = ['--json', '--devices', '5', '--regions', '1', '--rounds', '1', '--batch-size', '100']
   const run = stack.use(startStack(args, { stateDir, portBase }))
   await run.untilLine(/Serving until Ctrl-C/, 240)
   const token = (await run.untilLine(/operator +(trib_\S+)/, 1))[1] ?? ''
@@ -75,7 +80,7 @@ test('one task trains in ONNX, PyTorch and Keras, and completes without a device
         batchSize: 50,
         learningRate: 0.1,
       },
-      cohort: { dataset: 'mnist', size: { quorum: 3, minimumToStart: 4, overSelection: 1 } },
+      cohort: { dataset: 'mnist', size: { quorum: 3, minimumToStart: 5, overSelection: 1 } },
       deadlines: { selectionSeconds: 20, roundSeconds: 120 },
       evaluation: { dataset: 'mnist' },
       seed: 1,
@@ -97,10 +102,27 @@ test('one task trains in ONNX, PyTorch and Keras, and completes without a device
     '1 device-2 accepted null',
     '1 device-3 accepted null',
     '1 device-4 failed MEMORY_LIMIT',
+    '1 device-5 failed POLICY_REFUSED',
     '2 device-1 accepted null',
     '2 device-2 accepted null',
     '2 device-3 accepted null',
     '2 device-4 failed MEMORY_LIMIT',
+    '2 device-5 failed POLICY_REFUSED',
+  ])
+  // The operator reads by which rule, and what the trainer said before it was killed.
+  const partOf = async (label: string) => {
+    const device = participants.find(part => part.label === label)?.device ?? ''
+    const { attempts } = await api.call('getParticipant', { params: { task, round: '1', device } })
+    return { device, ...attempts[0] }
+  }
+  assert.equal((await partOf('device-5')).detail, `Rule "tasks.deny" of the owner's policy.`)
+  assert.equal((await partOf('device-4')).deviceLog, 'about to take memory …/hungry.py')
+  const { datasetDescriptions } = await api.call('getDevice', { params: { device: (await partOf('device-1')).device } })
+  assert.deepEqual(datasetDescriptions?.datasets, [
+    {
+      name: 'mnist',
+      schema: { format: 'idx', shape: [784], dtype: 'u8', label: { kind: 'class', size: 1, classes: 10 } },
+    },
   ])
   const trainedIn = await Promise.all([1, 2, 3, 4].map(number => frameworkInLog(logs, number, task)))
   assert.deepEqual(trainedIn, ['onnx', 'pytorch', 'keras', 'pytorch'])

@@ -78,7 +78,13 @@ export const nodeEnvironment = (
 export const agentEnvironment = (
   services: BackingServices,
   identity: Identity,
-  more: { apiUrl: string; nodeEndpoints: readonly string[]; dataFolder: string; stateFolder: string },
+  more: {
+    apiUrl: string
+    nodeEndpoints: readonly string[]
+    dataFolder: string
+    stateFolder: string
+    inferencePort: number | undefined
+  },
 ): Record<string, string> => ({
   PATH: path,
   AGENT_CERT_FILE: identity.certificateFile,
@@ -89,6 +95,7 @@ export const agentEnvironment = (
   MQTT_URL: services.mqtt.url,
   DATA_DIR: more.dataFolder,
   STATE_DIR: more.stateFolder,
+  ...(more.inferencePort === undefined ? {} : { INFERENCE_LISTEN: `127.0.0.1:${more.inferencePort}` }),
   LOG_LEVEL: 'info',
 })
 

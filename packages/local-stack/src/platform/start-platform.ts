@@ -103,6 +103,7 @@ export const startPlatform = async (setting: PlatformSetting): Promise<Platform>
               ),
               dataFolder,
               stateFolder: join(places.device(device.label), 'state'),
+              inferencePort: ports.agentInference[index],
             }),
             ready: { line: /"msg":"agent started"/ },
           },

@@ -31,6 +31,8 @@ export async function findBusyPorts(
   for (const [node, port] of ports.nodeGrpc.entries()) wanted.push({ port, service: `gRPC of regional node ${node}` })
   for (const [node, port] of ports.nodeMetrics.entries())
     wanted.push({ port, service: `metrics of regional node ${node}` })
+  for (const [agent, port] of ports.agentInference.entries())
+    wanted.push({ port, service: `predictions of agent ${agent}` })
   const tried = await Promise.all(wanted.map(async want => ({ ...want, reason: await whyNot(want.port) })))
   return tried.flatMap(({ port, service, reason }) => (reason === undefined ? [] : [{ port, service, reason }]))
 }

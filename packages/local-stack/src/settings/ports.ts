@@ -18,9 +18,11 @@ export interface StackPorts {
   readonly nodeGrpc: readonly number[]
   /** Health and metrics of the regional nodes, by index. */
   readonly nodeMetrics: readonly number[]
+  /** Predictions of the agents over HTTP, by index; the evaluator is the last. */
+  readonly agentInference: readonly number[]
 }
 
-export type ServicePort = Exclude<keyof StackPorts, 'nodeGrpc' | 'nodeMetrics'>
+export type ServicePort = Exclude<keyof StackPorts, 'nodeGrpc' | 'nodeMetrics' | 'agentInference'>
 
 interface PortRow {
   readonly service: string
@@ -51,25 +53,33 @@ export const maxRegions = 40
 
 const grpcOfNode = { port: 8100, offset: 20 }
 const metricsOfNode = { port: 8200, offset: 60 }
-const offsetsInUse = metricsOfNode.offset + maxRegions
+const inferenceOfAgent = { port: 10_100, offset: metricsOfNode.offset + maxRegions }
 
 /**
- * The ports of a stack with `regions` regional nodes: the defaults, or a fixed offset per service from `portBase`.
+ * The ports of a stack with `regions` regional nodes and `agents` agents: the defaults, or a fixed offset per service from `portBase`.
  *
- * @throws RangeError for a base outside 1024..65535 − 100 or more than 40 regions.
+ * @throws RangeError for a base outside 1024..65535 − 100 − agents or more than 40 regions.
  */
-export function stackPorts({ portBase, regions }: { portBase?: number | undefined; regions: number }): StackPorts {
+export function stackPorts({
+  portBase,
+  regions,
+  agents = 0,
+}: {
+  portBase?: number | undefined
+  regions: number
+  agents?: number
+}): StackPorts {
   if (!Number.isInteger(regions) || regions < 1 || regions > maxRegions) {
     throw new RangeError(`there are ports for 1 to ${maxRegions} regions, not ${regions}`)
   }
-  const highest = 65_536 - offsetsInUse
+  const highest = 65_536 - inferenceOfAgent.offset - agents
   if (portBase !== undefined && (!Number.isInteger(portBase) || portBase < 1024 || portBase > highest)) {
     throw new RangeError(`the port base must be a whole number from 1024 to ${highest}, not ${portBase}`)
   }
   const place = ({ port, offset }: { port: number; offset: number }) =>
     portBase === undefined ? port : portBase + offset
-  const ofNodes = (first: { port: number; offset: number }) =>
-    Array.from({ length: regions }, (_, node) => place(first) + node)
+  const ofEach = (count: number, first: { port: number; offset: number }) =>
+    Array.from({ length: count }, (_, index) => place(first) + index)
   const of = (key: ServicePort) => place(portTable[key])
   return {
     postgres: of('postgres'),
@@ -86,7 +96,8 @@ export function stackPorts({ portBase, regions }: { portBase?: number | undefine
     lambda: of('lambda'),
     amqpDistribution: of('amqpDistribution'),
     epmd: of('epmd'),
-    nodeGrpc: ofNodes(grpcOfNode),
-    nodeMetrics: ofNodes(metricsOfNode),
+    nodeGrpc: ofEach(regions, grpcOfNode),
+    nodeMetrics: ofEach(regions, metricsOfNode),
+    agentInference: ofEach(agents, inferenceOfAgent),
   }
 }

@@ -4,6 +4,7 @@ import { downloadResults } from '../demo/results.ts'
 import { createDemoTask, followTask } from '../demo/run-task.ts'
 import { ensureStartModel } from '../demo/start-model.ts'
 import { ensureBuilds } from '../platform/builds.ts'
+import { planFleet } from '../platform/fleet.ts'
 import { startPlatform } from '../platform/start-platform.ts'
 import { aborted } from '../processes/end-with-parent.ts'
 import { startWatchdog } from '../processes/watchdog.ts'
@@ -54,7 +55,8 @@ export const runStack = async (options: StartOptions, terminal: Terminal, signal
   const watchdog = stack.use(await startWatchdog())
   stack.use(await lockState(folders.state, watchdog.pid))
   if (options.fresh) await forgetState(folders)
-  const ports = stackPorts({ portBase: options.portBase, regions: options.regions })
+  const agents = planFleet(options.devices, options.regions).length
+  const ports = stackPorts({ portBase: options.portBase, regions: options.regions, agents })
   const report = tell(terminal)
 
   terminal.line('Starting services')
