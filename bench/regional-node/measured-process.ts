@@ -13,11 +13,12 @@ export const cpuSeconds = async (pid: number): Promise<number> => {
 
 const megabytes = async (pid: number, field: string): Promise<number> => {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024
+  // The kernel's kB are 1024 bytes.
+  return (Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024) / 1e6
 }
 
-/** Resident memory now, MiB. */
+/** Resident memory now, MB of 10^6 bytes. */
 export const residentMegabytes = (pid: number): Promise<number> => megabytes(pid, 'VmRSS')
 
-/** The most that was resident, MiB. */
+/** The most that was resident, MB of 10^6 bytes. */
 export const peakMegabytes = (pid: number): Promise<number> => megabytes(pid, 'VmHWM')

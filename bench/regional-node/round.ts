@@ -1,12 +1,14 @@
+import type { ShardSummed } from '@tributary/contracts/events'
 import type { RoundDescriptor } from '@tributary/contracts/round'
 import { sampleDescriptor } from '@tributary/regional-node/testing/sample-round'
+import { weightsLayout } from '@tributary/tensors/manifest'
 import type { DeviceFleet } from './device-fleet.ts'
 import { cpuSeconds } from './measured-process.ts'
 import type { Done } from './orders.ts'
 import { type NodeProcess, type Stage, until } from './stage.ts'
 import { manifestOf } from './update-frames.ts'
 
-/** The model of rounds: its base is no real version, since nobody pulls it. */
+/** The model of rounds: its base is zeros. */
 export type Model = {
   readonly values: number
   readonly base: RoundDescriptor['base']
@@ -15,12 +17,23 @@ export type Model = {
 
 export const storeModel = async (stage: Stage, values: number): Promise<Model> => {
   const manifest = await stage.put(`models/m/${values}.json`, Buffer.from(JSON.stringify(manifestOf(values))))
-  const base = await stage.put(`models/m/${values}.safetensors`, Buffer.alloc(4 * values))
+  const { header, fileBytes } = weightsLayout(manifestOf(values))
+  const file = Buffer.alloc(fileBytes)
+  file.set(header)
+  const base = await stage.put(`models/m/${values}.safetensors`, file)
   return { values, manifest, base: { ...sampleDescriptor(0).base, ...base } }
+}
+
+/** A round whose sum is in storage. */
+export type SummedRound = {
+  readonly values: number
+  readonly descriptor: RoundDescriptor
+  readonly event: ShardSummed
 }
 
 export type RoundResult = {
   readonly pushed: Done
+  readonly summed: SummedRound
   /** Of the node, from the first update to the last receipt. */
   readonly cpuSeconds: number
   /** From the last receipt until central has heard of the sum, which is then in storage. */
@@ -61,5 +74,6 @@ export const playRound = async (
   if (event.accepted !== devices) throw new Error(`${event.accepted} of ${devices} updates are in the sum`)
   stage.settle(descriptor)
   await until('the attempt is settled', async () => (await node.metric('tributary_attempts')) === 0)
-  return { pushed, cpuSeconds: after - before, closeSeconds: Math.max(0, at - lastReceipt) / 1000, loopP99Seconds }
+  const closeSeconds = Math.max(0, at - lastReceipt) / 1000
+  return { pushed, summed: { values, descriptor, event }, cpuSeconds: after - before, closeSeconds, loopP99Seconds }
 }

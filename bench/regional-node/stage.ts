@@ -12,6 +12,7 @@ import { makeMessage, parseMessage } from '@tributary/contracts/envelope'
 import { centralEvents, type ShardSummed } from '@tributary/contracts/events'
 import type { DirectoryDevice } from '@tributary/contracts/node-status'
 import type { RoundDescriptor } from '@tributary/contracts/round'
+import { S3ObjectStore } from '@tributary/functions/adapters/s3-object-store'
 import {
   type CertificateAuthority,
   type CertificateFiles,
@@ -44,6 +45,8 @@ export type NodeProcess = ServerProcess & {
 export class Stage implements AsyncDisposable {
   readonly central: TestCentral
   readonly folder: string
+  /** Object storage as central has it. */
+  readonly objects: S3ObjectStore
   readonly #authority: CertificateAuthority
   readonly #certificate: CertificateFiles
   readonly #environment: Record<string, string>
@@ -61,11 +64,13 @@ export class Stage implements AsyncDisposable {
     certificate: CertificateFiles
     environment: Record<string, string>
     storage: S3Client
+    objects: S3ObjectStore
     channel: Channel
     owned: AsyncDisposableStack
   }) {
     this.central = parts.central
     this.folder = parts.folder
+    this.objects = parts.objects
     this.#authority = parts.authority
     this.#certificate = parts.certificate
     this.#environment = parts.environment
@@ -89,7 +94,6 @@ export class Stage implements AsyncDisposable {
     const { awsAccessKeyId: accessKeyId, awsSecretAccessKey: secretAccessKey } = context.credentials
     const environment = {
       PATH: '/usr/bin:/bin',
-      ...(process.env.UVT ? { UV_THREADPOOL_SIZE: process.env.UVT } : {}),
       NODE_NO_WARNINGS: '1',
       // As on one machine: each thread with memory of its own would keep what it once took.
       MALLOC_ARENA_MAX: '2',
@@ -113,6 +117,13 @@ export class Stage implements AsyncDisposable {
     }
     const credentials = { accessKeyId, secretAccessKey }
     const storage = new S3Client({ region: 'local', endpoint: s3.url, forcePathStyle: true, credentials })
+    Object.assign(process.env, {
+      AWS_REGION: 'local',
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+      AWS_ENDPOINT_URL_S3: s3.url,
+    })
+    const objects = new S3ObjectStore({ bucket: 'tributary', pathStyle: true })
     opened.defer(() => storage.destroy())
     const broker = await connect(rabbit.url)
     opened.defer(() => broker.close())
@@ -120,7 +131,7 @@ export class Stage implements AsyncDisposable {
     const folder = await mkdtemp('/var/tmp/tributary-bench-')
     opened.defer(() => rm(folder, { recursive: true, force: true }))
     const owned = opened.move()
-    return new Stage({ central, folder, authority, certificate, environment, storage, channel, owned })
+    return new Stage({ central, folder, authority, certificate, environment, storage, objects, channel, owned })
   }
 
   /** So many devices that central knows, the same as before and new ones. */
