@@ -36,9 +36,14 @@ export const createDemoTask = (api: ApiClient, options: StartOptions, start: Sta
     },
   })
 
+/** Whether evaluations of its versions are to come. */
+const isEvaluated = ({ settings }: TaskDetail): boolean =>
+  (settings.evaluation as { readonly dataset?: unknown } | undefined)?.dataset !== null
+
 /** A round is shown once its version was evaluated, or its evaluation can no longer come. */
-const isShown = (round: RoundView): boolean => {
+const isShown = (task: TaskDetail, round: RoundView): boolean => {
   if (round.state === 'abandoned') return true
+  if (!isEvaluated(task)) return round.state === 'committed'
   const settled = round.settledAt === null ? 0 : Date.parse(round.settledAt)
   return round.state === 'committed' && (round.accuracy !== null || Date.now() - settled > evaluationSeconds * 1000)
 }
@@ -59,7 +64,7 @@ export const followTask = async (
     for (const round of detail.history) {
       const key = `${round.round}/${round.attempt}`
       if (shown.has(key)) continue
-      if (!isShown(round)) break
+      if (!isShown(detail, round)) break
       shown.add(key)
       onRound(round)
     }

@@ -56,7 +56,12 @@ export const ensureStartModel = async (api: ApiClient, kind: '2nn' | 'cnn', seed
   for await (const version of api.pages('listVersions', { params: { model } })) {
     if (version.state === 'ready' && version.parent === null) return { model, version: version.id }
   }
-  const bundle = bundleOf(kind === '2nn' ? mcmahan2nn(seed) : mcmahanCnn(seed))
+  return { model, version: await uploadOnnx(api, model, kind === '2nn' ? mcmahan2nn(seed) : mcmahanCnn(seed)) }
+}
+
+/** A new version of a model, from an ONNX file with its weights. @returns its id */
+export const uploadOnnx = async (api: ApiClient, model: string, onnx: Uint8Array): Promise<string> => {
+  const bundle = bundleOf(onnx)
   const declared = ({ sha256, bytes }: File) => ({ sha256, bytes: bytes.byteLength })
   const { version, uploads } = await api.call('createVersion', {
     params: { model },
@@ -70,5 +75,5 @@ export const ensureStartModel = async (api: ApiClient, kind: '2nn' | 'cnn', seed
     }),
   )
   await api.call('finaliseVersion', { params: { model, version } })
-  return { model, version }
+  return version
 }

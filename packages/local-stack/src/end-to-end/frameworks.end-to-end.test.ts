@@ -9,7 +9,9 @@ import { ApiClient } from '../platform/api-client.ts'
 import { readStackEnvironment } from '../settings/config.ts'
 import { prepareFolders } from '../settings/folders.ts'
 import { pytorchPython, tensorflowPython } from '../testing/framework-python.ts'
+import { declareTable, linearInPytorch } from '../testing/scaled-table.ts'
 import { startStack } from '../testing/stack-run.ts'
+import { learnByStatistics } from './learn-by-statistics.ts'
 
 const portBase = 29_000
 const root = join(import.meta.dirname, '..', '..', '..', '..')
@@ -53,10 +55,13 @@ test('one task trains in ONNX, PyTorch and Keras, and completes without a device
   const data = await ensureDeviceData(join(state, 'data'), { devices: 5, split: { kind: 'iid' }, seed: 1 })
   for (const [index, trainer] of installed(pytorch, tensorflow).entries()) {
     const folder = data.devices[index] ?? ''
+    await declareTable(folder, index)
     if (trainer === undefined) continue
     await writeFile(join(folder, 'hungry.py'), hungry)
+    await writeFile(join(folder, 'linear.py'), linearInPytorch)
     const path = [join(worker, 'src'), join(worker, 'examples'), '.']
     const trainers = [{ name: 'two-nn', path, threads: 1, ...trainer }]
+    if (index === 1) trainers.push({ ...trainer, name: 'linear', path, threads: 1, ...{ trainer: 'linear:trainer' } })
     await writeFile(join(folder, 'trainers.json'), JSON.stringify({ trainers }))
   }
   await writeFile(join(data.devices[4] ?? '', 'policy.json'), JSON.stringify(policy))
@@ -128,6 +133,10 @@ test('one task trains in ONNX, PyTorch and Keras, and completes without a device
   assert.deepEqual(trainedIn, ['onnx', 'pytorch', 'keras', 'pytorch'])
   const [first, second] = detail.history.map(({ accuracy }) => accuracy ?? 0)
   assert.ok((first ?? 0) > 0.8 && (second ?? 0) > (first ?? 0), `accuracies ${first} and ${second}`)
+
+  await context.test('mean and variance of all devices are found, and what they normalise is learnt', () =>
+    learnByStatistics(api, data.devices.length),
+  )
 })
 
 /** In what a device says that it trained for a task. */
