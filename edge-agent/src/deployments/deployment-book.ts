@@ -29,6 +29,12 @@ export const BookPage = z.object({
 })
 export type BookPage = z.infer<typeof BookPage>
 
+const forgotten = {
+  outcome: 'refused',
+  code: 'POLICY_REFUSED',
+  detail: 'The owner of the device had it forgotten.',
+} as const
+
 export type StateReport = {
   readonly deployment: string
   readonly revision: number
@@ -132,6 +138,18 @@ export class DeploymentBook {
         models.set(model, releasedOf(known))
         changed ||= models === this.#serving
       }
+    }
+    return changed
+  }
+
+  /** As `unfit`, of versions that are not to be fitted again with the same wish and data. */
+  forgetFitted(deployments: readonly string[]): boolean {
+    let changed = false
+    for (const deployment of deployments) {
+      const record = this.#personal.get(deployment)
+      if (record === undefined) continue
+      if (this.unfit(deployment)) changed = true
+      this.#personal.set(deployment, { deployment, key: record.key, result: forgotten })
     }
     return changed
   }

@@ -16,6 +16,7 @@ import type { DeployedModels } from './deployed-models.ts'
 import { DeploymentBook, type WishedOffer } from './deployment-book.ts'
 import { bookFile, readBookPage } from './deployment-book-file.ts'
 import { type DeploymentOffer, readOffer } from './deployment-offer.ts'
+import { readForgetRequest, removeForgetRequest } from './personal/forget-request.ts'
 import type { PersonalRecord } from './personal/personal-record.ts'
 import { personalisedMessage } from './personal/personalised-message.ts'
 import { type Decision, Personaliser, type PersonaliserOptions } from './personal/personaliser.ts'
@@ -76,6 +77,8 @@ export class Deployments implements DeployedModels {
     // What may stay is decided here, not by last use.
     const objects = await ObjectCache.open(files, Number.MAX_SAFE_INTEGER)
     const book = new DeploymentBook(await readBookPage(options.folder))
+    // Before files are missed that the owner has removed.
+    book.forgetFitted((await readForgetRequest(options.folder)) ?? [])
     for (const model of [...book.serving.values()]) {
       if (await isWhole(files, model)) continue
       // What was fitted can be made again.
@@ -172,6 +175,7 @@ export class Deployments implements DeployedModels {
       let pause = restMillis
       try {
         await this.#save()
+        await this.#forget()
         if (await this.#review()) {
           this.#tell()
           this.#hasNews = true
@@ -204,6 +208,18 @@ export class Deployments implements DeployedModels {
       }
       await this.#wakeup.pause(pause, signal)
     }
+  }
+
+  /** Does what the owner asked for by the command `personal`. */
+  async #forget(): Promise<void> {
+    const { folder, log } = this.#options
+    const wanted = await readForgetRequest(folder)
+    if (wanted === undefined) return
+    if (this.#book.forgetFitted(wanted)) this.#tell()
+    this.#hasNews = true
+    log.info({ deployments: wanted }, 'what was fitted to this device is forgotten, as its owner wants')
+    await this.#save()
+    await removeForgetRequest(folder)
   }
 
   /** @returns false where another try may do */

@@ -12,6 +12,7 @@ import {
 import { decodeSafetensors, encodeSafetensors } from '@tributary/tensors/safetensors/file'
 import { typedView } from '@tributary/tensors/view'
 import { pino } from 'pino'
+import { runAgentCommand } from '../commands/agent/run-agent-command.ts'
 import { TestAuthority } from '../testing/certificates.ts'
 import {
   type AgentSettings,
@@ -108,7 +109,7 @@ suite('versions that are fitted to the device', { timeout: 120_000 }, () => {
     }
     const policy = (content: object) => writeFile(join(folder.path, 'data', 'policy.json'), JSON.stringify(content))
     const files = async () => (await readdir(join(folder.path, 'state', 'deployments', 'objects'))).sort()
-    return { node, start, outcome, policy, files, fits: () => fits }
+    return { node, start, outcome, policy, files, fits: () => fits, folder: folder.path }
   }
 
   const ask = async (port: number | undefined): Promise<number> => {
@@ -217,6 +218,24 @@ suite('versions that are fitted to the device', { timeout: 120_000 }, () => {
     await using _agent = await start()
     const said = await outcome(({ outcome }) => outcome === 'personal')
     assert.deepEqual([said.examples, said.lossBefore, said.lossAfter, said.accuracyAfter], Array(4).fill(undefined))
+  })
+
+  test('what the owner has forgotten is served no more, and is not fitted again', async () => {
+    const { start, outcome, files, fits, folder } = await begin()
+    {
+      await using agent = await start()
+      await outcome()
+      const line = ['personal', '--forget-all', '--state-dir', agent.stateDir]
+      const output = { out: () => {}, err: () => {}, columns: undefined }
+      const { signal } = new AbortController()
+      assert.equal(await runAgentCommand(line, { folder, environment: {}, output, signal }), 0)
+    }
+    await using agent = await start()
+    assert.equal(agent.deployments.serving.get(model)?.weights.sha256, released)
+    const said = await outcome(({ outcome }) => outcome === 'refused')
+    assert.equal(said.detail, 'The owner of the device had it forgotten.')
+    assert.equal((await files()).length, 3)
+    assert.equal(fits(), 1)
   })
 
   test('without epochs the version gets what its task kept local here', async () => {

@@ -39,6 +39,11 @@ export class LocalTensors {
     return new LocalTensors(folder, maxBytes)
   }
 
+  /** Those of an agent that may run: nothing is made or tidied up. */
+  static at(folder: string): LocalTensors {
+    return new LocalTensors(folder, Number.POSITIVE_INFINITY)
+  }
+
   /** The file with which a round begins; undefined for the first that this device takes part in. */
   async before({ task, round }: Pick<AttemptRef, 'task' | 'round'>): Promise<string | undefined> {
     const earlier = (await this.#list()).filter(kept => kept.task === task && kept.round < round).at(-1)
@@ -90,6 +95,18 @@ export class LocalTensors {
     }
   }
 
+  /** Which tasks have values here, of which rounds, the oldest task first. */
+  async summaries(): Promise<{ readonly task: string; readonly rounds: readonly number[]; readonly bytes: number }[]> {
+    const tasks = Map.groupBy(await this.#list(), kept => kept.task)
+    return [...tasks]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([task, kept]) => ({
+        task,
+        rounds: kept.map(({ round }) => round),
+        bytes: kept.reduce((sum, { bytes }) => sum + bytes, 0),
+      }))
+  }
+
   /** Removes what the owner wants gone. @param task absent: of every task. @returns whose values were here */
   async forget(task?: string): Promise<string[]> {
     const gone = (await this.#list()).filter(kept => task === undefined || kept.task === task)
@@ -103,7 +120,7 @@ export class LocalTensors {
 
   async #list(): Promise<Kept[]> {
     const kept: Kept[] = []
-    for (const name of await readdir(this.#folder)) {
+    for (const name of await namesIn(this.#folder)) {
       const [, task = '', round] = /^([0-9a-f-]{36})-(\d+)\.safetensors$/.exec(name) ?? []
       // Whoever forgets it meanwhile is right.
       const bytes = await stat(join(this.#folder, name)).then(
@@ -113,6 +130,15 @@ export class LocalTensors {
       if (task !== '' && bytes !== undefined) kept.push({ name, task, round: Number(round), bytes })
     }
     return kept.sort((a, b) => a.round - b.round)
+  }
+}
+
+const namesIn = async (folder: string): Promise<string[]> => {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
   }
 }
 

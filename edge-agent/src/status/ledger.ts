@@ -12,8 +12,8 @@ const maxLineBytes = 16 * 1024
 /** Something that left this device. */
 export const LedgerEntry = z.object({
   time: z.iso.datetime(),
-  /** `update`: what was learnt; `evaluation`: how well a version does here; `failure`: why work was not done; `datasets`: names and counts of data sets; `descriptions`: what else is told of them. */
-  kind: z.enum(['update', 'evaluation', 'failure', 'datasets', 'descriptions']),
+  /** `update`: what was learnt; `evaluation`: how well a version does here; `failure`: why work was not done; `datasets`: names and counts of data sets; `descriptions`: what else is told of them; `personalisation`: how fitting came out. */
+  kind: z.enum(['update', 'evaluation', 'failure', 'datasets', 'descriptions', 'personalisation']),
   task: z.string().optional(),
   round: z.int().optional(),
   attempt: z.int().optional(),

@@ -32,6 +32,13 @@ const commands = new Map<string, AgentCommand>([
     },
   ],
   [
+    'personal',
+    {
+      summary: 'show what the device keeps for itself, and forget it',
+      run: async (line, surroundings) => (await import('./personal/personal-command.ts')).personal(line, surroundings),
+    },
+  ],
+  [
     'run',
     {
       summary: 'start the agent',
