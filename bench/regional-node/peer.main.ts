@@ -11,10 +11,7 @@ import {
 import { chunkBytes, federatedLearningMethods } from '@tributary/contracts/grpc-service'
 
 const [certificate = '', key = '', authority = ''] = process.argv.slice(2).map(file => readFileSync(file))
-const server = new Server({
-  'grpc.max_receive_message_length': 2 * chunkBytes,
-  'grpc-node.flow_control_window': 1024 * 1024,
-})
+const server = new Server({ 'grpc.max_receive_message_length': 2 * chunkBytes })
 const { pushUpdate } = federatedLearningMethods
 server.addService({ pushUpdate } as never, {
   pushUpdate: (

@@ -42,7 +42,6 @@ const limits: ServerOptions = {
   // Books that nobody reads, for every connection and call.
   'grpc.enable_channelz': 0,
   'grpc-node.max_session_memory': 10,
-  'grpc-node.flow_control_window': 1024 * KiB,
 }
 
 /** What every kind of call has. */
