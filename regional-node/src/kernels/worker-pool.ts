@@ -121,8 +121,8 @@ export class WorkerPool implements AsyncDisposable {
   ): Promise<Jobs[Kind]['result']> {
     options.signal?.throwIfAborted()
     if (this.#closed) throw closedError()
-    const starting = [...this.#threads].filter(({ idle }) => idle).length
-    if (this.queued >= this.#mostQueued + starting && options.first !== true) {
+    // What idle threads are given does not wait.
+    if (this.queued >= this.#mostQueued + this.#idle().length && options.first !== true) {
       throw new UpdateWorkersError('QUEUE_FULL', `${this.#mostQueued} jobs wait already`)
     }
     const { promise, resolve, reject } = Promise.withResolvers<Jobs[JobKind]['result']>()
@@ -225,27 +225,34 @@ export class WorkerPool implements AsyncDisposable {
 
   /** Gives waiting jobs to idle threads. */
   #pump(): void {
-    for (const thread of this.#threads) {
-      if (!thread.idle) continue
-      const jobs = this.#take()
+    const idle = this.#idle()
+    for (const [i, thread] of idle.entries()) {
+      const jobs = this.#take(idle.length - i)
       if (jobs.length === 0) return
       void this.#start(thread, jobs)
     }
   }
 
-  /** The next job on a sum, or a thread's share of the checks. */
-  #take(): readonly Queued[] {
+  #idle(): readonly WorkerThread[] {
+    return [...this.#threads].filter(({ idle }) => idle)
+  }
+
+  /** The next job on a sum, or a share of the checks for one of so many idle threads. */
+  #take(idle: number): readonly Queued[] {
     const { sums, checks } = this.#queues
     const index = sums.findIndex(({ owner }) => owner?.running !== true)
     if (index >= 0) return sums.splice(index, 1)
-    const most = Math.min(mostTogether, Math.ceil(checks.length / this.#threadCount))
+    const most = Math.min(mostTogether, Math.ceil(checks.length / idle))
+    const [first] = checks
+    let count = 0
     let bytes = 0
-    const isNext = ({ round, alone, job }: Queued, place: number): boolean => {
+    for (const { round, alone, job } of checks) {
       bytes += job.kind === 'check' ? job.body.bytes : 0
-      return place === 0 || (place < most && round === checks[0]?.round && !alone && bytes <= mostBytesTogether)
+      const isMore = alone || first?.alone || round !== first?.round || bytes > mostBytesTogether
+      if (count > 0 && (count === most || isMore)) break
+      count += 1
     }
-    const end = checks[0]?.alone ? 1 : checks.findIndex((queued, place) => !isNext(queued, place))
-    return checks.splice(0, end < 0 ? checks.length : end)
+    return checks.splice(0, count)
   }
 
   /** @param group of one round; one job at least, and one only where it has an owner */
