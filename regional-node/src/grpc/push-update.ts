@@ -11,6 +11,7 @@ import { admitUpdate } from '../attempt/admission.ts'
 import type { KnownDevice } from '../devices/device-directory.ts'
 import type { NodeServices } from './node-services.ts'
 import { withinMillis } from './stall-limit.ts'
+import { StallWatch } from './stall-watch.ts'
 
 const verdictNames = new Map(Object.entries(VerdictCode).map(([name, code]) => [code as number, name]))
 
@@ -23,15 +24,14 @@ export const pushUpdate =
     cancelled: AbortSignal,
   ): Promise<PushUpdateResponse> => {
     const parts = requests[Symbol.asyncIterator]()
-    const next = (signal: AbortSignal) => withinMillis(parts.next(), node.stallMillis, signal)
-    const first = await next(cancelled)
+    const first = await withinMillis(parts.next(), node.stallMillis, cancelled)
     if (first.done || first.value.part.case !== 'header') {
       throw new TributaryError('BODY_INVALID', { detail: 'The first message of an update must be its header.' })
     }
     const header = first.value.part.value
     async function* chunks(signal: AbortSignal): AsyncGenerator<Uint8Array> {
-      const either = AbortSignal.any([signal, cancelled])
-      for (let part = await next(either); !part.done; part = await next(either)) {
+      using watch = new StallWatch(node.stallMillis, [signal, cancelled])
+      for (let part = await watch.within(parts.next()); !part.done; part = await watch.within(parts.next())) {
         const message = part.value.part
         if (message.case !== 'chunk' || message.value.byteLength > chunkBytes) {
           throw new TributaryError('BODY_INVALID', {
