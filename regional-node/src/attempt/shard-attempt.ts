@@ -25,6 +25,8 @@ import { RoundRequests } from './round-requests.ts'
 import { Stragglers } from './stragglers.ts'
 
 const triesBeforeFailure = 5
+/** How long a timer counts as set for the moment that it was set for. */
+const timerMillis = 1000
 
 /**
  * One shard's part of one attempt: performs what its state machine decides, on disk, network and clock, and tells it what came of
@@ -43,7 +45,7 @@ export class ShardAttempt {
   /** Work that runs: `close` waits for it. */
   readonly #running = new Set<Promise<void>>()
   #prepared: PreparedAttempt | undefined
-  #timer: Disposable | undefined
+  #timer: (Disposable & { readonly at: number; readonly setAt: number }) | undefined
   #isStarted = false
 
   private constructor(opened: OpenedAttempt, context: AttemptContext) {
@@ -245,12 +247,23 @@ export class ShardAttempt {
         this.#context.notify(effect.devices, { kind: 'work', attempt: this.ref })
         return
       case 'timer':
-        this.#timer?.[Symbol.dispose]()
-        this.#timer = this.#context.clock.after(effect.at - this.#context.clock.now(), () =>
-          this.#step({ kind: 'moment' }),
-        )
+        this.#wakeAt(effect.at)
         return
     }
+  }
+
+  /** Looks again at a time, Unix ms; each step says when. */
+  #wakeAt(at: number): void {
+    const { clock } = this.#context
+    const now = clock.now()
+    // The wall clock may be set: a timer that was set a while ago may be off.
+    if (this.#timer?.at === at && Math.abs(now - this.#timer.setAt) < timerMillis) return
+    this.#timer?.[Symbol.dispose]()
+    const timer = clock.after(at - now, () => {
+      this.#timer = undefined
+      this.#step({ kind: 'moment' })
+    })
+    this.#timer = { at, setAt: now, [Symbol.dispose]: () => timer[Symbol.dispose]() }
   }
 
   /** Owns work that runs. It may fail for one reason only, beside the end of the attempt: the disk does not keep its promise. */
