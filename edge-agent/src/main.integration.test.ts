@@ -5,7 +5,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type AgentProcess, agentEnvironment, launchAgent } from './testing/agent-process.ts'
+import { type Launched, launch as launchProgram } from '@tributary/local-stack/testing/launch'
+import { agentEnvironment } from './testing/agent-environment.ts'
 import { TestAuthority } from './testing/certificates.ts'
 import { childrenOf, isAlive, until } from './testing/child-processes.ts'
 import { device, publishBundle, temporaryFolder, trainingWork } from './testing/federation.ts'
@@ -24,7 +25,7 @@ suite('the agent as a process', () => {
   const environmentOf = (folder: string, node: string): Promise<Record<string, string>> =>
     agentEnvironment(authority, folder, node)
 
-  const launch = (script: string, env: Record<string, string>): AgentProcess => launchAgent([script], env)
+  const launch = (script: string, env: Record<string, string>): Launched => launchProgram([script], env)
 
   const endsCleanly = async (ended: Promise<unknown[]>, stop: () => void): Promise<void> => {
     stop()

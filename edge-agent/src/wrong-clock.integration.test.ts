@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { fakeTime } from '@tributary/local-stack/testing/fake-time'
+import { launch } from '@tributary/local-stack/testing/launch'
 import { Link } from '@tributary/local-stack/testing/link'
-import { agentEnvironment, launchAgent } from './testing/agent-process.ts'
+import { agentEnvironment } from './testing/agent-environment.ts'
 import { TestAuthority } from './testing/certificates.ts'
 import { publishBundle, temporaryFolder, trainingWork } from './testing/federation.ts'
 import { runProgram } from './testing/run-program.ts'
@@ -47,7 +48,7 @@ test('a clock three days behind or ahead is told by the log, status and doctor, 
 
   await clock.shift(-3)
   const started = performance.now()
-  await using agent = launchAgent([program, 'run'], environment)
+  await using agent = launch([program, 'run'], environment)
   await agent.untilLine(/clock of this device says .* 2 days 23 h before the certificate of this device becomes good/)
   await agent.untilLine(/3 days 0 h behind that of central: here \d{4}-\S*, there \d{4}-\S*\. .* Set it by NTP/)
   const { running }: Status = await ask('status')

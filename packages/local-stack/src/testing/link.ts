@@ -4,21 +4,27 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 /** `up` is towards the node, `down` towards the agent. */
 type Direction = 'up' | 'down'
 
+/** What is less only says that bytes were taken. */
+const leastAnswerBytes = 300
+
 /** A network between agent and node that can be cut: TCP passed through, counted, and torn when the test says so. */
 export class Link implements AsyncDisposable {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #events = new EventEmitter().setMaxListeners(100)
-  readonly #swallowed = new Set<Direction>()
   #cutUp = Number.POSITIVE_INFINITY
   #cutDown = Number.POSITIVE_INFINITY
   #bytesPerSecond = Number.POSITIVE_INFINITY
+  #loseAfter = Number.POSITIVE_INFINITY
+  #losing = false
   /** Cuts that happened. */
   cuts = 0
   /** Connections that were made. */
   connections = 0
   /** Bytes that were passed on, TLS and its handshakes included. */
   readonly passed = { up: 0, down: 0 }
+  /** Bytes that were lost on their way. */
+  readonly lost = { up: 0, down: 0 }
 
   private constructor(server: Server) {
     this.#server = server
@@ -52,9 +58,10 @@ export class Link implements AsyncDisposable {
     this.#bytesPerSecond = bytesPerSecond
   }
 
-  /** From now on what goes this way is lost, as in a dead network; until the next cut. */
-  swallow(direction: Direction): void {
-    this.#swallowed.add(direction)
+  /** Once so many further bytes went up, the next answer and all that comes down after it are lost, as in a dead network; until a cut. */
+  loseAnswerAfter(bytes: number): void {
+    this.#loseAfter = this.passed.up + bytes
+    this.#losing = false
   }
 
   /** Waits until a condition holds, looking again whenever something passes or is cut. */
@@ -71,7 +78,8 @@ export class Link implements AsyncDisposable {
   cut(): void {
     this.cuts += 1
     this.#cutUp = this.#cutDown = Number.POSITIVE_INFINITY
-    this.#swallowed.clear()
+    this.#loseAfter = Number.POSITIVE_INFINITY
+    this.#losing = false
     for (const socket of this.#sockets) socket.destroy()
     this.#events.emit('change')
   }
@@ -107,9 +115,12 @@ export class Link implements AsyncDisposable {
     }
   }
   #pass(direction: Direction, bytes: Buffer, to: Socket): void {
-    if (this.#swallowed.has(direction)) return
-    this.passed[direction] += bytes.length
-    to.write(bytes)
+    const isAnswer = direction === 'down' && bytes.length >= leastAnswerBytes
+    if (isAnswer && this.passed.up >= this.#loseAfter) this.#losing = true
+    const isLost = direction === 'down' && this.#losing
+    const count = isLost ? this.lost : this.passed
+    count[direction] += bytes.length
+    if (!isLost) to.write(bytes)
     this.#events.emit('change')
   }
 }
