@@ -33,9 +33,12 @@ export type DataErrorCode =
 export class DataError extends Error {
   override readonly name = 'DataError'
   readonly code: DataErrorCode
+  /** Line or row, and column, by number alone: what the federation may be told of the place. Undefined where it is no such place. */
+  readonly at: string | undefined
 
-  constructor(code: DataErrorCode, message: string, options: { cause?: unknown } = {}) {
+  constructor(code: DataErrorCode, message: string, options: { cause?: unknown; at?: string | undefined } = {}) {
     super(message, options)
     this.code = code
+    this.at = options.at
   }
 }

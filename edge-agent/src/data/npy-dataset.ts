@@ -56,17 +56,23 @@ async function* blocksOf(pair: Pair, headers: Headers, faults: RowFaults): Async
       const at = row(index, layout.features)
       if (Number.isFinite(values[index]) || at === faulty) return
       faulty = at
-      faults.add('FEATURES_UNUSABLE', `${pair[0].name}, row ${at}`, `${value} is no float32. Leave that row out.`)
+      faults.add(
+        'FEATURES_UNUSABLE',
+        `${pair[0].name}, row ${at}`,
+        `${value} is no float32. Leave that row out.`,
+        `row ${at}`,
+      )
     })
     const length = count * layout.labels
     const truths = labels.integer ? new Int32Array(length) : new Float32Array(length)
     await readNpyData(pair[1], rowsOf(labels, first, count, layout.labels), (value, index) => {
       truths[index] = value
-      const place = `${pair[1].name}, row ${row(index, layout.labels)}`
+      const labelled = `row ${row(index, layout.labels)}`
+      const place = `${pair[1].name}, ${labelled}`
       if (labels.integer && truths[index] !== value)
-        faults.add('LABELS_UNUSABLE', place, `${value} is no class; they are counted from 0.`)
+        faults.add('LABELS_UNUSABLE', place, `${value} is no class; they are counted from 0.`, labelled)
       else if (!Number.isFinite(truths[index]))
-        faults.add('LABELS_UNUSABLE', place, `${value} is no label. Leave that row out.`)
+        faults.add('LABELS_UNUSABLE', place, `${value} is no label. Leave that row out.`, labelled)
     })
     yield { count, features: values, labels: truths, numbers: numbersFrom(first, count) }
   }

@@ -6,11 +6,16 @@ const mostListed = 10
 export class RowFaults {
   readonly #messages: string[] = []
   #code: DataErrorCode | undefined
+  #at: string | undefined
   #count = 0
   #skipped = 0
 
-  /** @param place file, row and column, as an editor shows them */
-  add(code: DataErrorCode, place: string, what: string): void {
+  /**
+   * @param place file, row and column, as an editor shows them
+   * @param at row and column by number alone, e.g. "line 3, column 2"
+   */
+  add(code: DataErrorCode, place: string, what: string, at?: string): void {
+    if (this.#code === undefined) this.#at = at
     this.#code ??= code
     this.#count++
     if (this.#messages.length < mostListed) this.#messages.push(`${place}: ${what}`)
@@ -29,11 +34,12 @@ export class RowFaults {
   throwIfAny(): void {
     const [first] = this.#messages
     if (this.#code === undefined || first === undefined) return
-    if (this.#count === 1) throw new DataError(this.#code, first)
+    if (this.#count === 1) throw new DataError(this.#code, first, { at: this.#at })
     const more = this.#count - this.#messages.length
     throw new DataError(
       this.#code,
       `${this.#count} rows or fields cannot be used:\n  ${this.#messages.join('\n  ')}${more > 0 ? `\n  and ${more} more` : ''}`,
+      { at: this.#at },
     )
   }
 }

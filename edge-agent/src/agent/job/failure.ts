@@ -27,7 +27,7 @@ const outOfMemory = /bad_alloc|out of memory|allocation failed|failed to allocat
  */
 export const failureOf = (error: unknown): Failure | undefined => {
   if (error instanceof CallError) return undefined
-  if (error instanceof DataError) return failure('DATASET_UNUSABLE', dataDetail(error.code))
+  if (error instanceof DataError) return failure('DATASET_UNUSABLE', dataDetail(error))
   if (error instanceof TrainingError) return trainingFailure(error)
   if (error instanceof WorkerError) return workerFailure(error)
   if (error instanceof ModelError || error instanceof SafetensorsError) {
@@ -47,9 +47,10 @@ const causes: Partial<Record<DataErrorCode, string>> = {
   BEYOND_SCALE: 'it holds values far above those when the scale was found: begin the statistics anew',
 }
 
-const dataDetail = (code: DataErrorCode): string => {
+const dataDetail = ({ code, at }: DataError): string => {
   const cause = causes[code]
-  return cause === undefined ? code : `${code}: ${cause}.`
+  if (cause !== undefined) return `${code}: ${cause}.`
+  return at === undefined ? code : `${code} at ${at}`
 }
 
 const trainingFailure = (error: TrainingError): Failure | undefined => {

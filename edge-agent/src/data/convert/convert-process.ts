@@ -69,7 +69,13 @@ const outcome = (
         timer = setTimeout(stalled, stallMillis)
       } else if (reply.kind === 'done') settle(resolve)
       else
-        settle(() => reject(reply.code === undefined ? ended(reply.message) : new DataError(reply.code, reply.message)))
+        settle(() =>
+          reject(
+            reply.code === undefined
+              ? ended(reply.message)
+              : new DataError(reply.code, reply.message, { at: reply.at }),
+          ),
+        )
     })
     child.once('error', cause => settle(() => reject(ended(cause.message))))
     child.once('exit', (code, ending) => {

@@ -14,4 +14,10 @@ export type ConvertReply =
   | { readonly kind: 'progress' }
   | { readonly kind: 'done' }
   /** Without a code it is no fault of the data. */
-  | { readonly kind: 'failed'; readonly code: DataErrorCode | undefined; readonly message: string }
+  | {
+      readonly kind: 'failed'
+      readonly code: DataErrorCode | undefined
+      readonly message: string
+      /** Of DataError. */
+      readonly at?: string | undefined
+    }

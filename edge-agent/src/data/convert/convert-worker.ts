@@ -19,7 +19,8 @@ const serve = async ({ declaration, dataDir, targets, maxBytes }: ConvertRequest
     await tell({ kind: 'done' })
   } catch (error) {
     const { message } = error as Error
-    await tell({ kind: 'failed', code: error instanceof DataError ? error.code : undefined, message })
+    const { code, at } = error instanceof DataError ? error : { code: undefined, at: undefined }
+    await tell({ kind: 'failed', code, message, at })
   }
   process.removeAllListeners('disconnect')
   process.disconnect()

@@ -89,6 +89,7 @@ const byTable = async (
         'LABELS_UNUSABLE',
         `${labels.file}, ${place}, column ${quote(labels.label)}`,
         `${quote(text)} is none of the ${classes.length} classes that are declared.`,
+        `${place}, column ${labelColumn + 1}`,
       )
   }
   return images

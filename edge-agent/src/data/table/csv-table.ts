@@ -32,7 +32,7 @@ async function* rowsOf(
     if (fields.length === width) yield { place, number, cells: fields }
     else {
       const what = `the table has ${fields.length} fields, the first line ${width}.`
-      faults.add('CSV_MALFORMED', `${file}, ${place}`, what)
+      faults.add('CSV_MALFORMED', `${file}, ${place}`, what, place)
     }
     number++
   }

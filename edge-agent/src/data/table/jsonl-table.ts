@@ -39,7 +39,7 @@ async function* rowsOf(
     if (text.trim() === '') continue
     const object = parse(text)
     const place = `line ${line}`
-    if (typeof object === 'string') faults.add('JSONL_MALFORMED', `${file}, ${place}`, object)
+    if (typeof object === 'string') faults.add('JSONL_MALFORMED', `${file}, ${place}`, object, place)
     else yield { place, number, cells: columns.map(column => object.get(column)) }
     number++
   }

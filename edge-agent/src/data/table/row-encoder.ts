@@ -65,7 +65,8 @@ export class RowEncoder {
       } catch (error) {
         if (!(error instanceof FieldFault)) throw error
         const place = `${declaration.file}, ${row.place}, column ${quote(columns[position] ?? '')}`
-        faults.add(error.message.includes('class') ? 'LABELS_UNUSABLE' : code, place, error.message)
+        const at = `${row.place}, column ${position + 1}`
+        faults.add(error.message.includes('class') ? 'LABELS_UNUSABLE' : code, place, error.message, at)
         faulty = true
         return undefined
       }

@@ -63,7 +63,7 @@ async function* fromTable(files: DataFiles, declaration: TextDeclaration, faults
     const text = cells[textAt]
     const part = partAt === undefined ? undefined : cells[partAt]
     if (typeof text === 'string') yield { place, number, text, label: cells[labelAt], part }
-    else faults.add('TEXT_MALFORMED', `${file}, ${place}, column ${quote(column)}`, 'no text is there.')
+    else faults.add('TEXT_MALFORMED', `${file}, ${place}, column ${quote(column)}`, 'no text is there.', place)
   }
 }
 

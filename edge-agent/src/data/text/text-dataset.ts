@@ -75,6 +75,7 @@ async function* blocksOf(documents: AsyncGenerator<Document>, context: Context):
           'LABELS_UNUSABLE',
           `${declaration.labels ?? declaration.file}, ${place}`,
           `${quote(String(label))} is ${what}.`,
+          place,
         )
         continue
       }
