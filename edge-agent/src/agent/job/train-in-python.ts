@@ -52,7 +52,7 @@ export const trainInPython = async (
   const { examples, meanLoss, steps, seconds } = trained
   // Before the update: a second try at the round begins with those of the round before all the same.
   await trained.keepLocal()
-  return updates.keepFile(target, {
+  return await updates.keepFile(target, {
     attempt,
     baseSha256: job.weights.sha256,
     examples,
