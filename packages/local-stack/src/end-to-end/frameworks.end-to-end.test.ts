@@ -53,15 +53,15 @@ test('one task trains in ONNX, PyTorch and Keras, and completes without a device
   stack.defer(() => rm(stateDir, { recursive: true, force: true }))
   const { state, logs } = await prepareFolders(root, portBase, { ...readStackEnvironment(), stateDir })
   const data = await ensureDeviceData(join(state, 'data'), { devices: 5, split: { kind: 'iid' }, seed: 1 })
+  for (const [index, folder] of data.devices.entries()) await declareTable(folder, index)
   for (const [index, trainer] of installed(pytorch, tensorflow).entries()) {
     const folder = data.devices[index] ?? ''
-    await declareTable(folder, index)
     if (trainer === undefined) continue
     await writeFile(join(folder, 'hungry.py'), hungry)
     await writeFile(join(folder, 'linear.py'), linearInPytorch)
     const path = [join(worker, 'src'), join(worker, 'examples'), '.']
-    const trainers = [{ name: 'two-nn', path, threads: 1, ...trainer }]
-    if (index === 1) trainers.push({ ...trainer, name: 'linear', path, threads: 1, ...{ trainer: 'linear:trainer' } })
+    const trainers: object[] = [{ name: 'two-nn', path, threads: 1, ...trainer }]
+    if (index === 1) trainers.push({ ...trainer, name: 'linear', path, threads: 1, trainer: 'linear:trainer' })
     await writeFile(join(folder, 'trainers.json'), JSON.stringify({ trainers }))
   }
   await writeFile(join(data.devices[4] ?? '', 'policy.json'), JSON.stringify(policy))
