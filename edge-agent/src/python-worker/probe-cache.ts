@@ -11,7 +11,7 @@ const Found = z.object({ stamp: z.string().regex(/^[0-9a-f]{64}$/), python: Text
 const Page = z.array(z.object({ trainer: z.string().max(64), found: Found })).max(capacity)
 
 /** What a probe found, and what it was found of. */
-export type FoundTrainer = z.infer<typeof Found>
+type FoundTrainer = z.infer<typeof Found>
 
 /**
  * Trainers that were found to work, in a file, so that not every start of the agent loads every framework. Only what works is kept: what
