@@ -31,7 +31,7 @@ export const statisticsBound = 4
 
 /**
  * A number travels as two: its multiple of this, which the sum adds without rounding (as long as fewer than 2^24 devices take part),
- * and the rest, which is so small that the sum has 2^38 steps for a unit. Together they are finer than the numbers of the data.
+ * and the rest, which is so small that the sum has 2^39 steps for a unit. Together they are finer than the numbers of the data.
  */
 const step = 2 ** -12
 
