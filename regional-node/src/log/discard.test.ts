@@ -6,9 +6,11 @@ test('memory that is all of one buffer is freed', () => {
   const output = new Uint8Array(1000)
   discard(output)
   assert.equal(output.byteLength, 0)
-  const message = new Uint8Array(new ArrayBuffer(200_005), 5)
-  discardMessage(message)
-  assert.equal(message.byteLength, 0)
+  for (const bytes of [40_000, 200_000]) {
+    const message = new Uint8Array(new ArrayBuffer(bytes + 5), 5)
+    discardMessage(message)
+    assert.equal(message.byteLength, 0)
+  }
 })
 
 test('memory that others may use stays', () => {
@@ -20,6 +22,9 @@ test('memory that others may use stays', () => {
   }
   const small = new Uint8Array(1000)
   discardMessage(small)
+  const pooled = Buffer.allocUnsafe(20_000)
+  discardMessage(pooled)
+  assert.equal(pooled.byteLength, 20_000)
   const threads = new Uint8Array(new SharedArrayBuffer(200_000))
   discardMessage(threads)
   assert.deepEqual(

@@ -7,8 +7,8 @@ export function discard(output: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === output.byteLength) buffer.transfer(0)
 }
 
-/** Node hands out smaller buffers as parts of one that others use as well. */
-const leastOwnBytes = 128 * 1024
+/** Node hands out smaller buffers as parts of one that others use as well (`Buffer.poolSize`: half of 64 KiB at most). */
+const leastOwnBytes = 32 * 1024
 const mostAround = 64
 
 /** Frees the memory of a message that this is nearly the whole of; what shares its memory with others stays. */
