@@ -47,6 +47,8 @@ export class Agent {
   /** The node asked for what is told of the data sets. */
   #isToDescribe = false
   #redirects = 0
+  /** Redirects in a row that led elsewhere. */
+  #moves = 0
   #answeredAt: Date | undefined
   #fault: string | undefined
   #refusedBy: string | undefined
@@ -118,6 +120,8 @@ export class Agent {
     const backoff = new Backoff()
     // Refusals do not pass by themselves as lost connections do.
     const refusals = new Backoff(1_000, 15_000)
+    // Nodes that send their devices to each other are left to agree.
+    const bounces = new Backoff()
     while (!signal.aborted) {
       const started = performance.now()
       try {
@@ -126,9 +130,11 @@ export class Agent {
         if (this.#redirects === 0) {
           backoff.reset()
           refusals.reset()
+          bounces.reset()
         }
         await this.#wakeup.pause(pause * (0.9 + 0.2 * Math.random()), signal)
-        await delay(Math.max(0, started + leastGapMillis - performance.now()), undefined, { signal })
+        const gap = this.#moves > mostRedirects ? bounces.next() : leastGapMillis
+        await delay(Math.max(0, started + gap - performance.now()), undefined, { signal })
       } catch (error) {
         if (signal.aborted) break
         const retryable = isRetryable(error)
@@ -178,10 +184,12 @@ export class Agent {
       const { endpoint, pauseMillis } = result.value
       const moved = endpoints.redirect(endpoint)
       this.#redirects += 1
+      if (moved) this.#moves += 1
       log.info({ endpoint }, moved ? 'another node has this shard' : 'nobody has this shard yet')
       return moved && this.#redirects <= mostRedirects ? 0 : pauseOf(pauseMillis)
     }
     this.#redirects = 0
+    this.#moves = 0
     if (result.case === 'assignment') {
       this.#failures.told(failed)
       this.#isToDescribe = result.value.describeDatasets

@@ -1,71 +1,15 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { before, suite, test } from 'node:test'
-import { createServer, type Server, type TLSSocket } from 'node:tls'
 import type { DeviceCommand, DeviceNotice } from '@tributary/contracts/topics'
-import { Aedes, type PublishPacket } from 'aedes'
 import { pino } from 'pino'
-import { type PemPair, TestAuthority } from '../testing/certificates.ts'
+import { TestAuthority } from '../testing/certificates.ts'
 import { device, identityOf } from '../testing/federation.ts'
+import { TestBroker } from '../testing/test-broker.ts'
 import { brokerAddress, brokerOptions } from './broker-options.ts'
 import type { Identity } from './identity.ts'
 import { Notices } from './notices.ts'
 import { probeBroker } from './probe-broker.ts'
-
-/** A broker that lets nobody in without a certificate of the authority. */
-class Broker implements AsyncDisposable {
-  readonly aedes: Aedes
-  readonly #server: Server
-  readonly #sockets = new Set<TLSSocket>()
-
-  private constructor(aedes: Aedes, server: Server) {
-    this.aedes = aedes
-    this.#server = server
-    server.on('secureConnection', socket => {
-      this.#sockets.add(socket)
-      socket.on('error', () => {})
-      aedes.handle(socket)
-    })
-  }
-
-  static async start({ certificate, key }: PemPair, ca: string): Promise<Broker> {
-    const aedes = await Aedes.createBroker()
-    const server = createServer({ cert: certificate, key, ca, requestCert: true, rejectUnauthorized: true })
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    return new Broker(aedes, server)
-  }
-
-  get url(): string {
-    return `mqtts://localhost:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  publish(topic: string, payload: string | Buffer): void {
-    const packet = { cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false } as unknown as PublishPacket
-    this.aedes.publish(packet, () => {})
-  }
-
-  /** The next packet of the device's status topic. */
-  async status(): Promise<{ state: string; retain: boolean }> {
-    for (;;) {
-      const [packet] = (await once(this.aedes, 'publish', { signal: AbortSignal.timeout(10_000) })) as [PublishPacket]
-      if (packet.topic === `fl/v1/d/${device}/up/status`)
-        return { ...JSON.parse(packet.payload.toString()), retain: packet.retain }
-    }
-  }
-
-  cut(): void {
-    for (const socket of this.#sockets) socket.destroy()
-    this.#sockets.clear()
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.cut()
-    this.#server.close()
-    await new Promise<void>(resolve => this.aedes.close(() => resolve()))
-  }
-}
 
 suite('the line to the broker', () => {
   let authority: TestAuthority
@@ -76,7 +20,7 @@ suite('the line to the broker', () => {
     identity = await identityOf(authority)
   })
 
-  const startBroker = async () => Broker.start(await authority.issue('broker', 'service'), authority.certificate)
+  const startBroker = async () => TestBroker.start(authority)
 
   const open = (url: string) => {
     const events = new EventEmitter()

@@ -19,6 +19,8 @@ const connectMillis = 10_000
 const goodbyeMillis = 1_000
 /** A connection that lived so long makes the next wait short again. */
 const settledMillis = 30_000
+/** A command that comes sooner after another of its kind is left to that one: nobody floods the log, or has the device flood the broker. */
+const commandGapMillis = 1_000
 
 export type NoticesOptions = {
   readonly url: string
@@ -41,6 +43,7 @@ export class Notices {
   #identity: Identity
   #status: DeviceStatus = { state: 'idle' }
   #client: MqttClient | undefined
+  readonly #obeyedAt = new Map<DeviceCommand['kind'], number>()
 
   constructor(options: NoticesOptions) {
     this.#options = options
@@ -145,6 +148,9 @@ export class Notices {
     const command = isCommand ? DeviceCommand.safeParse(json).data : undefined
     if (notice !== undefined) onNotice(notice)
     else if (command !== undefined) {
+      const last = this.#obeyedAt.get(command.kind) ?? Number.NEGATIVE_INFINITY
+      if (performance.now() - last < commandGapMillis) return
+      this.#obeyedAt.set(command.kind, performance.now())
       if (command.kind === 'send-status') this.setStatus(this.#status)
       onCommand(command)
     } else

@@ -38,9 +38,7 @@ export const datasets = async (line: readonly string[], surroundings: Surroundin
 
 type Fault = { readonly name: string; readonly message: string }
 
-const look = async (
-  environment: Surroundings['environment'],
-): Promise<{ told: ToldData; faults: Fault[] }> => {
+const look = async (environment: Surroundings['environment']): Promise<{ told: ToldData; faults: Fault[] }> => {
   try {
     const {
       dataDir,

@@ -109,7 +109,10 @@ suite('what the owner sees', () => {
     )
     await writeFile(join(dataDir, 'policy.json'), '{"share": {"labelHistograms": false}}')
     const kept = await call('datasets', environment)
-    assert.match(kept.out, /flowers: 3 examples\n.*csv, \[2\] an example, kept as f32: width, length\n.*class, 1 an example of 2 classes: a, b/)
+    assert.match(
+      kept.out,
+      /flowers: 3 examples\n.*csv, \[2\] an example, kept as f32: width, length\n.*class, 1 an example of 2 classes: a, b/,
+    )
     assert.ok(!kept.out.includes('examples of each class'), kept.out)
     assert.match(kept.out, /Cannot be used:\n {2}gone: .*gone\.csv/)
     assert.deepEqual(await readdir(stateDir), [])
