@@ -70,6 +70,8 @@ let channel: Channel
 let mqttUrl: string
 const nodeId = uuidv7()
 const objects = new Map<string, Buffer>()
+/** Of features: to a node, bytes. */
+const statistics = Buffer.from('mean and variance')
 
 const put = async (Key: string, Body: Buffer) => {
   await storage.send(new PutObjectCommand({ Bucket: 'tributary', Key, Body }))
@@ -183,6 +185,7 @@ const federation = async (trainers: number, more: Record<string, string> = {}, a
     ...sample,
     base: { ...sample.base, ...base },
     manifest: description,
+    statistics: await put('models/s/statistics.safetensors', statistics),
     sum: { ...sample.sum, maxUpdates: 4 },
   }
   const nodes = opening.use(new AsyncDisposableStack())
@@ -241,6 +244,7 @@ test('a node killed in the middle of a round keeps receipts and uploads, and the
     (await one.pull(work1.token, work1.base?.sha256 ?? '', 1_000_000)).byteLength,
     (objects.get('base')?.byteLength ?? 0) - 1_000_000,
   )
+  assert.ok((await one.pull(work1.token, work1.statistics?.sha256 ?? '')).equals(statistics))
   await assert.rejects(one.pull(work1.token, 'f'.repeat(64)), error => refusalOf(error) === 'OBJECT_UNKNOWN')
 
   // A verdict does not wait for the rest of a body that is not wanted.
@@ -536,6 +540,7 @@ test('evaluators report once each, and their sums go to central', { timeout: 60_
     weights: descriptor.base,
     manifest: descriptor.manifest,
     graph: null,
+    statistics: await put('models/s/statistics.safetensors', statistics),
     trainer: descriptor.trainer,
     dataset: 'digits',
     deadline: descriptor.deadline,
@@ -546,6 +551,7 @@ test('evaluators report once each, and their sums go to central', { timeout: 60_
   const work = await evaluator.work('evaluation')
   assert.equal(work.evaluation, evaluation.evaluation)
   assert.ok((await evaluator.pull(work.token, work.weights?.sha256 ?? '')).equals(objects.get('base') as Buffer))
+  assert.ok((await evaluator.pull(work.token, work.statistics?.sha256 ?? '')).equals(statistics))
   const report = {
     token: work.token,
     evaluation: work.evaluation,
