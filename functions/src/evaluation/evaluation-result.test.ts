@@ -17,7 +17,7 @@ test('without examples or without an evaluation there is neither accuracy nor lo
     ...nothing,
     results: { accuracy: null, loss: null },
   })
-  assert.deepEqual(readResult(null), { ...nothing, results: { loss: null } })
+  assert.deepEqual(readResult(null), { ...nothing, results: {} })
 })
 
 test('real-valued labels have a loss and no accuracy', () => {

@@ -20,7 +20,7 @@ export const resultOf = (metrics: MetricSums): EvaluationResult => {
   return { examples: Number(metricOf(metrics, 'examples')), accuracy, loss, results }
 }
 
-export const noResult = resultOf({})
+export const noResult: EvaluationResult = { examples: 0, accuracy: null, loss: null, results: {} }
 
 /** An evaluation's result as it is kept; its sums where none is, of which there are few then. Null where there is no evaluation. */
 export type KeptResult = { readonly result: EvaluationResult } | { readonly sums: MetricSums } | null

@@ -87,6 +87,8 @@ suite('the model registry', { timeout: 60_000 }, () => {
         accuracy: null,
         loss: null,
         evaluatedExamples: 0,
+        results: {},
+        statistics: null,
         createdAt: null,
       },
     )

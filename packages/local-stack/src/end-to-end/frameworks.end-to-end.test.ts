@@ -133,6 +133,10 @@ test('one task trains in ONNX, PyTorch and Keras, and completes without a device
   assert.deepEqual(trainedIn, ['onnx', 'pytorch', 'keras', 'pytorch'])
   const [first, second] = detail.history.map(({ accuracy }) => accuracy ?? 0)
   assert.ok((first ?? 0) > 0.8 && (second ?? 0) > (first ?? 0), `accuracies ${first} and ${second}`)
+  const { f1Micro, f1Macro, top5Accuracy, perplexity } = detail.history.at(-1)?.results ?? {}
+  assert.ok((f1Macro ?? 0) > 0.8 && (top5Accuracy ?? 0) > (second ?? 0), `F1 ${f1Macro}, top 5 ${top5Accuracy}`)
+  // One prediction an example: then all that is right is right, and the perplexity would tell the loss again.
+  assert.deepEqual([f1Micro, perplexity], [second, undefined])
 
   await context.test('mean and variance of all devices are found, and what they normalise is learnt', () =>
     learnByStatistics(api, data.devices.length),
