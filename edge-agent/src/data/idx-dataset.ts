@@ -17,13 +17,16 @@ type Headers = {
   readonly layout: RowLayout
 }
 
+/** IDX files do not say how many classes there are. Of no more than these examples are counted: their header is one page. */
+const countedClasses = 128
+
 /** Images and their classes in two IDX files, as MNIST is published. */
 export const idxDataset = (declaration: IdxDeclaration): DatasetReader => ({
   files: [declaration.images, declaration.labels],
   measure: async files => (await headersOf(files, declaration)).examples,
   read: async files => {
     const headers = await headersOf(files, declaration)
-    return { examples: headers.examples, layout: headers.layout, classes: 256, blocks: blocksOf(headers) }
+    return { examples: headers.examples, layout: headers.layout, classes: countedClasses, blocks: blocksOf(headers) }
   },
 })
 
