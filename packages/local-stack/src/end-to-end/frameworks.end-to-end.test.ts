@@ -125,7 +125,10 @@ test('one task trains in ONNX, PyTorch and Keras, and completes without a device
   const { datasetDescriptions } = await api.call('getDevice', { params: { device: (await partOf('device-1')).device } })
   assert.deepEqual(
     datasetDescriptions?.datasets.find(({ name }) => name === 'mnist'),
-    { name: 'mnist', schema: { format: 'idx', shape: [784], dtype: 'u8', label: { kind: 'class', size: 1, classes: 10 } } },
+    {
+      name: 'mnist',
+      schema: { format: 'idx', shape: [784], dtype: 'u8', label: { kind: 'class', size: 1, classes: 10 } },
+    },
   )
   const trainedIn = await Promise.all([1, 2, 3, 4].map(number => frameworkInLog(logs, number, task)))
   assert.deepEqual(trainedIn, ['onnx', 'pytorch', 'keras', 'pytorch'])
