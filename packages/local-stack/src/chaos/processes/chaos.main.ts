@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { untilInterrupted } from '../../start/interruption.ts'
 import { runChaos } from './run-chaos.ts'
+import { tellChaos } from './tell-chaos.ts'
 
 const text = { type: 'string' } as const
 const { values } = parseArgs({ options: { hours: text, seed: text, 'port-base': text } })
@@ -16,8 +17,7 @@ if (!(hours >= 0 && hours <= 1000) || !Number.isSafeInteger(seed) || !Number.isS
   using interruption = untilInterrupted()
   const tell = (line: string): void => void process.stdout.write(`${line}\n`)
   const options = { seconds: hours * 3600, seed, portBase, rounds: 5, least: {} }
-  const { tasks, violations, table, storage } = await runChaos(options, tell, interruption.signal)
-  tell(`\n${table}\n${storage}\n${tasks} tasks, ${violations.length} violations (seed ${seed})`)
-  for (const violation of violations) tell(`  ${violation}`)
-  if (violations.length > 0) process.exitCode = 1
+  const { text: told, exitCode } = tellChaos(await runChaos(options, tell, interruption.signal), seed)
+  tell(told)
+  process.exitCode = exitCode
 }

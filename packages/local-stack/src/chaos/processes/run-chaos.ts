@@ -8,6 +8,7 @@ import type { ApiClient } from '../../platform/api-client.ts'
 import { Draw } from '../explorer/draw.ts'
 import { chaosDevices, startChaosFederation } from './chaos-federation.ts'
 import { FaultTable } from './fault-table.ts'
+import { judgeTask, lastSha256 } from './judge-task.ts'
 import type { StoragePlan } from './storage-plan.ts'
 import { strikesOn } from './strikes.ts'
 import { weatherOf } from './weather.ts'
@@ -24,8 +25,9 @@ const finalStates: readonly string[] = ['completed', 'failed', 'cancelled']
 const died = 'node dies at'
 /** One after the other. */
 const strikesOfTask = 2
-/** At the same time. */
-const spellsOfTask = 2
+/** At the same time, each from some instant on. */
+const spellsOfTask = 3
+const spellsWithinMillis = 6000
 
 export type ChaosOptions = {
   readonly seconds: number
@@ -77,6 +79,7 @@ export const runChaos = async (
   const { settings } = await untilFinal(api, example.id, signal, () => {})
   const run = async (disturb: (task: string) => Promise<void>): Promise<TaskDetail> => {
     ended = Promise.withResolvers<void>()
+    state = 'none'
     const cohort = settings.cohort as object
     const { id } = await api.call('createTask', {
       body: { ...settings, deadlines, attempts, cohort: { ...cohort, size: everybody } } as never,
@@ -94,10 +97,8 @@ export const runChaos = async (
       await disturbing
     }
   }
-  const shaOf = ({ history }: TaskDetail): string | null | undefined =>
-    history.filter(round => round.state === 'committed').at(-1)?.modelSha256
   const undisturbed = await run(async () => {})
-  const expected = shaOf(undisturbed)
+  const expected = lastSha256(undisturbed)
   tell(`undisturbed: ${undisturbed.state}, ${expected}`)
   if (undisturbed.state !== 'completed') violations.push(`the undisturbed task is ${undisturbed.state}`)
 
@@ -110,8 +111,14 @@ export const runChaos = async (
   const missing = (kinds: readonly string[]): readonly string[] =>
     kinds.filter(kind => table.total(kind) < (least[kind] ?? 0))
   /** Kinds that did not come often enough yet, then any. */
-  const drawKinds = (kinds: readonly string[], wanted: readonly string[], count: number): readonly string[] =>
-    Array.from({ length: count }, () => draw.oneOf(wanted) ?? (draw.oneOf(kinds) as string))
+  const drawKinds = (kinds: readonly string[], wanted: readonly string[], count: number): readonly string[] => {
+    let left = wanted
+    return Array.from({ length: count }, () => {
+      const drawn = draw.oneOf(left) ?? (draw.oneOf(kinds) as string)
+      left = left.filter(kind => kind !== drawn)
+      return drawn
+    })
+  }
   let tasks = 0
   while (violations.length === 0 && !signal.aborted) {
     const [strikeKinds, spellKinds] = [Object.keys(strikes), Object.keys(weather)]
@@ -131,6 +138,7 @@ export const runChaos = async (
       }
     }
     const passSpell = async (spell: string): Promise<void> => {
+      await Promise.race([delay(draw.between(0, spellsWithinMillis)), ended.promise])
       const met = state
       table.count(spell, met, (await weather[spell]?.()) ?? 0)
     }
@@ -138,14 +146,7 @@ export const runChaos = async (
       await Promise.all([strikeAll(task), ...spells.map(passSpell)])
     }).catch((error: Error) => error)
     if (detail instanceof Error) violations.push(`task ${tasks}: ${detail.message}`)
-    else if (detail.state !== 'completed')
-      violations.push(`task ${detail.id} is ${detail.state}: ${detail.reason?.detail}`)
-    else if (shaOf(detail) !== expected) {
-      const accepted = detail.history.map(
-        ({ round, attempt, state, accepted }) => `${round}/${attempt} ${state} ${accepted}`,
-      )
-      violations.push(`task ${detail.id} ends with ${shaOf(detail)}; updates by attempt: ${accepted.join(', ')}`)
-    }
+    else violations.push(...judgeTask(detail, expected))
     violations.push(...(await database.read(sql => brokenInvariants(sql))))
   }
   return { tasks, violations, table, storage }
