@@ -8,6 +8,7 @@ import { mcmahan2nn, mcmahanCnn } from '@tributary/onnx-train/models/mcmahan'
 import { Manifest } from '@tributary/tensors/manifest'
 import { decodeSafetensors } from '@tributary/tensors/safetensors/file'
 import { typedView } from '@tributary/tensors/view'
+import type { Affine } from '../data/rows/row-layout.ts'
 import { bundleOf, temporaryFolder } from '../testing/federation.ts'
 import { digitsAndTrainer } from '../testing/python-job.ts'
 import { withPython } from '../testing/with-python.ts'
@@ -19,12 +20,20 @@ const examples = 203
 const seed = new Uint8Array(32).fill(5)
 const never = new AbortController().signal
 
-type Case = { model: Uint8Array; trainer: string; framework: 'pytorch' | 'keras'; localEpochs: number }
+type Case = {
+  model: Uint8Array
+  trainer: string
+  framework: 'pytorch' | 'keras'
+  localEpochs: number
+  /** As statistics of the work make it. */
+  affine?: Affine
+}
 
 /** Trains the same job in the agent's own trainer and in a worker; the largest difference of two weights, and both losses. */
-const compare = async (python: string, { model, trainer, framework, localEpochs }: Case) => {
+const compare = async (python: string, { model, trainer, framework, localEpochs, affine }: Case) => {
   await using folder = await temporaryFolder()
-  const { data, trainers } = await digitsAndTrainer(folder.path, examples, { framework, python, trainer })
+  const { data: stored, trainers } = await digitsAndTrainer(folder.path, examples, { framework, python, trainer })
+  const data = affine === undefined ? stored : { ...stored, affine }
   const { weights, manifest, graph } = bundleOf(model)
   const settings = {
     framework,
@@ -82,10 +91,16 @@ const compare = async (python: string, { model, trainer, framework, localEpochs 
 
 const cases: [string, () => Promise<string | undefined>, string, Case][] = [
   [
-    'the 2NN in PyTorch',
+    'the 2NN in PyTorch, by data that is normalised as it is read,',
     pytorchPython,
     'PyTorch',
-    { model: mcmahan2nn(1), trainer: 'mcmahan_pytorch:two_nn', framework: 'pytorch', localEpochs: 2 },
+    {
+      model: mcmahan2nn(1),
+      trainer: 'mcmahan_pytorch:two_nn',
+      framework: 'pytorch',
+      localEpochs: 2,
+      affine: { scale: 255, shift: [0.125], divisor: [0.75], run: 1 },
+    },
   ],
   [
     'the CNN in PyTorch',
