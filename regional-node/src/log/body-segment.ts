@@ -94,6 +94,7 @@ export class BodySegments {
   #flushing: Promise<void> | undefined
   #current: Current | undefined
   #next: number
+  #closed = false
 
   /** @param next number of the first segment, which no file of the folder has */
   constructor(
@@ -115,6 +116,8 @@ export class BodySegments {
    */
   append(body: NewBody, parts: readonly Uint8Array[]): Promise<PlacedBody> {
     return new Promise((resolve, reject) => {
+      // It would open a file that nobody closes.
+      if (this.#closed) return reject(new Error('the spool is closed'))
       this.#waiting.push({ body, parts, resolve, reject })
       this.#flushing ??= this.#flush()
     })
@@ -122,6 +125,7 @@ export class BodySegments {
 
   /** Closes the file; bodies that wait are made durable before. */
   async close(): Promise<void> {
+    this.#closed = true
     await this.#flushing
     await this.#leave()
   }

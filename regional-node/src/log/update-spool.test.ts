@@ -167,3 +167,13 @@ test('a spool without room refuses, and what it refused takes none', async () =>
   await send(spool, bodyOf(2, 5000))
   await spool.close()
 })
+
+test('a small body that is whole only when the spool is closed opens no file, which nobody would close', async () => {
+  const spool = await open()
+  const { device, bytes, sha256 } = bodyOf(1)
+  await using writer = await spool.append(device, sha256, bytes.byteLength)
+  await writer.write(bytes)
+  await spool.close()
+  await assert.rejects(writer.sync(), /the spool is closed/)
+  assert.deepEqual(await readdir(folder), [])
+})
