@@ -8,7 +8,7 @@ import { isPlainSum } from './metric-sums.ts'
 import { stopTaskWhereDue } from './stop-task.ts'
 
 /** With more, an evaluation shows what was found once it is closed: each sum is of all shards, and each may have thousands of counts. */
-const mostShownShards = 32
+export const mostShownShards = 32
 
 /**
  * Adds up what the shards of an open evaluation found, and closes it when all are in, or `atOnce`; what it shows may end

@@ -112,6 +112,41 @@ test('a target may be any value of the sums, which the task shows with its round
   assert.deepEqual(Object.keys(audit[0]?.detail.metrics ?? {}).toSorted(), ['correct', 'examples', 'loss_q20'])
 })
 
+test('an evaluation of many shards shows what was found once it is closed, and adds each name exactly', async () => {
+  const { federation, id } = await begin({})
+  await commitRound(federation)
+  const { sql } = services.db
+  const others = { examples: '10', confusion_3_3: '2', loss_q20: '9007199254740993' }
+  await sql`
+    insert into evaluation_shard (evaluation, region, shard, epoch, state, evaluators, metrics)
+    select e.id, 'north', shard, 1, case when shard = 40 then 'open' else 'summed' end, 1,
+      case when shard = 40 then '{}' else ${sql.json(others)} end
+    from evaluation e cross join generate_series(1, 40) shard where e.task = ${id}`
+  await evaluate(federation, 1, 70, 0.5, { confusion_3_3: '1', confusion_3_4: '5' })
+  const shown = async () => {
+    const [row] = await sql<{ state: string; metrics: MetricSums }[]>`
+      select state, metrics from evaluation where task = ${id}`
+    return row
+  }
+  assert.deepEqual(await shown(), { state: 'open', metrics: {} })
+  await checkInvariants(sql)
+  await sql`update evaluation set deadline = now() - interval '1 minute' where task = ${id}`
+  await runDueWork(federation.context)
+  assert.deepEqual(await shown(), {
+    state: 'closed',
+    metrics: {
+      examples: '490',
+      correct: '70',
+      loss_q20: String(39n * 9007199254740993n + 50n * 2n ** 20n),
+      confusion_3_3: '79',
+      confusion_3_4: '5',
+    },
+  })
+  const detail = await federation.getTask(id)
+  assert.equal(detail.history[0]?.results.recallWeighted, 79 / 84)
+  await checkInvariants(sql)
+})
+
 test('a task is refused that asks for what its loss does not have, or stops by what its evaluations do not find', async () => {
   const federation = await services.begin({ north: { trainers: 2, evaluators: 1 } })
   const call = testApi('tasks', tasksHandlers(federation.context), services.db)
