@@ -28,9 +28,9 @@ const madeStatistics = async (federation: RoundFederation, entries = 2): Promise
     query: undefined,
     body: { entries, notes: '' },
   })
-  const { prepare, apply } = createStatistics(context)
-  const prepared = await prepare(asked)
-  return (await context.database.transaction(sql => apply(asked, sql, prepared))) as VersionView
+  const handler = createStatistics(context)
+  const prepared = await handler.prepare(asked)
+  return (await context.database.transaction(sql => handler.apply(asked, sql, prepared))) as VersionView
 }
 
 const begin = async () => {
