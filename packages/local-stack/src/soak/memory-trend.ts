@@ -11,6 +11,8 @@ export type MemoryTrend = {
   readonly level: number
   /** Bytes a round. */
   readonly slope: number
+  /** Standard error of the slope, bytes a round: by how much the lowest samples scatter about the line. */
+  readonly slopeError: number
   /** Bytes that the slope makes over the second half. */
   readonly growth: number
 }
@@ -40,5 +42,7 @@ export const memoryTrend = (samples: readonly Sample[]): MemoryTrend | null => {
   const along = points.reduce((sum, { rounds }) => sum + (rounds - x) ** 2, 0)
   if (along === 0) return null
   const slope = across / along
-  return { level: meanOf(half.map(({ bytes }) => bytes)), slope, growth: slope * length }
+  const residual = points.reduce((sum, { rounds, bytes }) => sum + (bytes - y - slope * (rounds - x)) ** 2, 0)
+  const slopeError = Math.sqrt(residual / (points.length - 2) / along)
+  return { level: meanOf(half.map(({ bytes }) => bytes)), slope, slopeError, growth: slope * length }
 }
