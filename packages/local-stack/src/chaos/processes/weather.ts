@@ -4,8 +4,8 @@ import type { ShiftedClock } from '../../testing/shifted-clock.ts'
 import type { Draw } from '../explorer/draw.ts'
 import type { ChaosFederation, NodeLinks } from './chaos-federation.ts'
 
-/** Longest time that a link is bad: within it leases run out, and no round comes to its deadline. */
-const linkSeconds = { least: 2, most: 15 } as const
+/** How long a link is bad: a node has called central meanwhile, leases may run out, and no round comes to its deadline. */
+const linkSeconds = { least: 6, most: 15 } as const
 /** More than the data sets and certificates of a federation bear unnoticed. */
 const clockDays = { least: 3, most: 400 } as const
 const dayMillis = 86_400_000
@@ -24,7 +24,7 @@ const drawFault = (kind: LinkFault['kind'], draw: Draw): LinkFault => {
   if (kind === 'delay') return { kind, millis: draw.between(50, 1500) }
   if (kind === 'slow') return { kind, bytesPerSecond: draw.between(20_000, 200_000) }
   if (kind === 'one-way') return { kind, deaf: draw.chance(0.5) ? 'client' : 'server' }
-  return { kind, atByte: draw.between(0, draw.oneOf([100, 5000, 100_000]) ?? 0) }
+  return { kind, atByte: draw.between(0, draw.oneOf([100, 2000, 20_000]) ?? 0) }
 }
 
 /** What may be bad for a while beside everything else that happens, by name: links of nodes, and clocks. */
