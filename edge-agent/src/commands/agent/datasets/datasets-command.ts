@@ -28,17 +28,23 @@ export const datasets = async (line: readonly string[], surroundings: Surroundin
     return 0
   }
   const stateDir = given['state-dir']
-  const { told, faults } = await look(
+  const found = await look(
     stateDir === undefined ? environment : { ...environment, STATE_DIR: resolve(folder, stateDir) },
   )
-  if (given.json) output.out(`${JSON.stringify({ told, faults }, null, 2)}\n`)
-  else output.out(describe(told, faults))
-  return faults.length === 0 ? 0 : 1
+  output.out(given.json ? `${JSON.stringify(found, null, 2)}\n` : describe(found))
+  return found.faults.length === 0 ? 0 : 1
+}
+
+type Found = {
+  readonly told: ToldData
+  /** Names of those whose mean and variance go to tasks that find statistics. */
+  readonly measured: readonly string[]
+  readonly faults: readonly Fault[]
 }
 
 type Fault = { readonly name: string; readonly message: string }
 
-const look = async (environment: Surroundings['environment']): Promise<{ told: ToldData; faults: Fault[] }> => {
+const look = async (environment: Surroundings['environment']): Promise<Found> => {
   try {
     const {
       dataDir,
@@ -54,7 +60,9 @@ const look = async (environment: Surroundings['environment']): Promise<{ told: T
       const data = await Datasets.open(dataDir, { maxBytes, cacheDir, cacheBytes })
       const found = await data.describe((name, { message }) => faults.push({ name, message }), { convert: 'all' })
       const state = await new PolicyFile(dataDir).read()
-      return { told: toldData(found, 'policy' in state ? state.policy.share : closedShare), faults }
+      const share = 'policy' in state ? state.policy.share : closedShare
+      const trained = found.filter(({ name, heldOut }) => !heldOut && data.isFederated(name)).map(({ name }) => name)
+      return { told: toldData(found, share), measured: share.statistics ? trained : [], faults }
     } finally {
       await rm(cacheDir, { recursive: true, force: true })
     }
@@ -64,11 +72,12 @@ const look = async (environment: Surroundings['environment']): Promise<{ told: T
   }
 }
 
-const describe = ({ datasets: told, descriptions }: ToldData, faults: readonly Fault[]): string => {
+const describe = ({ told: { datasets: told, descriptions }, measured, faults }: Found): string => {
   const byName = new Map(descriptions.map(description => [description.name, description]))
   const lines = told.flatMap(({ name, heldOut, examples }) => [
     `${name}: ${examples} examples${heldOut ? ', held out: evaluated on, never trained on' : ''}`,
     ...describeTold(byName.get(name) ?? {}).map(line => `  ${line}`),
+    ...(measured.includes(name) ? ['  to tasks that find statistics: scale, mean and variance of each feature'] : []),
   ])
   const head =
     told.length === 0 ? 'Central is told of no data set.' : 'Central is told this, and nothing else, of the data:'

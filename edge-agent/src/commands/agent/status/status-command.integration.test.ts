@@ -83,7 +83,7 @@ suite('what the owner sees', () => {
     await writeFile(join(dataDir, 'iris.csv'), 'width,length,species\n1,2,a\n3,4,b\n5,6,b\n')
     const flowers = { name: 'flowers', format: 'csv', file: 'iris.csv', label: 'species', classes: ['a', 'b'] }
     const declarations = [
-      { ...flowers, tell: ['schema', 'names', 'label-histogram'] },
+      { ...flowers, tell: ['schema', 'names', 'label-histogram'], normalise: { by: 'federated' } },
       { ...flowers, name: 'gone', file: 'gone.csv' },
     ]
     await writeFile(join(dataDir, 'datasets.json'), JSON.stringify({ datasets: declarations }))
@@ -98,7 +98,8 @@ suite('what the owner sees', () => {
     }
     const { code, out } = await call('datasets --json', environment)
     assert.equal(code, 1)
-    const { told, faults } = JSON.parse(out)
+    const { told, faults, measured } = JSON.parse(out)
+    assert.deepEqual(measured, ['flowers'])
     assert.deepEqual(
       [told.datasets, told.descriptions.map(({ labelCounts }: Record<string, unknown>) => labelCounts)],
       [[{ name: 'flowers', heldOut: false, examples: 3 }], [[1, 2]]],
@@ -107,13 +108,17 @@ suite('what the owner sees', () => {
       faults.map(({ name }: { name: string }) => name),
       ['gone'],
     )
-    await writeFile(join(dataDir, 'policy.json'), '{"share": {"labelHistograms": false}}')
+    assert.match(
+      (await call('datasets', environment)).out,
+      / {4}to tasks that find statistics: scale, mean and variance/,
+    )
+    await writeFile(join(dataDir, 'policy.json'), '{"share": {"labelHistograms": false, "statistics": false}}')
     const kept = await call('datasets', environment)
     assert.match(
       kept.out,
       /flowers: 3 examples\n.*csv, \[2\] an example, kept as f32: width, length\n.*class, 1 an example of 2 classes: a, b/,
     )
-    assert.ok(!kept.out.includes('examples of each class'), kept.out)
+    assert.ok(!/examples of each class|find statistics/.test(kept.out), kept.out)
     assert.match(kept.out, /Cannot be used:\n {2}gone: .*gone\.csv/)
     assert.deepEqual(await readdir(stateDir), [])
   })
