@@ -19,6 +19,8 @@ export const DeployedModel = z.object({
   released: File.optional(),
   manifest: File,
   graph: File,
+  /** That made the version. */
+  task: Uuid.optional(),
 })
 export type DeployedModel = z.infer<typeof DeployedModel>
 

@@ -170,7 +170,7 @@ test('a version that was fitted to the device is served in place of the released
   const book = new DeploymentBook()
   serve(book, wished(1))
   assert.deepEqual(
-    book.wished.map(({ deployment }) => deployment),
+    book.wished().map(({ deployment }) => deployment),
     [id(1)],
   )
   assert.equal(book.states[0]?.personalised, undefined)

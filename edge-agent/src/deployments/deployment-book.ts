@@ -1,5 +1,5 @@
 import { Uuid } from '@tributary/contracts/ids'
-import type { Personalised } from '@tributary/contracts/personalisation'
+import type { Personalise, Personalised } from '@tributary/contracts/personalisation'
 import * as z from 'zod'
 import { DeployedModel, filesOf, releasedOf } from './deployed-model.ts'
 import type { DeploymentOffer } from './deployment-offer.ts'
@@ -44,8 +44,12 @@ export type StateReport = {
   readonly personalised?: Personalised
 }
 
-/** A version in service that the device is asked to fit to itself. */
-export type WishedOffer = DeploymentOffer & { readonly personalise: Wish }
+/** A version in service, as it was released, that is to be fitted to this device. */
+export type WishedModel = DeployedModel & {
+  readonly personalise: Wish
+  /** Whether its owner wishes it, whatever others do. */
+  readonly own: boolean
+}
 
 /**
  * What this device serves, should serve, and could not serve. One model has one version in service; it stays until the next one has passed
@@ -100,12 +104,12 @@ export class DeploymentBook {
     )
   }
 
-  /** Versions in service that this device is asked to fit to itself. */
-  get wished(): WishedOffer[] {
-    return [...(this.#wanted?.values() ?? [])].flatMap(offer => {
-      const { deployment, model, personalise } = offer
-      const served = this.#serving.get(model)?.deployment === deployment
-      return served && personalise !== undefined ? [{ ...offer, personalise }] : []
+  /** Versions in service that are to be fitted to this device. @param own what its owner wishes, by name of the model */
+  wished(own: ReadonlyMap<string, Personalise> = new Map()): WishedModel[] {
+    return [...this.#serving.values()].flatMap(served => {
+      const wish = own.get(served.modelName)
+      const personalise = wish ?? this.#wanted?.get(served.deployment)?.personalise
+      return personalise === undefined ? [] : [{ ...releasedOf(served), personalise, own: wish !== undefined }]
     })
   }
 
@@ -149,7 +153,8 @@ export class DeploymentBook {
       const record = this.#personal.get(deployment)
       if (record === undefined) continue
       if (this.unfit(deployment)) changed = true
-      this.#personal.set(deployment, { deployment, key: record.key, result: forgotten })
+      const { key, own } = record
+      this.#personal.set(deployment, { deployment, key, result: forgotten, forgotten: true, ...(own && { own }) })
     }
     return changed
   }
@@ -183,7 +188,7 @@ export class DeploymentBook {
   }
 
   /** A wanted deployment passed its check: it takes the place of the one before. */
-  passed({ token: _, task: _task, personalise: _wish, ...deployed }: DeploymentOffer): void {
+  passed({ token: _, personalise: _wish, ...deployed }: DeploymentOffer): void {
     const before = this.#serving.get(deployed.model)
     this.#former.delete(deployed.model)
     if (before !== undefined && !this.#gone.has(before.deployment)) this.#former.set(deployed.model, before)
@@ -208,7 +213,7 @@ export class DeploymentBook {
     const record = this.#personal.get(deployment)
     if (served.released !== undefined && record !== undefined) {
       const result = { outcome: 'failed', code: 'PERSONAL_UNHEALTHY', detail } as const
-      this.fitted({ deployment, key: record.key, result })
+      this.fitted({ deployment, key: record.key, result, ...(record.own && { own: record.own }) })
       return true
     }
     const former = this.#former.get(model)
@@ -257,7 +262,8 @@ export class DeploymentBook {
     const seen = new Set<string>()
     for (const { deployment, revision, model } of this.#serving.values()) {
       seen.add(deployment)
-      const personalised = this.#personal.get(deployment)?.result
+      const record = this.#personal.get(deployment)
+      const personalised = record?.own === true ? undefined : record?.result
       yield { deployment, revision, model, state: 'serving', detail: '', ...(personalised && { personalised }) }
     }
     for (const { deployment, revision, model, detail } of this.#failed.values()) {

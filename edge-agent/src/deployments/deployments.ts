@@ -13,10 +13,11 @@ import { Backoff } from '../transport/backoff.ts'
 import type { Endpoints } from '../transport/endpoints.ts'
 import { type DeployedModel, filesOf, releasedOf } from './deployed-model.ts'
 import type { DeployedModels } from './deployed-models.ts'
-import { DeploymentBook, type WishedOffer } from './deployment-book.ts'
+import { DeploymentBook, type WishedModel } from './deployment-book.ts'
 import { bookFile, readBookPage } from './deployment-book-file.ts'
 import { type DeploymentOffer, readOffer } from './deployment-offer.ts'
 import { readForgetRequest, removeForgetRequest } from './personal/forget-request.ts'
+import { type OwnWishes, readOwnWishes } from './personal/own-wishes.ts'
 import type { PersonalRecord } from './personal/personal-record.ts'
 import { personalisedMessage } from './personal/personalised-message.ts'
 import { type Decision, Personaliser, type PersonaliserOptions } from './personal/personaliser.ts'
@@ -58,6 +59,8 @@ export class Deployments implements DeployedModels {
   readonly #listeners = new Set<() => void>()
   #preparing: { readonly deployment: string; readonly controller: AbortController } | undefined
   #fitting: { readonly deployment: string; readonly controller: AbortController } | undefined
+  /** What the owner wishes of models, whatever deployments ask for. */
+  #own: OwnWishes = new Map()
   #saved = ''
   #heard = ''
   #hasNews = false
@@ -145,7 +148,7 @@ export class Deployments implements DeployedModels {
     if (
       fitting !== undefined &&
       (this.#book.outstanding.length > 0 ||
-        !this.#book.wished.some(({ deployment }) => deployment === fitting.deployment))
+        !this.#book.wished(this.#own).some(({ deployment }) => deployment === fitting.deployment))
     ) {
       fitting.controller.abort(new Error('another version is to be served'))
     }
@@ -154,10 +157,14 @@ export class Deployments implements DeployedModels {
     const news = JSON.stringify([
       this.#book.page,
       this.#book.outstanding.map(({ deployment, revision }) => [deployment, revision]),
-      this.#book.wished.map(({ deployment }) => deployment),
+      this.#book.wished(this.#own).map(({ deployment }) => deployment),
     ])
     if (news !== this.#heard) this.#wakeup.wake()
     this.#heard = news
+    this.#hasOwnerSpoken().then(
+      spoke => spoke && this.#wakeup.wake(),
+      (error: unknown) => this.#options.log.error({ err: error }, 'what the owner wishes could not be looked at'),
+    )
     // The owner may have changed the policy.
     this.#review().then(
       changed => changed && this.#changed(),
@@ -176,6 +183,7 @@ export class Deployments implements DeployedModels {
       try {
         await this.#save()
         await this.#forget()
+        await this.#heedOwner()
         if (await this.#review()) {
           this.#tell()
           this.#hasNews = true
@@ -222,6 +230,26 @@ export class Deployments implements DeployedModels {
     await removeForgetRequest(folder)
   }
 
+  /** Whether a command of the owner waits. */
+  async #hasOwnerSpoken(): Promise<boolean> {
+    const { folder } = this.#options
+    if ((await readForgetRequest(folder)) !== undefined) return true
+    return JSON.stringify([...(await readOwnWishes(folder))]) !== JSON.stringify([...this.#own])
+  }
+
+  /** What the owner wishes of models, by the command `fine-tune`, holds from now on; what is wished no more is undone. */
+  async #heedOwner(): Promise<void> {
+    const own = await readOwnWishes(this.#options.folder)
+    for (const { deployment, modelName } of this.#book.serving.values()) {
+      const before = JSON.stringify(this.#own.get(modelName))
+      if (before !== JSON.stringify(own.get(modelName))) this.#personaliser.forget(deployment)
+      const record = this.#book.personalOf(deployment)
+      if (record?.own !== true || record.forgotten === true || own.has(modelName)) continue
+      if (this.#book.unfit(deployment)) this.#tell()
+    }
+    this.#own = own
+  }
+
   /** @returns false where another try may do */
   async #prepare(offer: DeploymentOffer, stop: AbortSignal): Promise<boolean> {
     const { deployment, modelName, versionNumber } = offer
@@ -266,9 +294,9 @@ export class Deployments implements DeployedModels {
 
   /** Fits versions in service to this device where that is due, one after the other. @returns whether there is news */
   async #fitAll(stop: AbortSignal): Promise<boolean> {
-    const due = this.#book.wished.filter(
-      ({ deployment }) => !this.#refusals.has(deployment) && this.#personaliser.isDue(deployment),
-    )
+    const due = this.#book
+      .wished(this.#own)
+      .filter(({ deployment }) => !this.#refusals.has(deployment) && this.#personaliser.isDue(deployment))
     let news = false
     for (const offer of due) {
       const before = this.#book.personalOf(offer.deployment)
@@ -279,7 +307,7 @@ export class Deployments implements DeployedModels {
   }
 
   /** @returns false where something else is to be done first */
-  async #fit(offer: WishedOffer, stop: AbortSignal): Promise<boolean> {
+  async #fit(offer: WishedModel, stop: AbortSignal): Promise<boolean> {
     const { deployment } = offer
     const controller = new AbortController()
     this.#fitting = { deployment, controller }
@@ -303,16 +331,17 @@ export class Deployments implements DeployedModels {
   }
 
   /** Stores fitted weights and has the runtime check them, before they are served; what it refuses is not. */
-  async #checked(offer: WishedOffer, { record, weights }: Decision, signal: AbortSignal): Promise<PersonalRecord> {
+  async #checked(offer: WishedModel, { record, weights }: Decision, signal: AbortSignal): Promise<PersonalRecord> {
     const made = weights === undefined ? record.weights : { sha256: hash('sha256', weights), bytes: weights.byteLength }
     if (made === undefined || made.sha256 === this.#book.serving.get(offer.model)?.weights.sha256) return record
-    const { deployment, key } = record
+    const { deployment, key, own } = record
     const refuse = (code: string, detail: string): PersonalRecord => ({
       deployment,
       key,
       result: { outcome: 'failed', code, detail },
+      ...(own && { own }),
     })
-    const fitted = { ...offer, weights: made, released: offer.weights }
+    const fitted = { ...offer, weights: made, released: offer.weights, groups: offer.groups ?? [], token: '' }
     const bytes = this.#book.bytesWith(fitted)
     const { versions, log } = this.#options
     const maxBytes = Math.min(this.#options.maxBytes, this.#refusals.mostBytes ?? Number.POSITIVE_INFINITY)

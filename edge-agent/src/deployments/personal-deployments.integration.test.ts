@@ -62,7 +62,7 @@ const deployment = (fields: { deployment?: string; task?: string; personalise?: 
 
 const readBytes = async (file: string): Promise<Uint8Array> => new Uint8Array(await readFile(file))
 
-suite('versions that are fitted to the device', { timeout: 120_000 }, () => {
+suite('versions that are fitted to the device', { timeout: 400_000 }, () => {
   let authority: TestAuthority
   before(async () => {
     authority = await TestAuthority.create()
@@ -236,6 +236,43 @@ suite('versions that are fitted to the device', { timeout: 120_000 }, () => {
     assert.equal(said.detail, 'The owner of the device had it forgotten.')
     assert.equal((await files()).length, 3)
     assert.equal(fits(), 1)
+  })
+
+  test('an owner has a version fitted without anybody else asking for it or hearing of it, and undoes it', async () => {
+    const { node, start, folder, fits } = await begin()
+    const { personalise: _, ...plain } = deployment()
+    node.deployments = [create(DeploymentSchema, plain)]
+    await using agent = await start()
+    await node.until('a version in service', () => agent.deployments.serving.size === 1)
+    const said = { out: '', err: '' }
+    const call = async (...line: string[]) => {
+      const output = {
+        out: (text: string) => {
+          said.out += text
+        },
+        err: (text: string) => {
+          said.err += text
+        },
+        columns: undefined,
+      }
+      const { signal } = new AbortController()
+      return runAgentCommand([...line, '--state-dir', agent.stateDir], { folder, environment: {}, output, signal })
+    }
+    const fineTune = ['fine-tune', '--model', 'digits', '--dataset', 'stripes']
+    assert.equal(await call(...fineTune, '--epochs', '0.5'), 2)
+    assert.equal(await call('fine-tune', '--model', 'birds', '--dataset', 'stripes', '--epochs', '3'), 1)
+    assert.match(said.err, /No model "birds" is deployed on this device: there are digits/)
+    assert.equal(await call(...fineTune, '--epochs', '3', '--learning-rate', '0.1', '--batch-size', '10'), 0)
+    await node.until('the fitted version', () => agent.deployments.serving.get(model)?.weights.sha256 !== released)
+    assert.equal(fits(), 1)
+    const told = node.checkIns.length
+    await node.until('more check-ins', () => node.checkIns.length > told + 2)
+    assert.ok(node.checkIns.every(({ deployments }) => deployments[0]?.personalised === undefined))
+    await call('personal')
+    assert.match(said.out, /digits version 1 +personal +loss/)
+    assert.equal(await call('fine-tune', '--model', 'digits', '--stop'), 0)
+    await node.until('the released version', () => agent.deployments.serving.get(model)?.weights.sha256 === released)
+    assert.equal(await call('fine-tune', '--model', 'digits', '--stop'), 1)
   })
 
   test('without epochs the version gets what its task kept local here', async () => {

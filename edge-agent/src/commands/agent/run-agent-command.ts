@@ -39,6 +39,14 @@ const commands = new Map<string, AgentCommand>([
     },
   ],
   [
+    'fine-tune',
+    {
+      summary: 'have a deployed model fitted to the data of this device',
+      run: async (line, surroundings) =>
+        (await import('./fine-tune/fine-tune-command.ts')).fineTune(line, surroundings),
+    },
+  ],
+  [
     'run',
     {
       summary: 'start the agent',

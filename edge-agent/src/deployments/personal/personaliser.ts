@@ -12,7 +12,7 @@ import { type PolicyGate, PolicyRefusedError } from '../../policy/policy-gate.ts
 import type { LocalTensors } from '../../state/local-tensors.ts'
 import type { ObjectInfo } from '../../state/object-cache.ts'
 import type { Trainer } from '../../training/trainer.ts'
-import type { DeploymentOffer } from '../deployment-offer.ts'
+import type { WishedModel } from '../deployment-book.ts'
 import { fitVersion } from './fit-version.ts'
 import type { PersonalRecord } from './personal-record.ts'
 import type { Wish } from './wish.ts'
@@ -58,26 +58,33 @@ export class Personaliser {
   }
 
   /**
-   * @param offer a version in service, whose files are here
+   * @param model its files are here
    * @param read gives the bytes of one of its files
    * @param known how it came out before
    * @throws the signal's reason, and what may be gone with another try
    */
   async decide(
-    offer: DeploymentOffer & { readonly personalise: Wish },
+    model: WishedModel,
     read: (info: ObjectInfo) => Promise<Uint8Array>,
     known: PersonalRecord | undefined,
     signal: AbortSignal,
   ): Promise<Decision> {
-    const { deployment, personalise: wish } = offer
+    const { deployment, personalise: wish, own: isOwn, weights: released, task } = model
+    const own = isOwn ? true : undefined
     const { policy, log } = this.#options
     const after = (millis: number) => void this.#dueAt.set(deployment, performance.now() + millis)
-    const done = (key: string, result: Personalised): Decision => ({ record: { deployment, key, result } })
+    const done = (key: string, result: Personalised): Decision => ({
+      record: { deployment, key, result, ...(own && { own }) },
+    })
+    if (known?.forgotten === true && !isOwn) {
+      after(dataLookMillis)
+      return { record: known }
+    }
     if ('fault' in wish) {
       after(dataLookMillis)
       return done(keyOf([wish.fault]), failed('WORK_UNSUPPORTED', wish.fault))
     }
-    const work = workOf(offer, wish.dataset)
+    const work = workOf(model, wish.dataset)
     const refusal = await policy.refusal(work)
     if (refusal !== undefined) {
       after(refusedMillis)
@@ -86,17 +93,17 @@ export class Personaliser {
         return { record: known }
       return done(keyOf([refusal.rule]), refused(refusal.rule))
     }
-    let key = keyOf([offer.weights.sha256, wish])
+    let key = keyOf([released.sha256, wish])
     try {
       using watch = policy.watch(work)
       const within = AbortSignal.any([signal, watch.signal])
       const data = await this.#load(wish, within)
-      key = keyOf([offer.weights.sha256, wish, stampOf(data.training), stampOf(data.heldOut)])
+      key = keyOf([released.sha256, wish, stampOf(data.training), stampOf(data.heldOut)])
       after(dataLookMillis)
-      if (known?.key === key) return { record: known }
+      if (known?.key === key && known.forgotten !== true) return { record: known }
       log.info({ deployment, dataset: wish.dataset }, 'a deployed version is fitted to this device')
-      const bundle = await loadBundle(offer, read)
-      const ownValues = offer.task === undefined ? undefined : await this.#options.local.newest(offer.task)
+      const bundle = await loadBundle({ ...model, token: '' }, read)
+      const ownValues = task === undefined ? undefined : await this.#options.local.newest(task)
       const { result, weights } = await fitVersion(this.#options.trainer, { bundle, wish, ...data, ownValues }, within)
       log.info({ deployment, ...result }, 'a deployed version was fitted to this device')
       return { ...done(key, result), ...(weights && { weights }) }
@@ -151,7 +158,7 @@ const refused = (rule: string): Personalised => ({
 })
 
 /** Fitting, as the policy looks at it. */
-const workOf = ({ model, modelName }: DeploymentOffer, dataset: string): Work => ({
+const workOf = ({ model, modelName }: WishedModel, dataset: string): Work => ({
   kind: 'personalisation',
   task: undefined,
   model: { id: model, name: modelName },

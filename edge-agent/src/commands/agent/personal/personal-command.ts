@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { readBookPage } from '../../../deployments/deployment-book-file.ts'
 import { writeForgetRequest } from '../../../deployments/personal/forget-request.ts'
+import { readOwnWishes, writeOwnWishes } from '../../../deployments/personal/own-wishes.ts'
 import { stateFolderOf } from '../../../settings/state-folder.ts'
 import { LocalTensors, localTensorsFolder } from '../../../state/local-tensors.ts'
 import { readLiveStatus } from '../../../status/read-live-status.ts'
@@ -18,8 +19,8 @@ versions that were fitted to it. None of it ever leaves the device; all of it ca
   ${program} personal --forget-task id | --forget-model name | --forget-all
 
   --forget-task id      the device's own values of a task; its next round begins without
-  --forget-model name   what was fitted of a model; it is served as it was released until data or deployment change
-                        ("personalise": false in policy.json: for good)
+  --forget-model name   what was fitted of a model; it is served as it was released. A later version is fitted again where a
+                        deployment asks for it ("personalise": false in policy.json: never)
   --forget-all          both, of everything
   --json                one JSON object: { tasks, models }
 `
@@ -81,6 +82,8 @@ const forgetModels = async (stateDir: string, { models }: Kept, name: string | u
   const chosen = models.filter(({ model, weights }) => weights !== undefined && (name === undefined || model === name))
   if (chosen.length === 0) return []
   const folder = join(stateDir, 'deployments')
+  const wishes = new Map(await readOwnWishes(folder))
+  if (chosen.filter(({ model }) => wishes.delete(model)).length > 0) await writeOwnWishes(folder, wishes)
   await writeForgetRequest(
     folder,
     chosen.map(({ deployment }) => deployment),
