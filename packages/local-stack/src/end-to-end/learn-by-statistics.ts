@@ -37,7 +37,7 @@ export const learnByStatistics = async (api: ApiClient, devices: number): Promis
 
   const model = await newModel('a line through the table')
   const version = await uploadOnnx(api, model, linearModel())
-  const learn = async (dataset: string, statistics?: object) => {
+  const learn = async (dataset: string, more: object) => {
     const detail = await run({
       name: `learn from ${dataset}`,
       model: { model, version },
@@ -52,11 +52,13 @@ export const learnByStatistics = async (api: ApiClient, devices: number): Promis
       },
       cohort: { ...defaults(devices).cohort, dataset },
       evaluation: { dataset: `${dataset}-test`, cohortShare: 1 },
-      ...(statistics && { statistics }),
+      ...more,
     })
     return detail.history.at(-1)?.accuracy ?? 0
   }
-  const [withStatistics, without] = [await learn('table', { model: moments }), await learn('raw')]
+  const withStatistics = await learn('table', { statistics: { model: moments } })
+  // Weights run off beyond what a sum takes, or stay where they lead nowhere.
+  const without = await learn('raw', { attempts: 1 })
   assert.ok(withStatistics > 0.95, `accuracy ${withStatistics} with statistics`)
   assert.ok(without < 0.8, `accuracy ${without} without statistics`)
 }
