@@ -58,7 +58,8 @@ const Environment = z.object({
     .optional(),
   /** Most bytes that uploads may declare together while they run. */
   UPLOAD_BYTES: bytes(1024 * MiB),
-  MAX_UPLOADS: z.coerce.number().int().min(1).max(10_000).default(256),
+  /** Each takes about 1 MB of memory while it runs. */
+  MAX_UPLOADS: z.coerce.number().int().min(1).max(10_000).default(64),
   /** Most connections of devices; each takes some 90 KB. */
   MAX_CONNECTIONS: z.coerce.number().int().min(1).max(1_000_000).default(16_384),
   /** Uploads and downloads that stand still for so long are cut; what is durable stays. */
