@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Launched, launch as launchProgram } from '@tributary/local-stack/testing/launch'
+import { runAgentCommand } from './commands/agent/run-agent-command.ts'
+import { runAgent } from './run-agent.ts'
 import { agentEnvironment } from './testing/agent-environment.ts'
 import { TestAuthority } from './testing/certificates.ts'
 import { childrenOf, isAlive, until } from './testing/child-processes.ts'
@@ -54,6 +56,16 @@ suite('the agent as a process', () => {
     await using agent = launch(join(packageFolder, 'dist/main.mjs'), await environmentOf(folder.path, node.endpoint))
     await node.until('an accepted update', () => accepted(node))
     await endsCleanly(agent.ended, () => agent.child.kill('SIGTERM'))
+  })
+
+  test('asked to end while it is still being loaded, it ends as soon as it is there', async () => {
+    await using folder = await temporaryFolder()
+    const environment = await environmentOf(folder.path, 'localhost:1')
+    const asked = AbortSignal.abort(new Error('SIGTERM'))
+    assert.equal(await runAgent({ ...environment, LOG_LEVEL: 'silent' }, asked), 0)
+    const line = ['run']
+    const output = { out: () => {}, err: () => {}, columns: undefined }
+    assert.equal(await runAgentCommand(line, { folder: folder.path, environment, output, signal: asked }), 0)
   })
 
   test('killed in the middle of training, it leaves no process behind', async () => {

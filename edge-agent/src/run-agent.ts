@@ -36,13 +36,13 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** Kept updates at once. */
 const maxKeptUpdates = 8
 
-const run = async (environment: Environment | undefined): Promise<void> => {
+const run = async (environment: Environment | undefined, asked: AbortSignal | undefined): Promise<void> => {
   const config = await loadConfig(environment)
   const identity = await readIdentity(config.identity)
   const { device } = identity
   const log = createLog(config.log, device)
   using life = endSignal()
-  const { signal } = life
+  const signal = asked === undefined ? life.signal : AbortSignal.any([life.signal, asked])
   const idleSeconds = config.trainerIdleSeconds
   const datasets = await Datasets.open(config.dataDir, {
     maxBytes: config.maxDatasetBytes,
@@ -168,11 +168,12 @@ const expectedErrors = [
 /**
  * Runs the agent until the process is asked to end. Whoever calls it imports `small-heap.ts` before.
  * @param environment settings; what is not set there comes from `agent.json`. @default that of the process
+ * @param asked ends it too. Whoever took the signals of the process before, while this was loaded, hands on what came.
  * @returns the exit code: 0 stopped, 3 cannot run as it is set up, 1 anything else
  */
-export const runAgent = async (environment?: Environment): Promise<number> => {
+export const runAgent = async (environment?: Environment, asked?: AbortSignal): Promise<number> => {
   try {
-    await run(environment)
+    await run(environment, asked)
     return 0
   } catch (error) {
     const expected = expectedErrors.some(kind => error instanceof kind)

@@ -9,7 +9,8 @@ const usage = `Starts the agent; it goes on until it is asked to end. Settings c
 `
 
 /** The command `run`. Throws UsageError. Exit codes as of the agent: 3 where it cannot run as it is set up. */
-export const run = async (line: readonly string[], { folder, environment, output }: Surroundings): Promise<number> => {
+export const run = async (line: readonly string[], surroundings: Surroundings): Promise<number> => {
+  const { folder, environment, output, signal } = surroundings
   const given = readOptions(line, { 'state-dir': { type: 'string' } })
   if (given.help) {
     output.out(usage)
@@ -19,5 +20,6 @@ export const run = async (line: readonly string[], { folder, environment, output
   await import('../../../small-heap.ts')
   const { runAgent } = await import('../../../run-agent.ts')
   const stateDir = given['state-dir']
-  return runAgent(stateDir === undefined ? environment : { ...environment, STATE_DIR: resolve(folder, stateDir) })
+  const settings = stateDir === undefined ? environment : { ...environment, STATE_DIR: resolve(folder, stateDir) }
+  return runAgent(settings, signal)
 }
