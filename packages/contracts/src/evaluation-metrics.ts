@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { TrainerSettings } from './round.ts'
+import type { Loss } from './loss.ts'
 
 /**
  * What evaluators may be asked to find. The loss, and what is cheap and tells nothing of the labels (accuracy, mean absolute
@@ -26,7 +26,7 @@ const ofClasses = ['loss', 'accuracy', 'top-5', 'f1', 'confusion', 'auc', 'perpl
 const ofNumbers = ['loss', 'mae', 'rmse', 'r2'] as const
 
 /** Metrics that have a meaning under a loss. */
-export const metricsOfLoss: Readonly<Record<TrainerSettings['loss'], readonly EvaluationMetric[]>> = {
+export const metricsOfLoss: Readonly<Record<Loss, readonly EvaluationMetric[]>> = {
   'softmax-cross-entropy': ofClasses,
   'negative-log-likelihood': ofClasses,
   'sigmoid-binary-cross-entropy': ['loss', 'accuracy', 'f1', 'confusion', 'auc'],
@@ -78,10 +78,7 @@ export type DerivedMetrics = z.infer<typeof DerivedMetrics>
 /** Whether an evaluation under this loss that is asked for these metrics (absent: all that fit) can come to the value. */
 export const canDerive = (
   metric: DerivedMetric,
-  {
-    loss,
-    metrics = metricsOfLoss[loss],
-  }: { loss: TrainerSettings['loss']; metrics?: readonly EvaluationMetric[] | undefined },
+  { loss, metrics = metricsOfLoss[loss] }: { loss: Loss; metrics?: readonly EvaluationMetric[] | undefined },
 ): boolean => {
   const { of }: { readonly of: readonly EvaluationMetric[] } = derivedMetrics[metric]
   const always: readonly EvaluationMetric[] = ['loss', 'accuracy', 'mae']

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { EvaluationMetric } from './evaluation-metrics.ts'
 import { AttemptRef, Labels, ObjectRef, Slug, Timestamp, Uuid } from './ids.ts'
+import { Loss } from './loss.ts'
 
 const share = z.number().min(0).lt(1)
 
@@ -41,14 +42,7 @@ export const TrainerSettings = z.object({
   batchSize: z.int().min(1).max(65_536),
   learningRate: z.number().positive().max(1000),
   optimizer: z.enum(['sgd', 'momentum', 'nesterov', 'adam', 'adamw']),
-  loss: z.enum([
-    'softmax-cross-entropy',
-    'sigmoid-binary-cross-entropy',
-    'mean-squared-error',
-    'mean-absolute-error',
-    'huber',
-    'negative-log-likelihood',
-  ]),
+  loss: Loss,
   ...trainingOptions,
 })
 export type TrainerSettings = z.infer<typeof TrainerSettings>
