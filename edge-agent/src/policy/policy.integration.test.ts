@@ -96,6 +96,23 @@ suite("an agent under its owner's policy", () => {
     })
   })
 
+  test('lets words and logs of work that failed out without paths, and only codes where the owner says so', async () => {
+    for (const logs of [true, false]) {
+      await using folder = await temporaryFolder()
+      const { node: started } = await begin(folder.path, { share: { logs } })
+      await using node = started
+      const trainers = [{ name: 'net', framework: 'pytorch', python: '/nowhere/python', trainer: 'net:trainer' }]
+      await writeFile(join(folder.path, 'data', 'trainers.json'), JSON.stringify({ trainers }))
+      const work = trainingWork()
+      node.training = { ...work, trainer: { ...work.trainer, framework: 'pytorch', trainer: 'net' } as never }
+      await using _agent = await startAgent(identity, [node.endpoint], { folder: folder.path })
+      await node.until('the failure', () => failures(node).length > 0, waitSeconds)
+      const { code, detail = '', logTail } = failures(node)[0] ?? {}
+      assert.deepEqual([code, detail !== '', logTail], ['WORK_UNSUPPORTED', logs, ''])
+      assert.ok(!detail.includes('/nowhere'), detail)
+    }
+  })
+
   test('keeps metrics on the device where the owner says so', async () => {
     await using folder = await temporaryFolder()
     const { node: started } = await begin(folder.path, { share: { metrics: false } })
