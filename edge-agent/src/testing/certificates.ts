@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { webcrypto } from 'node:crypto'
+import { createHash, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 
 x509.cryptoProvider.set(webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0])
@@ -30,6 +30,11 @@ export class TestAuthority {
       extensions: [new x509.BasicConstraintsExtension(true, 0, true)],
     })
     return new TestAuthority(root, keys)
+  }
+
+  /** Of its certificate (DER), hex: what owners compare. */
+  get sha256(): string {
+    return createHash('sha256').update(new Uint8Array(this.#root.rawData)).digest('hex')
   }
 
   /** A certificate for the key of a request (PKCS#10, PEM). */
