@@ -730,12 +730,29 @@ test('central hears of each device that is there, also after calls that failed, 
   await until(() => tellings(second, begun)[0])
   // What central has been told is not told again.
   assert.equal(tellings(first, begun).length, 1)
+  // What the owner lets out about data sets is asked for once, and again by a node that has just started.
+  const digest = 'd'.repeat(64)
+  const isAsked = async (fields: Parameters<TestDevice['checkIn']>[0] = {}) => {
+    const { result } = await first.checkIn({ conditions: ['idle'], descriptionsDigest: digest, ...fields })
+    return result.case === 'assignment' ? result.value.describeDatasets : undefined
+  }
+  assert.equal(await isAsked(), true)
+  const datasets = [{ name: 'digits', labelCounts: [60n, 40n] }]
+  assert.equal(await isAsked({ descriptions: { digest, datasets } }), false)
+  const described = () => central.statuses.flatMap(({ datasetDescriptions = [] }) => datasetDescriptions)
+  assert.deepEqual(await until(() => described()[0]), {
+    device: first.entry.device,
+    digest,
+    datasets: [{ name: 'digits', labelCounts: [60, 40] }],
+  })
+  assert.equal(await isAsked(), false)
   const restarted = central.statuses.length
   await run.node.end('SIGKILL')
   const again = await run.start()
   await healthy(again)
-  await first.checkIn({ conditions: ['idle'] })
+  assert.equal(await isAsked(), true)
   await until(() => tellings(first, restarted)[0])
+  assert.equal(described().length, 1)
 })
 
 test('a log that its key does not open is lost: the epoch is raised and devices send again', {
