@@ -1,8 +1,6 @@
-import { hash } from 'node:crypto'
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import { TributaryError } from '@tributary/contracts/errors'
 import type { Deployment, DeploymentStateSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import type { Logger } from 'pino'
 import { Wakeup } from '../agent/check-in/wakeup.ts'
@@ -13,14 +11,13 @@ import { Backoff } from '../transport/backoff.ts'
 import type { Endpoints } from '../transport/endpoints.ts'
 import { type DeployedModel, filesOf, releasedOf } from './deployed-model.ts'
 import type { DeployedModels } from './deployed-models.ts'
-import { DeploymentBook, type WishedModel } from './deployment-book.ts'
+import { DeploymentBook } from './deployment-book.ts'
 import { bookFile, readBookPage } from './deployment-book-file.ts'
 import { type DeploymentOffer, readOffer } from './deployment-offer.ts'
-import { readForgetRequest, removeForgetRequest } from './personal/forget-request.ts'
-import { type OwnWishes, readOwnWishes } from './personal/own-wishes.ts'
-import type { PersonalRecord } from './personal/personal-record.ts'
+import { Fitting } from './personal/fitting.ts'
+import { readForgetRequest } from './personal/forget-request.ts'
 import { personalisedMessage } from './personal/personalised-message.ts'
-import { type Decision, Personaliser, type PersonaliserOptions } from './personal/personaliser.ts'
+import type { PersonaliserOptions } from './personal/personaliser.ts'
 import { prepareDeployment } from './prepare-deployment.ts'
 import { Refusals } from './refusals.ts'
 import { unhealthyReason } from './unhealthy-reason.ts'
@@ -53,14 +50,11 @@ export class Deployments implements DeployedModels {
   readonly #options: DeploymentsOptions
   readonly #objects: ObjectCache
   readonly #book: DeploymentBook
-  readonly #personaliser: Personaliser
+  readonly #fitting: Fitting
   readonly #refusals: Refusals
   readonly #wakeup = new Wakeup()
   readonly #listeners = new Set<() => void>()
   #preparing: { readonly deployment: string; readonly controller: AbortController } | undefined
-  #fitting: { readonly deployment: string; readonly controller: AbortController } | undefined
-  /** What the owner wishes of models, whatever deployments ask for. */
-  #own: OwnWishes = new Map()
   #saved = ''
   #heard = ''
   #hasNews = false
@@ -70,7 +64,15 @@ export class Deployments implements DeployedModels {
     this.#objects = objects
     this.#book = book
     this.#refusals = new Refusals(options.policy)
-    this.#personaliser = new Personaliser({ ...options.personal, log: options.log })
+    this.#fitting = new Fitting({
+      ...options,
+      book,
+      fileOf: file => this.fileOf(file),
+      mostBytes: () => this.#mostBytes,
+      isRefused: deployment => this.#refusals.has(deployment),
+      onServed: () => this.#tell(),
+      onDamaged: deployment => this.damaged(deployment),
+    })
   }
 
   /** Opens the folder. A record that is damaged is forgotten; a version whose files are not whole is pulled again. */
@@ -130,7 +132,7 @@ export class Deployments implements DeployedModels {
     const model = [...this.#book.serving.values()].find(served => served.deployment === deployment)
     if (model === undefined) return
     this.#options.log.error({ deployment }, 'files of a version in service are damaged')
-    this.#personaliser.forget(deployment)
+    this.#fitting.lookAgain(deployment)
     this.#book.lost(model)
     this.#changed()
   }
@@ -143,25 +145,17 @@ export class Deployments implements DeployedModels {
     if (preparing !== undefined && this.#book.wanted(preparing.deployment) === undefined) {
       preparing.controller.abort(new Error('the version is deployed here no more'))
     }
-    const fitting = this.#fitting
-    // Whatever comes into service or goes out of it does not wait for that.
-    if (
-      fitting !== undefined &&
-      (this.#book.outstanding.length > 0 ||
-        !this.#book.wished(this.#own).some(({ deployment }) => deployment === fitting.deployment))
-    ) {
-      fitting.controller.abort(new Error('another version is to be served'))
-    }
+    this.#fitting.giveWay()
     if (servedIn(this.#book) !== before) this.#tell()
     // The same again is no reason to try what has just failed.
     const news = JSON.stringify([
       this.#book.page,
       this.#book.outstanding.map(({ deployment, revision }) => [deployment, revision]),
-      this.#book.wished(this.#own).map(({ deployment }) => deployment),
+      this.#fitting.wished.map(({ deployment }) => deployment),
     ])
     if (news !== this.#heard) this.#wakeup.wake()
     this.#heard = news
-    this.#hasOwnerSpoken().then(
+    this.#fitting.hasOwnerSpoken().then(
       spoke => spoke && this.#wakeup.wake(),
       (error: unknown) => this.#options.log.error({ err: error }, 'what the owner wishes could not be looked at'),
     )
@@ -182,8 +176,7 @@ export class Deployments implements DeployedModels {
       let pause = restMillis
       try {
         await this.#save()
-        await this.#forget()
-        await this.#heedOwner()
+        if (await this.#fitting.heedOwner(() => this.#save())) this.#hasNews = true
         if (await this.#review()) {
           this.#tell()
           this.#hasNews = true
@@ -193,7 +186,7 @@ export class Deployments implements DeployedModels {
         const next = this.#book.outstanding.find(({ deployment }) => !this.#refusals.has(deployment))
         if (next === undefined) {
           await this.#tidy()
-          if (await this.#fitAll(signal)) {
+          if (await this.#fitting.fitAll(signal)) {
             await this.#save()
             onNews()
             continue
@@ -218,44 +211,12 @@ export class Deployments implements DeployedModels {
     }
   }
 
-  /** Does what the owner asked for by the command `personal`. */
-  async #forget(): Promise<void> {
-    const { folder, log } = this.#options
-    const wanted = await readForgetRequest(folder)
-    if (wanted === undefined) return
-    if (this.#book.forgetFitted(wanted)) this.#tell()
-    this.#hasNews = true
-    log.info({ deployments: wanted }, 'what was fitted to this device is forgotten, as its owner wants')
-    await this.#save()
-    await removeForgetRequest(folder)
-  }
-
-  /** Whether a command of the owner waits. */
-  async #hasOwnerSpoken(): Promise<boolean> {
-    const { folder } = this.#options
-    if ((await readForgetRequest(folder)) !== undefined) return true
-    return JSON.stringify([...(await readOwnWishes(folder))]) !== JSON.stringify([...this.#own])
-  }
-
-  /** What the owner wishes of models, by the command `fine-tune`, holds from now on; what is wished no more is undone. */
-  async #heedOwner(): Promise<void> {
-    const own = await readOwnWishes(this.#options.folder)
-    for (const { deployment, modelName } of this.#book.serving.values()) {
-      const before = JSON.stringify(this.#own.get(modelName))
-      if (before !== JSON.stringify(own.get(modelName))) this.#personaliser.forget(deployment)
-      const record = this.#book.personalOf(deployment)
-      if (record?.own !== true || record.forgotten === true || own.has(modelName)) continue
-      if (this.#book.unfit(deployment)) this.#tell()
-    }
-    this.#own = own
-  }
-
   /** @returns false where another try may do */
   async #prepare(offer: DeploymentOffer, stop: AbortSignal): Promise<boolean> {
     const { deployment, modelName, versionNumber } = offer
     const log = this.#options.log.child({ deployment, model: modelName, version: versionNumber })
-    const owners = this.#refusals.mostBytes ?? Number.POSITIVE_INFINITY
-    const maxBytes = Math.min(this.#options.maxBytes, owners)
+    const owners = this.#refusals.mostBytes
+    const maxBytes = this.#mostBytes
     if (this.#book.bytesWith(offer) > maxBytes && this.#book.forgetFormer()) await this.#tidy()
     const bytes = this.#book.bytesWith(offer)
     if (bytes > maxBytes) {
@@ -292,80 +253,9 @@ export class Deployments implements DeployedModels {
     }
   }
 
-  /** Fits versions in service to this device where that is due, one after the other. @returns whether there is news */
-  async #fitAll(stop: AbortSignal): Promise<boolean> {
-    const due = this.#book
-      .wished(this.#own)
-      .filter(({ deployment }) => !this.#refusals.has(deployment) && this.#personaliser.isDue(deployment))
-    let news = false
-    for (const offer of due) {
-      const before = this.#book.personalOf(offer.deployment)
-      if (!(await this.#fit(offer, stop))) return true
-      news ||= JSON.stringify(this.#book.personalOf(offer.deployment)) !== JSON.stringify(before)
-    }
-    return news
-  }
-
-  /** @returns false where something else is to be done first */
-  async #fit(offer: WishedModel, stop: AbortSignal): Promise<boolean> {
-    const { deployment } = offer
-    const controller = new AbortController()
-    this.#fitting = { deployment, controller }
-    const signal = AbortSignal.any([stop, controller.signal])
-    try {
-      const known = this.#book.personalOf(deployment)
-      const decision = await this.#personaliser.decide(offer, info => this.#readFile(info), known, signal)
-      const record = await this.#checked(offer, decision, signal)
-      signal.throwIfAborted()
-      if (this.#book.fitted(record)) this.#tell()
-      return true
-    } catch (error) {
-      if (stop.aborted) throw error
-      if (controller.signal.aborted) return false
-      if (!(error instanceof TributaryError)) throw error
-      this.damaged(deployment)
-      return false
-    } finally {
-      this.#fitting = undefined
-    }
-  }
-
-  /** Stores fitted weights and has the runtime check them, before they are served; what it refuses is not. */
-  async #checked(offer: WishedModel, { record, weights }: Decision, signal: AbortSignal): Promise<PersonalRecord> {
-    const made = weights === undefined ? record.weights : { sha256: hash('sha256', weights), bytes: weights.byteLength }
-    if (made === undefined || made.sha256 === this.#book.serving.get(offer.model)?.weights.sha256) return record
-    const { deployment, key, own } = record
-    const refuse = (code: string, detail: string): PersonalRecord => ({
-      deployment,
-      key,
-      result: { outcome: 'failed', code, detail },
-      ...(own && { own }),
-    })
-    const fitted = { ...offer, weights: made, released: offer.weights, groups: offer.groups ?? [], token: '' }
-    const bytes = this.#book.bytesWith(fitted)
-    const { versions, log } = this.#options
-    const maxBytes = Math.min(this.#options.maxBytes, this.#refusals.mostBytes ?? Number.POSITIVE_INFINITY)
-    if (bytes > maxBytes)
-      return refuse(
-        'WORK_UNSUPPORTED',
-        `The device has room for ${maxBytes} bytes of deployed versions; ${bytes} are needed.`,
-      )
-    if (weights !== undefined) await writeAtomically(this.fileOf(made), weights)
-    try {
-      await versions.check(fitted, this.fileOf.bind(this), signal)
-      return { ...record, weights: made }
-    } catch (error) {
-      signal.throwIfAborted()
-      log.warn({ err: error, deployment }, 'a version that was fitted to this device is not served')
-      return refuse('MODEL_UNSUPPORTED', unhealthyReason(error) ?? 'The samples of this device could not be run.')
-    }
-  }
-
-  /** A file of a version in service. @throws TributaryError CHECKSUM_MISMATCH, which another pull mends */
-  async #readFile(info: { readonly sha256: string; readonly bytes: number }): Promise<Uint8Array> {
-    const bytes = await readFile(this.fileOf(info)).catch(() => undefined)
-    if (bytes !== undefined && hash('sha256', bytes) === info.sha256) return bytes
-    throw new TributaryError('CHECKSUM_MISMATCH', { detail: 'a file of a version in service is damaged' })
+  /** Of the files of all versions: what the agent is set to, or less where its owner says so. */
+  get #mostBytes(): number {
+    return Math.min(this.#options.maxBytes, this.#refusals.mostBytes ?? Number.POSITIVE_INFINITY)
   }
 
   #read(deployments: readonly Deployment[]): DeploymentOffer[] {
