@@ -36,7 +36,7 @@ export class StoragePlan {
 
   toString(): string {
     const line = (name: string, cells: readonly (string | number)[]): string =>
-      `${name.padEnd(36)}${cells.map(cell => String(cell).padStart(8)).join('')}\n`
+      `${name.padEnd(36)}${cells.map(cell => String(cell).padStart(10)).join('')}\n`
     const rows = [...this.#met].sort().map(([kind, counts]) =>
       line(
         kind,
