@@ -15,7 +15,8 @@ const mostRows = 2 ** 28
 export type FitJob = {
   readonly bundle: ModelBundle
   readonly wish: Personalise
-  readonly training: DataSet
+  /** Undefined where nothing is trained. */
+  readonly training: DataSet | undefined
   /** What both are compared on. */
   readonly heldOut: DataSet
   /** This device's values of what the version's task kept local. */
@@ -31,9 +32,9 @@ export type Fitted = { readonly result: Personalised; readonly weights?: Uint8Ar
  * @throws TrainingError, WorkError, DataError, or the signal's reason
  */
 export const fitVersion = async (trainer: Trainer, job: FitJob, signal: AbortSignal): Promise<Fitted> => {
-  const { bundle, wish, heldOut } = job
+  const { bundle, wish, training, heldOut } = job
   const start = await withOwnValues(bundle, job.ownValues)
-  const fitted = wish.localEpochs === 0 ? start : await train(trainer, job, start, signal)
+  const fitted = training === undefined ? start : await train(trainer, { bundle, wish, training }, start, signal)
   // Nothing was trained, and nothing was kept local here.
   if (fitted === bundle.flat) return { result: { outcome: 'global' } }
   const loss = lossOf({ loss: wish.loss ?? bundle.manifest.loss })
@@ -48,7 +49,7 @@ export const fitVersion = async (trainer: Trainer, job: FitJob, signal: AbortSig
 
 const train = async (
   trainer: Trainer,
-  { bundle, wish, training }: FitJob,
+  { bundle, wish, training }: Pick<FitJob, 'bundle' | 'wish'> & { readonly training: DataSet },
   weights: Float32Array,
   signal: AbortSignal,
 ): Promise<Float32Array> => {

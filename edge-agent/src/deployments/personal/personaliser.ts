@@ -33,7 +33,8 @@ export type PersonaliserOptions = {
 /** What a fitted version is to be: the record, and the file of its weights where one was made now. */
 export type Decision = { readonly record: PersonalRecord; readonly weights?: Uint8Array }
 
-type Data = { readonly training: StoredDataset; readonly heldOut: StoredDataset }
+/** `training` is absent where nothing is trained. */
+type Data = { readonly training: StoredDataset | undefined; readonly heldOut: StoredDataset }
 
 /**
  * Decides what deployed versions are to this device: fitted to it, or as they were released. What is known of the same weights, wish
@@ -98,7 +99,7 @@ export class Personaliser {
       using watch = policy.watch(work)
       const within = AbortSignal.any([signal, watch.signal])
       const data = await this.#load(wish, within)
-      key = keyOf([released.sha256, wish, stampOf(data.training), stampOf(data.heldOut)])
+      key = keyOf([released.sha256, wish, data.training && stampOf(data.training), stampOf(data.heldOut)])
       after(dataLookMillis)
       if (known?.key === key && known.forgotten !== true) return { record: known }
       log.info({ deployment, dataset: wish.dataset }, 'a deployed version is fitted to this device')
@@ -122,20 +123,20 @@ export class Personaliser {
   }
 
   /** @throws DataError */
-  async #load({ dataset, heldOut: named }: Exclude<Wish, { fault: string }>, signal: AbortSignal): Promise<Data> {
+  async #load(
+    { dataset, heldOut: named, localEpochs }: Exclude<Wish, { fault: string }>,
+    signal: AbortSignal,
+  ): Promise<Data> {
     const { datasets } = this.#options
     const heldOut = named ?? datasets.heldOutOf(dataset)
     if (heldOut === undefined)
       throw new DataError('HELD_OUT', `Data set "${dataset}" holds nothing out to compare on: give it a split.`)
     const data = {
-      training: await datasets.load(dataset, 'training', { signal }),
+      training: localEpochs === 0 ? undefined : await datasets.load(dataset, 'training', { signal }),
       heldOut: await datasets.load(heldOut, 'evaluation', { signal }),
     }
-    for (const [name, { examples }] of [
-      [dataset, data.training],
-      [heldOut, data.heldOut],
-    ] as const)
-      if (examples === 0) throw new DataError('HELD_OUT', `Data set "${name}" has no examples.`)
+    if (data.training?.examples === 0 || data.heldOut.examples === 0)
+      throw new DataError('HELD_OUT', `Data set "${dataset}" has no examples to train on, or none to compare on.`)
     return data
   }
 }
