@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -69,11 +69,10 @@ test('the installer makes user, folders, identity and service on a fresh machine
   const authority = await TestAuthority.create()
   await using node = await TestNode.start(authority)
   let enrolled = 0
-  const central = createServer(async (request, response) => {
-    if (request.url !== '/v1/devices/enrol') return void response.end('{}')
+  const enrol = async (request: IncomingMessage): Promise<object> => {
     enrolled += 1
     const { csr } = JSON.parse(await text(request))
-    const answer = {
+    return {
       id: device,
       certificate: await authority.issueFor(csr, device, 'device'),
       authority: authority.certificate,
@@ -84,7 +83,13 @@ test('the installer makes user, folders, identity and service on a fresh machine
       endpoints: [node.endpoint],
       mqttUrl: 'mqtts://localhost:9',
     }
-    response.end(JSON.stringify(answer))
+  }
+  const central = createServer((request, response) => {
+    const answer = request.url === '/v1/devices/enrol' ? enrol(request) : Promise.resolve({})
+    answer.then(
+      value => response.end(JSON.stringify(value)),
+      error => response.destroy(error),
+    )
   }).listen(0, '127.0.0.1')
   await once(central, 'listening')
   opened.defer(() => void central.close())

@@ -40,8 +40,8 @@ test(
       ]
       const env = { PATH: '/usr/bin:/bin', PYTHONPATH: target, PYTHONDONTWRITEBYTECODE: '1' }
       const installed = await runProgram(python, [...pip, '--no-compile', '--target', target, copy], {
-        ...env,
-        ...network(),
+        ...(process.env as Record<string, string>),
+        PYTHONDONTWRITEBYTECODE: '1',
       })
       assert.equal(installed.code, 0, installed.output)
       const files = await filesIn(join(target, 'tributary_worker'))
