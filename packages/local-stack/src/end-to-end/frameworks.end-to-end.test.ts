@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ensureDeviceData } from '../demo/device-data.ts'
 import { followTask } from '../demo/run-task.ts'
 import { ApiClient } from '../platform/api-client.ts'
@@ -121,15 +122,8 @@ test('one task trains in ONNX, PyTorch and Keras, and completes without a device
     return { device, ...attempts[0] }
   }
   assert.equal((await partOf('device-5')).detail, `Rule "tasks.deny" of the owner's policy.`)
-  assert.equal((await partOf('device-4')).deviceLog, 'about to take memory …/hungry.py')
-  const { datasetDescriptions } = await api.call('getDevice', { params: { device: (await partOf('device-1')).device } })
-  assert.deepEqual(
-    datasetDescriptions?.datasets.find(({ name }) => name === 'mnist'),
-    {
-      name: 'mnist',
-      schema: { format: 'idx', shape: [784], dtype: 'u8', label: { kind: 'class', size: 1, classes: 10 } },
-    },
-  )
+  // Either an allocation failed, and Python says where, or the process was killed first.
+  assert.match((await partOf('device-4')).deviceLog ?? '', /^about to take memory …\/hungry\.py/)
   const trainedIn = await Promise.all([1, 2, 3, 4].map(number => frameworkInLog(logs, number, task)))
   assert.deepEqual(trainedIn, ['onnx', 'pytorch', 'keras', 'pytorch'])
   const [first, second] = detail.history.map(({ accuracy }) => accuracy ?? 0)
@@ -142,7 +136,25 @@ test('one task trains in ONNX, PyTorch and Keras, and completes without a device
   await context.test('mean and variance of all devices are found, and what they normalise is learnt', () =>
     learnByStatistics(api, data.devices.length),
   )
+  // Looked at again every half minute: schemas are known once the data is converted.
+  const { device } = await partOf('device-1')
+  assert.deepEqual(await schemaOf(api, device, 'mnist', AbortSignal.timeout(90_000)), {
+    format: 'idx',
+    shape: [784],
+    dtype: 'u8',
+    label: { kind: 'class', size: 1, classes: 10 },
+  })
 })
+
+/** What a device tells of a data set, once it does. */
+const schemaOf = async (api: ApiClient, device: string, dataset: string, signal: AbortSignal) => {
+  for (;;) {
+    const { datasetDescriptions } = await api.call('getDevice', { params: { device }, signal })
+    const found = datasetDescriptions?.datasets.find(({ name }) => name === dataset)?.schema
+    if (found !== undefined) return found
+    await delay(500, undefined, { signal })
+  }
+}
 
 /** In what a device says that it trained for a task. */
 const frameworkInLog = async (logs: string, number: number, task: string): Promise<string> => {
