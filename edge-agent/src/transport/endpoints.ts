@@ -14,8 +14,6 @@ export class Endpoints implements Disposable {
   readonly #times: CallTimes
   readonly #onBytes: OnBytes | undefined
   readonly #clients = new Map<string, NodeClient>()
-  /** Connections that nothing new goes by: what runs on them comes to its end. */
-  #retired: NodeClient[] = []
   #contact = 0
   #redirected: string | undefined
 
@@ -43,7 +41,7 @@ export class Endpoints implements Disposable {
     if (known !== undefined) return known
     for (const [oldest, client] of this.#clients) {
       if (this.#clients.size < mostClients) break
-      client[Symbol.dispose]()
+      client.retire()
       this.#clients.delete(oldest)
     }
     const client = new NodeClient(endpoint, this.#identity, this.#times, this.#onBytes)
@@ -54,8 +52,7 @@ export class Endpoints implements Disposable {
   /** Connections that are made from now on show this certificate. */
   useIdentity(identity: Identity): void {
     this.#identity = identity
-    for (const client of this.#retired) client[Symbol.dispose]()
-    this.#retired = [...this.#clients.values()]
+    for (const client of this.#clients.values()) client.retire()
     this.#clients.clear()
   }
 
@@ -71,19 +68,14 @@ export class Endpoints implements Disposable {
    * nobody said is dead, on which calls would fail until the system gives it up, or for ever.
    */
   failed(): void {
-    const client = this.#clients.get(this.endpoint)
-    if (client !== undefined) {
-      this.#clients.delete(this.endpoint)
-      this.#retired.push(client)
-      while (this.#retired.length > mostClients) this.#retired.shift()?.[Symbol.dispose]()
-    }
+    this.#clients.get(this.endpoint)?.retire()
+    this.#clients.delete(this.endpoint)
     if (this.#redirected === undefined) this.#contact += 1
     this.#redirected = undefined
   }
 
   [Symbol.dispose](): void {
-    for (const client of [...this.#retired, ...this.#clients.values()]) client[Symbol.dispose]()
-    this.#retired = []
+    for (const client of this.#clients.values()) client[Symbol.dispose]()
     this.#clients.clear()
   }
 }

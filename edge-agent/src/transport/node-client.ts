@@ -42,32 +42,30 @@ export type Answered<Response> = {
   readonly nodeDate?: Date | undefined
 }
 
-/** A connection to one regional node, mTLS on both sides. Connects at the first call; closed by disposing. */
+/** A connection to one regional node, mTLS on both sides. Connects at the first call; closed by disposing, or as `retire` says. */
 export class NodeClient implements Disposable {
   readonly endpoint: string
-  readonly #client: Client
+  readonly #identity: Identity
   readonly #times: CallTimes
   readonly #onBytes: OnBytes
+  #client: Client | undefined
+  #running = 0
+  #isRetired = false
 
   constructor(endpoint: string, identity: Identity, times: CallTimes = defaultCallTimes, onBytes: OnBytes = () => {}) {
     this.endpoint = endpoint
+    this.#identity = identity
     this.#times = times
     this.#onBytes = onBytes
-    const secured = credentials.createSsl(identity.authority, identity.key, identity.certificate, {
-      checkServerIdentity: requireNode,
-    })
-    this.#client = new Client(endpoint, secured, {
-      // A node sends chunks; nothing larger than one of them is ever expected.
-      'grpc.max_receive_message_length': 4 * chunkBytes,
-      'grpc.client_idle_timeout_ms': 30_000,
-      'grpc.initial_reconnect_backoff_ms': 250,
-      'grpc.max_reconnect_backoff_ms': 5_000,
-      'grpc.enable_retries': 0,
-      // Without a buffer for retries a write ends when its bytes are on their way: that is what progress and memory go by.
-      'grpc.per_rpc_retry_buffer_size': 0,
-      // The proxy of the environment is for the web, not for mTLS to a node.
-      'grpc.enable_http_proxy': 0,
-    })
+  }
+
+  /**
+   * Keeps no connection from now on but for calls that run: whoever still holds this client can finish with it, and a node that is
+   * gone is not tried for ever.
+   */
+  retire(): void {
+    this.#isRetired = true
+    this.#closeUnused()
   }
 
   /** All unary calls throw CallError. */
@@ -87,7 +85,7 @@ export class NodeClient implements Disposable {
   async *pullModel(request: PullModelRequest, signal: AbortSignal): AsyncGenerator<PullModelResponse> {
     signal.throwIfAborted()
     const { path, requestSerialize, responseDeserialize } = federatedLearningMethods.pullModel
-    const call = this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request)
+    const call = this.#begin().makeServerStreamRequest(path, requestSerialize, responseDeserialize, request)
     // Cancelling below raises an error that nobody waits for any more.
     call.on('error', () => {})
     const cancel = () => call.cancel()
@@ -110,6 +108,7 @@ export class NodeClient implements Disposable {
     } finally {
       signal.removeEventListener('abort', cancel)
       cancel()
+      this.#end()
     }
   }
 
@@ -123,7 +122,7 @@ export class NodeClient implements Disposable {
     const answer = Promise.withResolvers<PushUpdateResponse>()
     let answered = false
     let stalled = false
-    const call = this.#client.makeClientStreamRequest(path, requestSerialize, responseDeserialize, (error, value) => {
+    const call = this.#begin().makeClientStreamRequest(path, requestSerialize, responseDeserialize, (error, value) => {
       answered = true
       if (error === null && value !== undefined) answer.resolve(value)
       else if (stalled) answer.reject(this.#stall('PushUpdate'))
@@ -159,11 +158,29 @@ export class NodeClient implements Disposable {
     } finally {
       signal.removeEventListener('abort', cancel)
       cancel()
+      this.#end()
     }
   }
 
   [Symbol.dispose](): void {
-    this.#client.close()
+    this.#client?.close()
+  }
+
+  #begin(): Client {
+    this.#running += 1
+    this.#client ??= connect(this.endpoint, this.#identity)
+    return this.#client
+  }
+
+  #end(): void {
+    this.#running -= 1
+    this.#closeUnused()
+  }
+
+  #closeUnused(): void {
+    if (!this.#isRetired || this.#running > 0) return
+    this.#client?.close()
+    this.#client = undefined
   }
 
   #unary<Input extends DescMessage, Output extends DescMessage>(
@@ -174,7 +191,7 @@ export class NodeClient implements Disposable {
     signal.throwIfAborted()
     const { promise, resolve, reject } = Promise.withResolvers<Answered<MessageShape<Output>>>()
     let nodeDate: Date | undefined
-    const call = this.#client.makeUnaryRequest(
+    const call = this.#begin().makeUnaryRequest(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
@@ -183,6 +200,7 @@ export class NodeClient implements Disposable {
       { deadline: Date.now() + this.#times.unaryMillis },
       (error, value) => {
         signal.removeEventListener('abort', cancel)
+        this.#end()
         if (error === null && value !== undefined) {
           const nodeCertificate = certificateOf(call.getAuthContext()?.sslPeerCertificate)
           resolve({ response: value, nodeCertificate, nodeDate })
@@ -210,6 +228,24 @@ export class NodeClient implements Disposable {
       retryable: true,
     })
   }
+}
+
+const connect = (endpoint: string, identity: Identity): Client => {
+  const secured = credentials.createSsl(identity.authority, identity.key, identity.certificate, {
+    checkServerIdentity: requireNode,
+  })
+  return new Client(endpoint, secured, {
+    // A node sends chunks; nothing larger than one of them is ever expected.
+    'grpc.max_receive_message_length': 4 * chunkBytes,
+    'grpc.client_idle_timeout_ms': 30_000,
+    'grpc.initial_reconnect_backoff_ms': 250,
+    'grpc.max_reconnect_backoff_ms': 5_000,
+    'grpc.enable_retries': 0,
+    // Without a buffer for retries a write ends when its bytes are on their way: that is what progress and memory go by.
+    'grpc.per_rpc_retry_buffer_size': 0,
+    // The proxy of the environment is for the web, not for mTLS to a node.
+    'grpc.enable_http_proxy': 0,
+  })
 }
 
 // Devices have certificates of the same authority: without this, one of them could pass for a node.

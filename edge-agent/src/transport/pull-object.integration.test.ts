@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { before, suite, test } from 'node:test'
+import { create } from '@bufbuild/protobuf'
+import { PullModelRequestSchema } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { Link } from '@tributary/local-stack/testing/link'
 import { ObjectCache, sha256Of } from '../state/object-cache.ts'
 import { TestAuthority } from '../testing/certificates.ts'
 import { bundle, identityOf, publishBundle, temporaryFolder } from '../testing/federation.ts'
@@ -36,6 +39,26 @@ suite('pulling an object', () => {
     assert.equal(sha256Of(bytes), info.sha256)
     assert.deepEqual(again, bytes)
     assert.equal(node.pulls.length, 1)
+  })
+
+  test('a connection that is retired in a pull ends with it, and whoever still has it can go on', async () => {
+    await using node = await TestNode.start(authority)
+    await using link = await Link.open(node.endpoint)
+    publishBundle(node)
+    using client = new NodeClient(link.endpoint, identity, times)
+    const request = create(PullModelRequestSchema, { token: 'token', sha256: info.sha256, offset: 0n })
+    const bytesOf = async (retire: () => void) => {
+      let bytes = 0
+      for await (const { chunk } of client.pullModel(request, AbortSignal.timeout(15_000))) {
+        retire()
+        bytes += chunk.byteLength
+      }
+      return bytes
+    }
+    assert.equal(await bytesOf(() => client.retire()), info.bytes)
+    assert.equal(link.connections, 1)
+    assert.equal(await bytesOf(() => {}), info.bytes)
+    assert.equal(link.connections, 2)
   })
 
   test('gives up on a node from which nothing comes', async () => {
