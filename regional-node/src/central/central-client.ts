@@ -20,6 +20,13 @@ export class CentralError extends Error {
   }
 }
 
+/**
+ * Text of devices goes on with what the node says itself, and central refuses a call of which one text is not to be kept: a device
+ * could end the leases of its node. Also, a control character would take six bytes of the call, which has 1 MiB at most.
+ */
+const keepable = (_: string, value: unknown): unknown =>
+  typeof value === 'string' ? value.toWellFormed().replaceAll(/[^\P{Cc}\r\n\t]/gu, '\uFFFD') : value
+
 /** The REST API of central, as far as a node uses it. Every request is signed by the node's certificate. */
 export class CentralClient {
   readonly #url: string
@@ -64,7 +71,7 @@ export class CentralClient {
   }
 
   async #post<Body extends z.ZodType>(what: string, schema: Body, request: z.infer<Body>, signal: AbortSignal) {
-    const body = JSON.stringify(schema.parse(request))
+    const body = JSON.stringify(schema.parse(request), keepable)
     const signer = this.#identity
     try {
       return await this.#send(what, body, signal)

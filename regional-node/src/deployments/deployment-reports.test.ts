@@ -81,3 +81,13 @@ test('nothing malformed leaves the node, and long details are cut', () => {
     [['unhealthy', 500]],
   )
 })
+
+test('a page is bounded in bytes, also where a character takes several', () => {
+  const { reports } = begin()
+  const detail = '界'.repeat(500)
+  for (let index = 0; index < 400; index += 1)
+    reports.heard({ device: uuidv7(), shard: 0 }, [state('unhealthy', { detail })])
+  const page = reports.next()
+  assert.ok(page.length > 100 && reports.hasMore)
+  assert.ok(Buffer.byteLength(JSON.stringify(page)) <= 256 * 1024)
+})

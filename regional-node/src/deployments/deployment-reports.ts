@@ -56,7 +56,7 @@ export class DeploymentReports {
     const keys = new Map<string, string>()
     let bytes = 0
     for (const [device, { key, reports }] of this.#waiting) {
-      bytes += JSON.stringify(reports).length
+      bytes += Buffer.byteLength(JSON.stringify(reports))
       if (page.length > 0 && (page.length + reports.length > most.reports || bytes > most.bytes)) break
       page.push(...reports)
       keys.set(device, key)

@@ -58,7 +58,7 @@ export class PresenceReport {
     let bytes = 0
     for (const { state, key } of changed) {
       const entry = this.#entryOf(state)
-      bytes += JSON.stringify(entry).length
+      bytes += Buffer.byteLength(JSON.stringify(entry))
       if (page.length === most.devices || bytes > mostBytes) break
       page.push(entry)
       this.#page.set(state.device, key)
