@@ -17,6 +17,13 @@ type Ways = {
   readonly spill: (room: Disposable) => Promise<SpoolWriter>
 }
 
+/** Smaller chunks are put together in blocks of this size. */
+const blockBytes = 16 * 1024
+
+/** Whether hardly more memory is kept than the bytes that are wanted. */
+const isFrugal = ({ byteLength, buffer }: Uint8Array): boolean =>
+  byteLength >= blockBytes && buffer.byteLength <= 2 * byteLength
+
 /** A small body: in memory until it is whole. Where its upload ends before, what came goes to a file, from which it resumes. */
 export class WaitingBody implements SpoolWriter {
   readonly #totalBytes: number
@@ -24,6 +31,7 @@ export class WaitingBody implements SpoolWriter {
   readonly #room: Disposable
   readonly #ways: Ways
   #parts: Uint8Array[] = []
+  #block: { readonly bytes: Uint8Array; filled: number } | undefined
   #isSpilled = false
   #length = 0
 
@@ -43,11 +51,33 @@ export class WaitingBody implements SpoolWriter {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    this.#parts.push(chunk)
+    if (isFrugal(chunk)) {
+      this.#endBlock()
+      this.#parts.push(chunk)
+    } else this.#copy(chunk)
     this.#length += chunk.byteLength
   }
 
+  /** A device chooses how its body is cut: each chunk of a few bytes would keep a buffer of what came with it, and an object or two. */
+  #copy(chunk: Uint8Array): void {
+    for (let done = 0; done < chunk.byteLength; ) {
+      this.#block ??= { bytes: new Uint8Array(Math.min(blockBytes, this.#totalBytes - this.#length - done)), filled: 0 }
+      const { bytes, filled } = this.#block
+      const part = chunk.subarray(done, done + bytes.byteLength - filled)
+      bytes.set(part, filled)
+      this.#block.filled += part.byteLength
+      done += part.byteLength
+      if (this.#block.filled === bytes.byteLength) this.#endBlock()
+    }
+  }
+
+  #endBlock(): void {
+    if (this.#block !== undefined) this.#parts.push(this.#block.bytes.subarray(0, this.#block.filled))
+    this.#block = undefined
+  }
+
   async sync(): Promise<void> {
+    this.#endBlock()
     if (this.#length === this.#totalBytes) {
       await this.#ways.keep(this.#parts)
       for (const part of this.#parts) discardMessage(part)
@@ -62,6 +92,7 @@ export class WaitingBody implements SpoolWriter {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#parts = []
+    this.#block = undefined
     this.#held[Symbol.dispose]()
     if (!this.#isSpilled) this.#room[Symbol.dispose]()
   }
