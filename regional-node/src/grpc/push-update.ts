@@ -33,12 +33,14 @@ export const pushUpdate =
       using watch = new StallWatch(node.stallMillis, [signal, cancelled])
       for (let part = await watch.within(parts.next()); !part.done; part = await watch.within(parts.next())) {
         const message = part.value.part
-        if (message.case !== 'chunk' || message.value.byteLength > chunkBytes) {
+        const size = message.case === 'chunk' ? message.value.byteLength : 0
+        if (message.case !== 'chunk' || size === 0 || size > chunkBytes) {
           throw new TributaryError('BODY_INVALID', {
-            detail: `After the header come chunks of at most ${chunkBytes} bytes.`,
+            detail: `After the header come chunks of 1 to ${chunkBytes} bytes.`,
           })
         }
-        node.metrics.uploadedBytes.add({}, message.value.byteLength)
+        watch.came(size)
+        node.metrics.uploadedBytes.add({}, size)
         yield message.value
       }
     }

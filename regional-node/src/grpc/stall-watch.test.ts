@@ -21,6 +21,24 @@ test('a part that does not come in time is refused; the time between parts does 
   await assert.rejects(watch.within(never), { code: 'UNAVAILABLE' })
 })
 
+test('small parts that are waited for too long together are refused, large ones are not', async context => {
+  let now = 0
+  context.mock.method(performance, 'now', () => now)
+  using watch = new StallWatch(30_000, [])
+  const come = async (bytes: number) => {
+    const part = watch.within(Promise.resolve(bytes))
+    now += 12_000
+    watch.came(await part)
+    // Between parts the disk may take its time.
+    now += 60_000
+  }
+  for (let part = 0; part < 6; part += 1) await come(32 * 1024)
+  for (let part = 0; part < 6; part += 1) await come(16 * 1024)
+  await come(1)
+  await come(1)
+  await assert.rejects(come(1), { code: 'UNAVAILABLE', detail: '3 bytes came in 30000 ms. Resume.' })
+})
+
 test('nothing is waited for once any signal has aborted', async () => {
   const controllers = [new AbortController(), new AbortController()] as const
   using watch = new StallWatch(
