@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import { PushUpdateRequestSchema, VerdictCode } from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
+import { create } from '@bufbuild/protobuf'
+import {
+  PushUpdateRequestSchema,
+  UpdateHeaderSchema,
+  VerdictCode,
+} from '@tributary/contracts/gen/tributary/fl/v1/fl_pb'
 import { chunkBytes } from '@tributary/contracts/grpc-service'
 import { createNodeMetrics } from '../health/node-metrics.ts'
 import { sampleDescriptor, sampleUpdate } from '../testing/sample-round.ts'
@@ -9,8 +13,7 @@ import { TestShard } from '../testing/test-shard.ts'
 import { pushUpdate } from './push-update.ts'
 
 const body = sampleUpdate([1, 2, 3], [4, 5])
-type Part = MessageInitShape<typeof PushUpdateRequestSchema>['part']
-const chunk = (value: Uint8Array): Part => ({ case: 'chunk', value })
+const chunk = (value: Uint8Array) => create(PushUpdateRequestSchema, { part: { case: 'chunk', value } })
 
 test('an update is a header and chunks that have something in them', async () => {
   await using shard = await TestShard.open()
@@ -18,14 +21,15 @@ test('an update is a header and chunks that have something in them', async () =>
   shard.online(1)
   await shard.opened(descriptor)
   const push = pushUpdate({ ...shard.admission, stallMillis: 30_000, metrics: createNodeMetrics() } as never)
-  const header: Part = { case: 'header', value: await shard.header(descriptor, 1, body) }
-  const send = (parts: readonly Part[]) => {
+  const value = create(UpdateHeaderSchema, await shard.header(descriptor, 1, body))
+  const header = create(PushUpdateRequestSchema, { part: { case: 'header', value } })
+  const send = (parts: readonly (typeof header)[]) => {
     const requests = async function* () {
-      for (const part of parts) yield create(PushUpdateRequestSchema, { part })
+      yield* parts
     }
     return push(requests(), shard.device(1), new AbortController().signal)
   }
-  const refused: (readonly Part[])[] = [
+  const refused: (readonly (typeof header)[])[] = [
     [],
     [chunk(body)],
     [header, header],

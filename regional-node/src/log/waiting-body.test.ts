@@ -8,19 +8,19 @@ const nothing = { [Symbol.dispose]: () => {} }
 
 /** Sends the body as `chunksOf` cuts it. @returns what is kept of it, and the memory that this holds on to */
 const keptOf = async (chunksOf: () => Iterable<Uint8Array>) => {
-  let kept: { readonly bytes: Buffer; readonly parts: number; readonly memory: number } | undefined
+  const kept = { bytes: Buffer.alloc(0), parts: 0, memory: 0 }
   await using writer = new WaitingBody(totalBytes, nothing, nothing, {
     keep: async parts => {
       const buffers = new Set(parts.map(({ buffer }) => buffer))
       const memory = [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0)
-      kept = { bytes: Buffer.concat(parts), parts: parts.length, memory }
+      Object.assign(kept, { bytes: Buffer.concat(parts), parts: parts.length, memory })
     },
     spill: () => Promise.reject(new Error('it is whole')),
   })
   for (const chunk of chunksOf()) await writer.write(chunk)
   assert.equal(writer.length, totalBytes)
   await writer.sync()
-  assert.ok(kept?.bytes.equals(body))
+  assert.ok(kept.bytes.equals(body))
   return kept
 }
 
