@@ -95,7 +95,7 @@ suite('the onnx-train command', () => {
     const { code, out } = await run(...table, '--classes', 'odd,even', ...learning)
     assert.equal(code, 0)
     assert.match(out, /trained on 45 examples of table\.csv: 60 steps/)
-    assert.match(out, /after: loss .* accuracy 100\.00 % on 15 examples held out/)
+    assert.match(out, /after: loss .* accuracy 100\.00 %, f1Macro 1\.000, auc 1\.000 on 15 examples held out/)
     const unnamed = await run(...table)
     assert.equal(unnamed.code, 1)
     assert.match(unnamed.err, /table\.csv, line 2, column "parity": "even" is no number.*declare all classes/)
