@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -11,6 +12,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { certificateRequest } from '../identity/certificate-request.ts'
 import { readIdentity } from '../identity/node-identity.ts'
 import { certificateOfRequest, nodeCertificate } from '../testing/test-certificates.ts'
+import { testIdentity } from '../testing/test-identity.ts'
+import { ConnectionListener } from './connection-listener.ts'
 import { ServerCertificate } from './server-certificate.ts'
 
 const same = (bytes: Buffer) => bytes
@@ -92,4 +95,25 @@ test('a server shows the next certificate to who connects from then on, and cuts
     call.end()
     await ended
   }
+})
+
+test('a connection that spoke, and does not go on to show a certificate, is cut', async () => {
+  const { pem } = await testIdentity(uuidv7())
+  const server = new Server()
+  const injector = server.createConnectionInjector(new ServerCertificate(pem).credentials(50))
+  const handedOn: Promise<unknown>[] = []
+  const listener = new ConnectionListener({ mostConnections: 10 }, socket => {
+    handedOn.push(once(socket, 'close'))
+    injector.injectConnection(socket)
+  })
+  const port = await listener.listen({ host: '127.0.0.1', port: 0 })
+  const client = connectTcp(port, '127.0.0.1').on('error', () => {})
+  client.resume()
+  // A TLS record of a handshake begins so.
+  client.write(Uint8Array.of(22))
+  await once(client, 'close', { signal: AbortSignal.timeout(30_000) })
+  await Promise.all(handedOn)
+  assert.deepEqual([handedOn.length, listener.connections], [1, 0])
+  await listener.close(AbortSignal.abort())
+  server.forceShutdown()
 })

@@ -3,6 +3,9 @@ import type { NodeIdentity } from '../identity/node-identity.ts'
 
 type IdentityListener = experimental.IdentityCertificateUpdateListener
 
+/** Node's own two minutes would let anybody, without a certificate, hold every connection that there may be. */
+const mostHandshakeMillis = 10_000
+
 /** What the server shows, replaced while it runs. Certificates of clients are required. */
 export class ServerCertificate implements experimental.CertificateProvider {
   readonly #listeners = new Set<IdentityListener>()
@@ -12,8 +15,12 @@ export class ServerCertificate implements experimental.CertificateProvider {
     this.#pem = pem
   }
 
-  credentials(): ServerCredentials {
-    return experimental.createCertificateProviderServerCredentials(this, this, true)
+  /** @param handshakeMillis how long a connection may take to show its certificate */
+  credentials(handshakeMillis = mostHandshakeMillis): ServerCredentials {
+    const credentials = experimental.createCertificateProviderServerCredentials(this, this, true)
+    // These go as they are to the TLS server; grpc-js names no option for it.
+    Object.assign(credentials._getConstructorOptions() ?? {}, { handshakeTimeout: handshakeMillis })
+    return credentials
   }
 
   replace(pem: NodeIdentity['pem']): void {
