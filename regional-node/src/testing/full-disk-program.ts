@@ -12,7 +12,12 @@ const names = new Map(Object.entries(VerdictCode).map(([name, code]) => [code as
 const filler = join(disk, 'filler')
 const fill = (): void => {
   const { bavail, bsize } = statfsSync(disk)
-  writeFileSync(filler, Buffer.alloc(bavail * bsize), { flag: 'a' })
+  try {
+    writeFileSync(filler, Buffer.alloc(bavail * bsize), { flag: 'a' })
+  } catch (error) {
+    // A thread that wrote meanwhile took some of it: it is full all the same.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
+  }
 }
 const free = (): void => rmSync(filler, { force: true })
 
