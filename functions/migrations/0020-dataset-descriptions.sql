@@ -6,8 +6,8 @@ create table device_datasets (
   described_at timestamptz not null default now()
 );
 
--- An owner's policy that does not allow a deployment says nothing about the version.
+-- An owner's policy that does not allow a deployment says nothing about the version. Here the table is locked, so it is 0022 that looks at
+-- the rows that are there.
 alter table deployment_device drop constraint deployment_device_state_check;
 alter table deployment_device add constraint deployment_device_state_check
   check (state in ('pulling', 'serving', 'unhealthy', 'rolled-back', 'refused')) not valid;
-alter table deployment_device validate constraint deployment_device_state_check;

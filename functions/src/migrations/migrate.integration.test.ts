@@ -26,6 +26,10 @@ suite('migrations', { timeout: 60_000 }, () => {
     assert.equal(names[0], '0001-initial.sql')
     assert.equal(new Set(names).size, names.length)
     assert.deepEqual(await migrate({ databaseUrl }), [])
+    const sql = postgres(databaseUrl, { max: 1 })
+    const unseen = await sql`select conname from pg_constraint where not convalidated`
+    assert.deepEqual([...unseen], [], 'what was added without a look at the rows is looked at in the end')
+    await sql.end()
   })
 
   test('leave nothing of a file that fails, and go on when it is mended', async () => {
