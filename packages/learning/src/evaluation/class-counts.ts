@@ -1,11 +1,11 @@
 import {
   actualCount,
   agreedCount,
+  countOf,
   type EvaluationSums,
   mostConfusedClasses,
   mostCountedClasses,
   predictedCount,
-  sumOf,
 } from './sums.ts'
 
 /** Of one class: positions that have it as their label, as their prediction, as both. */
@@ -29,21 +29,21 @@ export const classCounts = (sums: EvaluationSums): ReadonlyMap<number, ClassCoun
     of(predicted).predicted += Number(value)
     if (actual === predicted) of(actual).agreed += Number(value)
   }
-  add(0, 0, sumOf(sums, 'true_negative'))
-  add(0, 1, sumOf(sums, 'false_positive'))
-  add(1, 0, sumOf(sums, 'false_negative'))
-  add(1, 1, sumOf(sums, 'true_positive'))
+  add(0, 0, countOf(sums, 'true_negative'))
+  add(0, 1, countOf(sums, 'false_positive'))
+  add(1, 0, countOf(sums, 'false_negative'))
+  add(1, 1, countOf(sums, 'true_positive'))
   for (const name of Object.keys(sums)) {
     const [, actual, predicted] = confusionName.exec(name) ?? []
     if (actual !== undefined && Math.max(Number(actual), Number(predicted)) < mostConfusedClasses)
-      add(Number(actual), Number(predicted), sumOf(sums, name))
+      add(Number(actual), Number(predicted), countOf(sums, name))
   }
   for (let label = 0; label < mostCountedClasses; label++) {
-    const [actual, predicted] = [sumOf(sums, actualCount(label)), sumOf(sums, predictedCount(label))]
+    const [actual, predicted] = [countOf(sums, actualCount(label)), countOf(sums, predictedCount(label))]
     if (actual === 0n && predicted === 0n) continue
     of(label).actual += Number(actual)
     of(label).predicted += Number(predicted)
-    of(label).agreed += Number(sumOf(sums, agreedCount(label)))
+    of(label).agreed += Number(countOf(sums, agreedCount(label)))
   }
   // In the order of classes, so that means of them round alike wherever the counts are from.
   return new Map([...counts].sort(([a], [b]) => a - b))

@@ -83,6 +83,13 @@ suite('values of the sums of an evaluation', () => {
     }
   })
 
+  test('are numbers between their bounds also where counts are below 0', () => {
+    const classes = derive({ actual_0: -1, predicted_1: 3, agreed_1: -2 })
+    assert.deepEqual([classes.balancedAccuracy, classes.f1Macro, classes.f1Micro], [null, null, null])
+    const { auc, aucLow, aucHigh } = derive({ score_positive_9: 2, score_negative_5: 1, score_negative_200: -3 })
+    assert.deepEqual([auc, aucLow, aucHigh], [1, 1, 1])
+  })
+
   test('take no names for counts that are none', () => {
     const odd = { confusion_32_0: 5, confusion_0_99: 5, actual_1000: 4, score_positive_256: 3, constructor_1: 2 }
     const { loss, f1Micro } = derive({ ...odd, confusion_1_1: 1 })

@@ -1,4 +1,4 @@
-import { type EvaluationSums, sumOf } from './sums.ts'
+import { countOf, type EvaluationSums } from './sums.ts'
 
 /**
  * Scores of positives and negatives fall into bins of equal width over σ(z/2), z the logit of the positive class: half the logit,
@@ -28,7 +28,7 @@ export type AreaUnderCurve = {
 export const areaUnderCurve = (sums: EvaluationSums): AreaUnderCurve | null => {
   let [below, right, shared, positives] = [0n, 0n, 0n, 0n]
   for (let bin = 0; bin < scoreBins; bin++) {
-    const [positive, negative] = [sumOf(sums, scoreCount(true, bin)), sumOf(sums, scoreCount(false, bin))]
+    const [positive, negative] = [countOf(sums, scoreCount(true, bin)), countOf(sums, scoreCount(false, bin))]
     right += positive * below
     shared += positive * negative
     positives += positive

@@ -27,6 +27,12 @@ export const agreedCount = (label: number): string => `agreed_${label}`
 export const sumOf = (sums: EvaluationSums, name: string): bigint =>
   Object.hasOwn(sums, name) ? BigInt(sums[name] ?? 0) : 0n
 
+/** A count by name: 0 where what was sent is below, which no count is. */
+export const countOf = (sums: EvaluationSums, name: string): bigint => {
+  const count = sumOf(sums, name)
+  return count < 0n ? 0n : count
+}
+
 const carried = 2n ** 62n
 
 /** A sum of any size as metrics that fit int64: what is left below 2^62 under its name, and the carry, where there is one, beside. */
