@@ -81,8 +81,8 @@ const namesOfLastLayers = (
     .filter(isSent)
     .map(({ name }, index) => ({ name, layer: layerOf(name) || name, place: places.get(name) ?? -1, index }))
     .sort((a, b) => a.place - b.place || a.index - b.index)
-  const layers = [...new Set(placed.map(({ layer }) => layer).reverse())].slice(0, count)
-  return new Set(placed.filter(({ layer }) => layers.includes(layer)).map(({ name }) => name))
+  const layers = new Set([...new Set(placed.map(({ layer }) => layer).reverse())].slice(0, count))
+  return new Set(placed.filter(({ layer }) => layers.has(layer)).map(({ name }) => name))
 }
 
 const known = (pattern: string, sent: readonly ManifestTensor[]): string => {
