@@ -4,7 +4,7 @@ import { asJson, type Transaction } from '../database/transaction.ts'
 import { systemActor } from '../rounds/system-actor.ts'
 import type { TaskRow } from '../tasks/task-row.ts'
 import { resultOf } from './evaluation-result.ts'
-import { isPlainSum } from './metric-sums.ts'
+import { isPlainSum, mostSums } from './metric-sums.ts'
 import { stopTaskWhereDue } from './stop-task.ts'
 
 /** With more, an evaluation shows what was found once it is closed: each sum is of all shards, and each may have thousands of counts. */
@@ -40,11 +40,15 @@ export const closeEvaluation = async (
   await stopTaskWhereDue(context, sql, task)
 }
 
-/** In the database: a row a name comes over, whatever the number of shards. */
+/**
+ * In the database: a row a name comes over, whatever the number of shards. No more names than one shard may send: were there more, those
+ * that the most shards have count, so that a node that makes up names takes no room from what all evaluators find.
+ */
 const sumOfShards = async (sql: Transaction, evaluation: string): Promise<MetricSums> => {
   const rows = await sql<{ name: string; sum: string }[]>`
     select m.key as name, sum(m.value::numeric)::text as sum
     from evaluation_shard s cross join jsonb_each_text(s.metrics) m
-    where s.evaluation = ${evaluation} and s.state = 'summed' group by m.key`
+    where s.evaluation = ${evaluation} and s.state = 'summed' group by m.key
+    order by count(*) desc, m.key limit ${mostSums}`
   return Object.fromEntries(rows.map(({ name, sum }) => [name, sum]))
 }

@@ -1,4 +1,8 @@
 import type { MetricSums } from '@tributary/contracts/round'
+import { mostSumNames } from '@tributary/learning/evaluation/sum-names'
+
+/** Names of one evaluation: all that evaluations are made of, and as many that only devices know. */
+export const mostSums = 2 * mostSumNames
 
 /** Adds additive integers by name, exactly. */
 export const addMetricSums = (list: Iterable<MetricSums>): MetricSums => {

@@ -1,10 +1,10 @@
 import type { MessageData } from '@tributary/contracts/envelope'
 import type { CentralEvents } from '@tributary/contracts/events'
-import { mostSumNames } from '@tributary/learning/evaluation/sum-names'
 import type { Context } from '../context.ts'
 import { asJson, type Transaction } from '../database/transaction.ts'
 import { closeEvaluation } from '../evaluation/close-evaluation.ts'
 import { lockEvaluation } from '../evaluation/lock-evaluation.ts'
+import { mostSums } from '../evaluation/metric-sums.ts'
 import { UnusableEventError } from './unusable-event-error.ts'
 
 /** The evaluators of a shard reported: adds what they found, and closes the evaluation when all shards are in. */
@@ -32,13 +32,10 @@ export const onEvaluationSummed = async (
   await closeEvaluation(context, sql, known.task, evaluation, { atOnce: false })
 }
 
-/** All that evaluations are made of, and names that only devices know. */
-const mostNames = 2 * mostSumNames
-
 /** @throws UnusableEventError */
 const checkMetrics = (metrics: MessageData<CentralEvents, 'evaluation.summed'>['metrics']) => {
   const names = Object.keys(metrics).length
-  if (names > mostNames) throw new UnusableEventError(`${names} metrics are too many`)
+  if (names > mostSums) throw new UnusableEventError(`${names} metrics are too many`)
   const { examples = '0', correct = '0' } = metrics
   const [total, right] = [BigInt(examples), BigInt(correct)]
   if (right < 0n || right > total || total > BigInt(Number.MAX_SAFE_INTEGER)) {
