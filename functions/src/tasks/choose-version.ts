@@ -1,6 +1,6 @@
 import { TributaryError } from '@tributary/contracts/errors'
 import type { CreateTask } from '@tributary/contracts/tasks'
-import type { Transaction } from '../database/transaction.ts'
+import type { Sql } from '../database/transaction.ts'
 import { resolveAlias } from '../models/resolve-alias.ts'
 
 /** A version that a task can start from. */
@@ -15,11 +15,11 @@ export type ChosenVersion = {
 
 /**
  * The version that a task names, the one that its alias names now, or the newest finalised one of its model.
- * Nobody deletes it before the transaction ends.
+ * Inside a transaction nobody deletes it before the end.
  * @throws TributaryError NOT_FOUND, ALIAS_UNKNOWN, MODEL_VERSION_NOT_READY
  */
 export const chooseVersion = async (
-  sql: Transaction,
+  sql: Sql,
   { model, version: named, alias }: CreateTask['model'],
 ): Promise<ChosenVersion> => {
   const version = alias === undefined ? named : await resolveAlias(sql, model, alias)

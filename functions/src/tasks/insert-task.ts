@@ -4,6 +4,7 @@ import { asJson, type Transaction } from '../database/transaction.ts'
 import { openNextAttempt } from '../rounds/open-next-attempt.ts'
 import { moveTask } from './move-task.ts'
 import { planTask } from './plan-task.ts'
+import type { PreparedTask } from './prepare-task.ts'
 import { lockTask, type TaskRow } from './task-row.ts'
 import { seedText } from './task-seed.ts'
 
@@ -11,15 +12,20 @@ import { seedText } from './task-seed.ts'
  * Creates a task and, where it is to start, opens its first attempt in the same transaction if it has its turn and devices
  * are there.
  * @param origin task that it is a clone of
+ * @param prepared from `prepareTask`
  * @throws TributaryError as `planTask`
  */
 export const insertTask = async (
   context: Context,
   sql: Transaction,
   wishes: CreateTask,
-  { actor, origin, signal }: { readonly actor: string; readonly origin?: string; readonly signal: AbortSignal },
+  {
+    actor,
+    origin,
+    prepared,
+  }: { readonly actor: string; readonly origin?: string; readonly prepared: PreparedTask | null },
 ): Promise<TaskRow> => {
-  const { settings, seed, version, regions, rounds, statistics, local } = await planTask(context, sql, wishes, signal)
+  const { settings, seed, version, regions, rounds, statistics, local } = await planTask(sql, wishes, prepared)
   const id = context.ids.next()
   const inserted = sql`
     insert into task (id, name, state, model, start_version, current_version, rounds_wanted, settings, seed, regions, priority,

@@ -1,11 +1,11 @@
 import type { CreateTask } from '@tributary/contracts/tasks'
 import { statisticsRounds } from '@tributary/learning/statistics/feature-statistics'
-import type { Context } from '../context.ts'
 import type { Transaction } from '../database/transaction.ts'
 import { checkRegions, checkTask } from './check-task.ts'
 import { chooseVersion } from './choose-version.ts'
 import { dryRunRegion } from './dry-run-region.ts'
-import { keepTaskLocally, type TaskManifest } from './keep-local/keep-task-locally.ts'
+import type { TaskManifest } from './keep-local/keep-task-locally.ts'
+import type { PreparedTask } from './prepare-task.ts'
 import { chooseStatistics } from './statistics/choose-statistics.ts'
 import { drawSeed } from './task-seed.ts'
 
@@ -25,23 +25,23 @@ type TaskPlan = {
 
 /**
  * Checks the settings of a task against what is registered, and fills in what they leave open.
- * @throws TributaryError as `chooseVersion`, `checkTask`, `checkRegions`, `dryRunRegion`, `keepTaskLocally` and
- * `chooseStatistics`
+ * @param prepared from `prepareTask`
+ * @throws TributaryError as `chooseVersion`, `checkTask`, `checkRegions`, `dryRunRegion` and `chooseStatistics`
  */
 export const planTask = async (
-  { store }: Pick<Context, 'store'>,
   sql: Transaction,
   wishes: CreateTask,
-  signal: AbortSignal,
+  prepared: PreparedTask | null,
 ): Promise<TaskPlan> => {
-  const { dryRun, personalisation } = wishes
-  const version = await chooseVersion(sql, wishes.model)
+  const { dryRun } = wishes
+  const { model } = wishes.model
+  const version = await chooseVersion(sql, prepared === null ? wishes.model : { model, version: prepared.version })
   checkTask(wishes, version)
   await checkRegions(sql, wishes.regions)
   const seed = wishes.seed ?? drawSeed()
   const rounds = wishes.trainer.framework === 'statistics' ? statisticsRounds : wishes.rounds
-  const start = { model: wishes.model.model, version: version.id }
-  const statistics = wishes.statistics && (await chooseStatistics(store, sql, wishes.statistics, start, signal))
+  const statistics =
+    wishes.statistics && prepared && (await chooseStatistics(sql, wishes.statistics, prepared.manifest))
   return {
     // Pinned: an alias that moves later changes nothing, for a clone neither.
     settings: { ...wishes, rounds, seed, ...(statistics && { statistics }) },
@@ -50,6 +50,6 @@ export const planTask = async (
     regions: dryRun === undefined ? wishes.regions : [await dryRunRegion(sql, dryRun.device, wishes.regions)],
     rounds: dryRun === undefined ? rounds : 1,
     statistics: statistics?.version ?? null,
-    local: personalisation === undefined ? null : await keepTaskLocally(store, sql, start, personalisation, signal),
+    local: prepared?.local ?? null,
   }
 }

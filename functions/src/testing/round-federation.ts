@@ -226,9 +226,10 @@ export class RoundFederation {
       cohort: { dataset: 'mnist' },
       ...fields,
     })
-    const handler = createTask(this.context) as TransactionalHandler<'createTask'>
+    const { prepare, apply } = createTask(this.context)
     const request = this.request<'createTask'>({ params: undefined, query: undefined, body })
-    return (await this.db.database.transaction(sql => handler(request, sql))) as TaskView
+    const prepared = await prepare(request)
+    return (await this.db.database.transaction(sql => apply(request, sql, prepared))) as TaskView
   }
 
   async cancelTask(task: string, context = this.context): Promise<TaskView> {

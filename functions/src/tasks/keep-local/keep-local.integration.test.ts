@@ -2,13 +2,17 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import type { RoundDescriptor } from '@tributary/contracts/round'
+import { CreateTask } from '@tributary/contracts/tasks'
 import type { Manifest } from '@tributary/tensors/manifest'
 import { decodeSafetensors, encodeSafetensors } from '@tributary/tensors/safetensors/file'
 import { bytesOf, typedView } from '@tributary/tensors/view'
+import { v7 } from 'uuid'
+import type { ObjectStore } from '../../adapters/object-store.ts'
 import { checkInvariants } from '../../testing/check-invariants.ts'
 import { exampleManifest, utf8 } from '../../testing/example-model.ts'
 import type { RoundFederation } from '../../testing/round-federation.ts'
 import { testServices } from '../../testing/test-services.ts'
+import { createTask } from '../create-task.ts'
 
 const services = testServices()
 
@@ -156,4 +160,33 @@ test('the state of an optimiser goes on only where the same tensors are averaged
   // v = 1: nothing is left of the velocity.
   const other = await play([norm, 'head.*'], first.model, ['body.weight', 1])
   assert.deepEqual(other.values, [2, 1, 2, 4])
+})
+
+test('storage is read and written before the transaction, and what was chosen then is what the task starts from', async () => {
+  const { federation } = await begin()
+  const body = CreateTask.parse({
+    name: 'a task',
+    model: { model: federation.model },
+    rounds: 1,
+    cohort: { dataset: 'mnist' },
+    trainer: { framework: 'pytorch', trainer: 'net' },
+    personalisation: { keepLocal: ['head.*'] },
+  })
+  const request = federation.request<'createTask'>({ params: undefined, query: undefined, body })
+  const prepared = await createTask(federation.context).prepare(request)
+  // A newer version comes between.
+  const newer = v7()
+  await services.db.sql`
+    insert into model_version (id, model, number, state, weights_key, weights_sha256, weights_bytes, manifest_key,
+      manifest_sha256, manifest_bytes, created_by)
+    select ${newer}, model, 2, 'ready', weights_key, weights_sha256, weights_bytes, manifest_key, manifest_sha256,
+      manifest_bytes, created_by from model_version where id = ${federation.version}`
+  const untouched = new Proxy({} as ObjectStore, {
+    get: (_, name) => assert.fail(`storage is used in the transaction: ${String(name)}`),
+  })
+  const { apply } = createTask({ ...federation.context, store: untouched })
+  const { id } = await services.db.database.transaction(async sql => apply(request, sql, prepared))
+  const [task] = await services.db.sql<{ version: string; manifest: unknown }[]>`
+    select start_version as version, manifest from task where id = ${id}`
+  assert.deepEqual(task, { version: federation.version, manifest: prepared?.local?.manifest })
 })
