@@ -61,7 +61,12 @@ export class DescriptionReport {
     const datasets = readDescriptions(sent)
     // What no agent of ours sends is not asked for again.
     if (datasets === undefined) this.#told.set(device, { key, at: now })
-    else this.#wait(device, { key, described: { device, digest, datasets }, bytes: Buffer.byteLength(JSON.stringify(datasets)) })
+    else
+      this.#wait(device, {
+        key,
+        described: { device, digest, datasets },
+        bytes: Buffer.byteLength(JSON.stringify(datasets)),
+      })
     return false
   }
 
