@@ -1,3 +1,4 @@
+import { TributaryError } from '@tributary/contracts/errors'
 import { encodeStatistics, statisticsManifest, zeroStatistics } from '@tributary/learning/statistics/feature-statistics'
 import type { WrittenObject } from '../adapters/object-store.ts'
 import type { Context } from '../context.ts'
@@ -9,13 +10,20 @@ import { selectVersionView } from './version-view.ts'
 type StoredObject = WrittenObject & { readonly key: string }
 type Prepared = { readonly id: string; readonly manifest: StoredObject; readonly weights: StoredObject }
 
-/** Makes a version that a task of framework `statistics` begins with: nothing to upload, and usable at once. */
+/**
+ * Makes a version that a task of framework `statistics` begins with: nothing to upload, and usable at once.
+ * @throws TributaryError NOT_FOUND
+ */
 export const createStatistics = ({
+  database,
   store,
   audit,
   ids,
-}: Pick<Context, 'store' | 'audit' | 'ids'>): PreparedHandler<'createStatistics', Prepared> => ({
+}: Pick<Context, 'database' | 'store' | 'audit' | 'ids'>): PreparedHandler<'createStatistics', Prepared> => ({
   async prepare({ params: { model }, body: { entries }, signal }) {
+    // Nobody would look for the files of a version that does not come to be.
+    const [known] = await database.read(sql => sql`select 1 from model where id = ${model}`)
+    if (known === undefined) throw new TributaryError('NOT_FOUND')
     const id = ids.next()
     const put = async (file: 'manifest' | 'weights', bytes: Uint8Array): Promise<StoredObject> => {
       const key = uploadKey(model, id, file)

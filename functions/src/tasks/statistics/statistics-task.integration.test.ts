@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import type { VersionView } from '@tributary/contracts/models'
 import type { RoundDescriptor } from '@tributary/contracts/round'
+import type { TaskView } from '@tributary/contracts/tasks'
 import {
   decodeStatistics,
   encodeStatistics,
@@ -14,7 +15,9 @@ import { buryVersion } from '../../models/bury-version.ts'
 import { createStatistics } from '../../models/create-statistics.ts'
 import { exampleManifest, utf8 } from '../../testing/example-model.ts'
 import type { RoundFederation } from '../../testing/round-federation.ts'
+import { testApi, tokens } from '../../testing/test-api.ts'
 import { testServices } from '../../testing/test-services.ts'
+import { tasksHandlers } from '../tasks-handlers.ts'
 
 const services = testServices()
 
@@ -91,6 +94,34 @@ test('a task names finished statistics by their alias, its rounds carry them, an
     ),
     { code: 'VERSION_REFERENCED' },
   )
+})
+
+test('a clone keeps the statistics of its task, unless it names others', async () => {
+  const { federation } = await begin()
+  const [own, others] = [await madeStatistics(federation, 3), await madeStatistics(federation, 3)]
+  for (const version of [own, others]) await finish(federation, version)
+  const origin = await federation.createTask({ statistics: { model: own.model }, start: false })
+  const call = testApi('tasks', tasksHandlers(federation.context), services.db)
+  const cloned = async (body: Record<string, unknown>) => {
+    const answer = await call('POST', `/v1/tasks/${origin.id}/clone`, { token: tokens.operator, body })
+    return answer.status === 201 ? (answer.body as TaskView).settings.statistics : answer.body
+  }
+  assert.deepEqual(await cloned({}), { model: own.model, version: own.id })
+  assert.deepEqual(await cloned({ statistics: { model: others.model } }), { model: others.model, version: others.id })
+  assert.equal(await cloned({ statistics: null }), undefined)
+  assert.equal((await cloned({ statistics: { alias: 'nobody' } })).code, 'ALIAS_UNKNOWN')
+})
+
+test('statistics of a model that is not there leave nothing in the store', async () => {
+  const { federation } = await begin()
+  const model = v7()
+  const asked = federation.request<'createStatistics'>({
+    params: { model },
+    query: undefined,
+    body: { entries: 2, notes: '' },
+  })
+  await assert.rejects(createStatistics(federation.context).prepare(asked), { code: 'NOT_FOUND' })
+  assert.deepEqual(await services.store.list(`models/${model}/`, 10), [])
 })
 
 test('what is no finished statistics of the input is refused, with what it is instead', async () => {
