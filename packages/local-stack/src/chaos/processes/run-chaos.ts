@@ -115,7 +115,8 @@ export const runChaos = async (
     let left = wanted
     return Array.from({ length: count }, () => {
       const drawn = draw.oneOf(left) ?? (draw.oneOf(kinds) as string)
-      left = left.filter(kind => kind !== drawn)
+      // Spells of one link come one after the other: the next is of another one.
+      left = left.filter(kind => placeOf(kind) !== placeOf(drawn))
       return drawn
     })
   }
@@ -175,3 +176,6 @@ const untilFinal = async (
   }
   throw new Error(`task ${task} is not final after ${taskSeconds} s`)
 }
+
+/** `link to devices: cut` → `link to devices`. */
+const placeOf = (kind: string): string => kind.replace(/:.*$/, '')

@@ -48,6 +48,17 @@ export const weatherOf = (
       for (const link of met) link.fault = undefined
       return met.reduce((sum, { faults }) => sum + faults, 0) - before
     }
+  const busy = new Map<keyof NodeLinks, Promise<number>>()
+  /** Spells of one side of the nodes come one after the other: of two at once each would count the faults of both, and the first end both. */
+  const inTurn =
+    (side: keyof NodeLinks, spell: Spell): Spell =>
+    () => {
+      const over = taskEnded().then(() => true)
+      const free = busy.get(side)?.then(() => Promise.race([over, false]))
+      const own = free === undefined ? spell() : free.then(isOver => (isOver ? 0 : spell()))
+      busy.set(side, own)
+      return own
+    }
   const clockSpell =
     (of: readonly ShiftedClock[]): Spell =>
     async () => {
@@ -59,7 +70,10 @@ export const weatherOf = (
       return 1
     }
   const spells = Object.entries(linkFaults).flatMap(([side, kinds]) =>
-    kinds.map((kind): [string, Spell] => [`link to ${side}: ${kind}`, linkSpell(side as keyof NodeLinks, kind)]),
+    kinds.map((kind): [string, Spell] => [
+      `link to ${side}: ${kind}`,
+      inTurn(side as keyof NodeLinks, linkSpell(side as keyof NodeLinks, kind)),
+    ]),
   )
   return {
     ...Object.fromEntries(spells),
