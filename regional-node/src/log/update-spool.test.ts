@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { v7 as uuidv7 } from 'uuid'
 import { Budget } from './budget.ts'
+import { armFailpoint, onFailpoint } from './failpoint.ts'
 import { LogKey } from './log-key.ts'
 import { RangeReader } from './sealed-file.ts'
 import { UpdateSpool } from './update-spool.ts'
@@ -86,6 +87,27 @@ test('bodies of one file are sealed by one stream, no part of which is used twic
   }
   assert.equal(blocks, 2 * 3 * 2 * 64)
   assert.equal(seen.size, blocks)
+})
+
+test('what comes after a sync that failed goes to another file under another key, and what was durable before stays', async () => {
+  const [before, lost, after] = [1, 2, 3].map(seed => bodyOf(seed)) as [Body, Body, Body]
+  const spool = await open()
+  await send(spool, before)
+  armFailpoint({ name: 'spool.after-sync', count: 1, action: 'fail' })
+  await assert.rejects(send(spool, lost), { code: 'EIO' })
+  onFailpoint(() => {})
+  assert.equal(await spool.received(lost.device, lost.sha256), 0)
+  await send(spool, after)
+  await send(spool, lost)
+  assert.deepEqual((await readdir(folder)).sort(), ['bodies.1', 'bodies.2'])
+  const salts = await Promise.all(['bodies.1', 'bodies.2'].map(name => readFile(join(folder, name))))
+  assert.equal(new Set(salts.map(file => file.toString('hex', 56, 88))).size, 2)
+  assert.ok(
+    salts[0]?.subarray(128 + 1000).includes(lost.sha256, 0, 'hex'),
+    'the disk may have it, and it is not written over',
+  )
+  for (const body of [before, after, lost]) await holds(spool, body)
+  await spool.close()
 })
 
 test('a small body whose upload is cut goes on from where it was, also after a restart', async () => {
