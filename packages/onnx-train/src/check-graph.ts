@@ -1,4 +1,4 @@
-import { checkFlags } from './check-flags.ts'
+import { checkAttributes } from './check-attributes.ts'
 import { AttributeProto_AttributeType as AttributeType, type GraphProto, type NodeProto } from './gen/onnx_pb.ts'
 import { OnnxModelError, shorten } from './onnx-model-error.ts'
 import { refuseExternalData } from './tensor-proto.ts'
@@ -46,7 +46,7 @@ const checkNode = (node: NodeProto): void => {
       { nodeName },
     )
   }
-  checkFlags(node, nodeName)
+  checkAttributes(node, nodeName)
   for (const attribute of node.attribute) {
     if (attribute.type === AttributeType.GRAPH || attribute.type === AttributeType.GRAPHS || attribute.g) {
       throw new OnnxModelError(

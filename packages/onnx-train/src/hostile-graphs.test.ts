@@ -161,6 +161,9 @@ test('what would exhaust or end the process is refused before it runs', async ()
     node('Add', ['x', 'm'], 'a'),
   ]
   await assert.rejects(compile(pieces, together), { code: 'MALFORMED', nodeName: 'l_node' })
+  const beyond = [node('LayerNormalization', ['x', 'w'], 'a', { axis: { int: 2 ** 31 } })]
+  const noAxis = { code: 'MALFORMED', nodeName: 'a_node', message: /no tensor has such an axis/ }
+  assert.throws(() => compile({}, beyond), noAxis)
   const drawn = [node('RandomNormal', [], 'n', { shape: ints(2 ** 20, 2 ** 20) }), node('Add', ['x', 'n'], 'a')]
   await assert.rejects(compile({}, drawn), { code: 'MALFORMED', nodeName: 'n_node' })
   const pool = { kernel_shape: ints(2), pads: ints(2 ** 30, 0) }
