@@ -222,3 +222,14 @@ test('what was fitted to a version is undone where the owner wants it so', () =>
   assert.equal(book.unfit(id(1)), false)
   assert.deepEqual([weightsServed(book), book.personalOf(id(1))], [[file('weights 1').sha256], undefined])
 })
+
+test('what the owner had forgotten stays so when files of the version are damaged', () => {
+  const book = new DeploymentBook()
+  serve(book, wished(1))
+  book.fitted(record(1, 'own'))
+  book.forgetFitted([id(1)])
+  const [served] = book.serving.values()
+  assert.ok(served)
+  book.lost(served)
+  assert.equal(book.personalOf(id(1))?.forgotten, true)
+})

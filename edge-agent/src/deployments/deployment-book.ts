@@ -231,9 +231,9 @@ export class DeploymentBook {
     return some
   }
 
-  /** A served version whose files are not here any more: it is prepared again. */
+  /** A served version whose files are not here any more: it is prepared again. What its owner had forgotten stays so. */
   lost({ model, deployment }: DeployedModel): void {
-    this.#personal.delete(deployment)
+    if (this.#personal.get(deployment)?.forgotten !== true) this.#personal.delete(deployment)
     this.#serving.delete(model)
   }
 

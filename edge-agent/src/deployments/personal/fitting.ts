@@ -63,8 +63,9 @@ export class Fitting {
     const current = this.#current
     if (current === undefined) return
     const isWished = this.wished.some(({ deployment }) => deployment === current.deployment)
-    if (this.#book.outstanding.length > 0 || !isWished)
-      current.controller.abort(new Error('another version is to be served'))
+    // What its owner does not let come into service is not waited for.
+    const isNext = this.#book.outstanding.some(({ deployment }) => !this.#options.isRefused(deployment))
+    if (isNext || !isWished) current.controller.abort(new Error('another version is to be served'))
   }
 
   /** Whether a command of the owner waits; what is being fitted gives way to it. */
@@ -104,7 +105,9 @@ export class Fitting {
   /** Fits versions in service to this device where that is due, one after the other. @returns whether there is news */
   async fitAll(stop: AbortSignal): Promise<boolean> {
     const { isRefused } = this.#options
-    const due = this.wished.filter(({ deployment }) => !isRefused(deployment) && this.#personaliser.isDue(deployment))
+    const { wished } = this
+    this.#personaliser.forgetOthers(new Set(wished.map(({ deployment }) => deployment)))
+    const due = wished.filter(({ deployment }) => !isRefused(deployment) && this.#personaliser.isDue(deployment))
     let news = false
     for (const offer of due) {
       const before = this.#book.personalOf(offer.deployment)
@@ -128,8 +131,12 @@ export class Fitting {
       if (this.#book.fitted(record)) this.#options.onServed()
       return true
     } catch (error) {
+      this.#personaliser.notDone(deployment)
       if (stop.aborted) throw error
-      if (controller.signal.aborted) return false
+      if (controller.signal.aborted) {
+        this.lookAgain(deployment)
+        return false
+      }
       if (!(error instanceof TributaryError)) throw error
       this.#options.onDamaged(deployment)
       return false

@@ -19,6 +19,8 @@ import type { Wish } from './wish.ts'
 
 /** After a refusal, which may pass by itself, the policy is looked at again after so long. */
 const refusedMillis = 60_000
+/** After an error that says nothing of version, wish or data (a full disk, say) all is done anew, which takes the device's time. */
+const againMillis = 600_000
 /** Data that changed is looked for no more often: fitting takes a device's time. */
 const dataLookMillis = 24 * 3_600_000
 
@@ -56,6 +58,16 @@ export class Personaliser {
   /** What was put off is looked at at once. */
   forget(deployment: string): void {
     this.#dueAt.delete(deployment)
+  }
+
+  /** Of what is to be fitted no more nothing stays. */
+  forgetOthers(wished: ReadonlySet<string>): void {
+    for (const deployment of this.#dueAt.keys()) if (!wished.has(deployment)) this.#dueAt.delete(deployment)
+  }
+
+  /** What was decided could not be done. */
+  notDone(deployment: string): void {
+    this.#dueAt.set(deployment, performance.now() + againMillis)
   }
 
   /**
