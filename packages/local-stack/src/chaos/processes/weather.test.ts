@@ -13,7 +13,7 @@ test('one side of the nodes has one bad spell at a time, and none that begins af
   const links = [{ devices: await open(), broker: await open(), central: await open() }] as const
   const ended = Promise.withResolvers<void>()
   const spells = weatherOf({ links, clocks: { nodes: [], agents: [] } }, draw as unknown as Draw, () => ended.promise)
-  const begin = (name: string) => spells[name]?.()
+  const begin = async (name: string) => await spells[name]?.()
   const counts = Promise.all(['devices: delay', 'devices: cut', 'broker: slow'].map(name => begin(`link to ${name}`)))
   await new Promise(setImmediate)
   const [{ devices, broker, central }] = links

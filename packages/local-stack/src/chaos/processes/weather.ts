@@ -54,7 +54,7 @@ export const weatherOf = (
     (side: keyof NodeLinks, spell: Spell): Spell =>
     () => {
       const over = taskEnded().then(() => true)
-      const free = busy.get(side)?.then(() => Promise.race([over, false]))
+      const free = busy.get(side)?.then(() => Promise.race([over, Promise.resolve(false)]))
       const own = free === undefined ? spell() : free.then(isOver => (isOver ? 0 : spell()))
       busy.set(side, own)
       return own
