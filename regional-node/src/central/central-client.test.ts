@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import type { NodeStatusRequest } from '@tributary/contracts/node-status'
 import { v7 as uuidv7 } from 'uuid'
@@ -28,11 +29,11 @@ const statusWith = (agentVersion: string): NodeStatusRequest => ({
 
 test('no text of a device makes central refuse the call that carries it', async () => {
   const bodies: string[] = []
-  const server = createServer(async (request, response) => {
-    let body = ''
-    for await (const chunk of request.setEncoding('utf8')) body += chunk
-    bodies.push(body)
-    response.end('{}')
+  const server = createServer((request, response) => {
+    void text(request).then(body => {
+      bodies.push(body)
+      response.end('{}')
+    })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
