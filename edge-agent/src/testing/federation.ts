@@ -162,6 +162,8 @@ export type AgentSettings = {
   times?: CallTimes
   deployedBytes?: number
   inference?: Partial<InferenceSettings>
+  /** That of several agents, one after the other; whoever made it ends it. */
+  trainer?: OnnxTrainer
 }
 
 /** As config.ts has them where nothing is set: nothing is served. */
@@ -179,7 +181,7 @@ export const inferenceDefaults: InferenceSettings = {
 }
 
 /** Mains, a free network, nobody else at work. */
-const quietSituation = async () => ({
+export const quietSituation = async () => ({
   now: new Date(),
   onBattery: false,
   metered: false,
@@ -201,6 +203,7 @@ export const startAgent = async (
     times = defaultCallTimes,
     deployedBytes = 2 ** 30,
     inference: chosen = {},
+    trainer: shared,
   }: AgentSettings,
 ): Promise<RunningAgent> => {
   const dataDir = join(folder, 'data')
@@ -210,7 +213,7 @@ export const startAgent = async (
   const updates = await UpdateStore.open(join(stateDir, 'updates'), { maxUpdates: 8, maxBytes: 2 ** 30 })
   const ends = new Endpoints(endpoints, identity, times)
   const policy = new PolicyGate({ file: new PolicyFile(dataDir), situation: quietSituation, log })
-  const onnx = new OnnxTrainer({ limits: () => policy.limits })
+  const onnx = shared ?? new OnnxTrainer({ limits: () => policy.limits })
   const maxModelBytes = 2 ** 26
   const datasets = await Datasets.open(dataDir, { maxBytes: 2 ** 30, cacheDir: join(stateDir, 'datasets') })
   const local = await LocalTensors.open(localTensorsFolder(stateDir), 2 ** 30)
@@ -260,7 +263,7 @@ export const startAgent = async (
       controller.abort(new Error('the test is over'))
       await running
       await inference[Symbol.asyncDispose]()
-      await onnx[Symbol.asyncDispose]()
+      if (shared === undefined) await onnx[Symbol.asyncDispose]()
       ends[Symbol.dispose]()
       await outbox[Symbol.asyncDispose]()
       ledger[Symbol.dispose]()
