@@ -226,10 +226,10 @@ export class RoundFederation {
       cohort: { dataset: 'mnist' },
       ...fields,
     })
-    const { prepare, apply } = createTask(this.context)
+    const handler = createTask(this.context)
     const request = this.request<'createTask'>({ params: undefined, query: undefined, body })
-    const prepared = await prepare(request)
-    return (await this.db.database.transaction(sql => apply(request, sql, prepared))) as TaskView
+    const prepared = await handler.prepare(request)
+    return (await this.db.database.transaction(sql => handler.apply(request, sql, prepared))) as TaskView
   }
 
   async cancelTask(task: string, context = this.context): Promise<TaskView> {

@@ -184,8 +184,8 @@ test('storage is read and written before the transaction, and what was chosen th
   const untouched = new Proxy({} as ObjectStore, {
     get: (_, name) => assert.fail(`storage is used in the transaction: ${String(name)}`),
   })
-  const { apply } = createTask({ ...federation.context, store: untouched })
-  const { id } = await services.db.database.transaction(async sql => apply(request, sql, prepared))
+  const handler = createTask({ ...federation.context, store: untouched })
+  const { id } = await services.db.database.transaction(async sql => handler.apply(request, sql, prepared))
   const [task] = await services.db.sql<{ version: string; manifest: unknown }[]>`
     select start_version as version, manifest from task where id = ${id}`
   assert.deepEqual(task, { version: federation.version, manifest: prepared?.local?.manifest })
