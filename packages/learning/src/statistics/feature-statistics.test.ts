@@ -68,6 +68,15 @@ suite('feature statistics', () => {
     assert.deepEqual(standardisation(statistics), { shift: [2], divisor: [2] })
   })
 
+  test('give finite numbers at their largest and smallest', () => {
+    const most = { scale: [2 ** 128], mean: [8], mean_rest: [0], variance: [64], variance_rest: [0] }
+    const least = { scale: [2 ** -149], mean: [-8], mean_rest: [0], variance: [2 ** -43], variance_rest: [0] }
+    for (const content of [most, least]) {
+      const { shift, divisor } = standardisation(decodeStatistics(lists(content)))
+      assert.ok([...shift, ...divisor].every(Number.isFinite) && divisor.every(value => value > 0))
+    }
+  })
+
   test('make a feature that is the same everywhere 0, whatever it is', () => {
     const statistics = {
       scale: Float64Array.of(0, 8),
@@ -85,6 +94,9 @@ suite('feature statistics', () => {
     ['a mean that is no number', { mean: [Number.NaN] }],
     ['a variance below 0', { variance: [-1] }],
     ['a scale without end', { scale: [Number.POSITIVE_INFINITY] }],
+    ['a scale above every float32', { scale: [2 ** 129] }],
+    ['a mean far beyond the scale', { mean: [1e300] }],
+    ['a variance far beyond the scale', { variance: [1e300] }],
     ['no entry', { scale: [], mean: [], mean_rest: [], variance: [], variance_rest: [] }],
   ] as const) {
     test(`are not a file with ${what}`, () => {

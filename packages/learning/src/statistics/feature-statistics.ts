@@ -100,6 +100,12 @@ const contentOf = (local: FeatureStatistics, base: FeatureStatistics): Map<strin
   return content
 }
 
+/**
+ * What numbers there may be: no float32 is above 2^128, and in units of the scale devices take no value above 4, whose distance from a
+ * mean is at most 8. Whatever is taken away and divided by is finite then. A variance of 0 may come out a rounding below it.
+ */
+const ranges = { scale: [0, 2 ** 128], mean: [-8, 8], variance: [-step, 64] } as const
+
 /** Reads a version, whose bytes may come from anybody. Throws StatisticsError, SafetensorsError. */
 export const decodeStatistics = (file: Uint8Array): FeatureStatistics => {
   const tensors = decodeSafetensors(file)
@@ -120,9 +126,9 @@ export const decodeStatistics = (file: Uint8Array): FeatureStatistics => {
   const statistics = { scale, mean: whole('mean'), variance: whole('variance') }
   if (tensors.size !== 1 + 2 * averaged.length) throw new StatisticsError('it holds other tensors too')
   for (const name of statisticsPasses) {
-    // NaN is at least nothing. A variance of 0 may come out a rounding below it.
-    const least = name === 'scale' ? 0 : name === 'mean' ? -Number.MAX_VALUE : -step
-    if (!statistics[name].every(value => value >= least && value <= Number.MAX_VALUE))
+    const [least, most] = ranges[name]
+    // NaN is in none.
+    if (!statistics[name].every(value => value >= least && value <= most))
       throw new StatisticsError(`${name} holds a number that cannot be one`)
   }
   return statistics
