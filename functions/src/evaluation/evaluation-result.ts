@@ -17,7 +17,9 @@ export type EvaluationResult = {
 export const resultOf = (metrics: MetricSums): EvaluationResult => {
   const results: DerivedMetrics = deriveMetrics(metrics)
   const { accuracy = null, loss = null } = results
-  return { examples: Number(metricOf(metrics, 'examples')), accuracy, loss, results }
+  // Each shard's are below 2^53; those that several nodes make up need not be.
+  const examples = Math.min(Number(metricOf(metrics, 'examples')), Number.MAX_SAFE_INTEGER)
+  return { examples, accuracy, loss, results }
 }
 
 export const noResult: EvaluationResult = { examples: 0, accuracy: null, loss: null, results: {} }
