@@ -34,6 +34,7 @@ import { ShardEvaluations } from './evaluation/shard-evaluations.ts'
 import { GrpcServer } from './grpc/grpc-server.ts'
 import type { NodeServices } from './grpc/node-services.ts'
 import { handleCommand } from './handle-command.ts'
+import { boundGarbage } from './health/garbage-bound.ts'
 import { HealthServer } from './health/health-server.ts'
 import { createNodeMetrics } from './health/node-metrics.ts'
 import { watchProcess } from './health/process-metrics.ts'
@@ -261,6 +262,7 @@ export const runRegionalNode = async (config: Config, stop: AbortSignal): Promis
     logger,
   })
   const watched = opened.use(watchProcess())
+  opened.use(boundGarbage())
   const health = closedAtEnd(
     'health server',
     await HealthServer.listen(
