@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Account, Budget } from './budget.ts'
 import { crc32c } from './crc32c.ts'
-import { discard } from './discard.ts'
+import { discard, discardMessage } from './discard.ts'
 import { removeFile, type SharedFolderSync } from './durable-files.ts'
 import { failpoint } from './failpoint.ts'
 import { type FileKey, fileCipher, type LogKey, saltBytes } from './log-key.ts'
@@ -10,6 +10,8 @@ import { isNoRoom, NoRoomError } from './no-room-error.ts'
 
 /** A segment that has so many bytes takes no more bodies. */
 const segmentBytes = 8 * 1024 * 1024
+/** Bodies of one write, whose sealed bytes are in memory meanwhile. */
+const writeBytes = 4 * 1024 * 1024
 /** In front of each body: magic, device, sha256, salt of the file's key, length, crc32c of all that. */
 const headBytes = 128
 const magic = Buffer.from('TRIBODY1', 'latin1')
@@ -134,8 +136,7 @@ export class BodySegments {
     // One turn of the event loop, so that bodies of the same moment share a commit.
     await new Promise(setImmediate)
     while (this.#waiting.length > 0) {
-      const group = this.#waiting
-      this.#waiting = []
+      const group = this.#waiting.splice(0, countOfWrite(this.#waiting))
       try {
         const { offsets, segment, key } = await this.#write(group)
         for (const [i, offset] of offsets.entries()) {
@@ -163,7 +164,11 @@ export class BodySegments {
       const head = headOf({ ...body, salt: key.salt })
       // Heads are not sealed; the stream goes on behind them.
       cipher(head)
-      buffers.push(head, ...parts.map(cipher))
+      buffers.push(head)
+      for (const part of parts) {
+        buffers.push(cipher(part))
+        discardMessage(part)
+      }
       const offset = end + headBytes
       offsets.push(offset)
       end = offset + body.bytes
@@ -213,6 +218,16 @@ export class BodySegments {
     await current?.handle.close()
     await current?.segment.seal()
   }
+}
+
+/** How many of them go together: one at least. */
+const countOfWrite = (waiting: readonly Waiting[]): number => {
+  let bytes = 0
+  const beyond = waiting.findIndex(({ body }, i) => {
+    bytes += body.bytes
+    return i > 0 && bytes > writeBytes
+  })
+  return beyond < 0 ? waiting.length : beyond
 }
 
 const noRoomOf = (error: unknown): unknown =>
