@@ -11,6 +11,7 @@ import type { Trainer } from '../../training/trainer.ts'
 import { DeploymentBook } from '../deployment-book.ts'
 import type { DeploymentOffer } from '../deployment-offer.ts'
 import { Fitting } from './fitting.ts'
+import { writeForgetRequest } from './forget-request.ts'
 
 const id = (number: number) => `0190b5a0-0000-7000-8000-${number.toString(16).padStart(12, '0')}`
 const fileOf = (bytes: Uint8Array) => ({ sha256: infoOf(bytes).sha256, bytes: bytes.length })
@@ -40,8 +41,8 @@ const offer = (number: number, personalise?: Personalise): DeploymentOffer => ({
   ...(personalise && { personalise }),
 })
 
-/** One version in service that is being fitted: the trainer goes on until it is stopped, and is done at once the next time. */
-const begin = async (folder: string) => {
+/** One version in service that is to be fitted: the trainer goes on until it is stopped, and is done at once the next time. */
+const served = async (folder: string) => {
   for (const bytes of Object.values(bundle)) await writeFile(join(folder, infoOf(bytes).sha256), bytes)
   const book = new DeploymentBook()
   book.follow([offer(1, wish)])
@@ -94,9 +95,14 @@ const begin = async (folder: string) => {
     log: pino({ level: 'silent' }),
   })
   const stop = new AbortController()
-  const fitted = fitting.fitAll(stop.signal)
-  await begun.promise
-  return { book, fitting, fitted, refused, stop, tries: () => tries, isStopped: () => job?.aborted }
+  return { book, fitting, refused, stop, begun: begun.promise, tries: () => tries, isStopped: () => job?.aborted }
+}
+
+const begin = async (folder: string) => {
+  const { begun, ...all } = await served(folder)
+  const fitted = all.fitting.fitAll(all.stop.signal)
+  await begun
+  return { ...all, fitted }
 }
 
 test('what gave way to another version is fitted once that one is in service', async () => {
@@ -126,4 +132,20 @@ test('a version that the owner does not let come into service stops nothing', as
   await fitted
   await fitting.fitAll(stop.signal)
   assert.equal(tries(), 1)
+})
+
+test('what its owner had fitted by hand and forgotten is not fitted because others ask for it, and they hear so', async () => {
+  await using folder = await temporaryFolder()
+  const { book, fitting, stop, tries } = await served(folder.path)
+  const weights = fileOf(bundle.weights)
+  book.fitted({ deployment: id(1), key: weights.sha256, own: true, result: { outcome: 'personal' }, weights })
+  await writeForgetRequest(folder.path, [id(1)])
+  assert.equal(await fitting.heedOwner(async () => {}), true)
+  await fitting.fitAll(stop.signal)
+  assert.equal(tries(), 0)
+  assert.deepEqual(book.states[0]?.personalised, {
+    outcome: 'refused',
+    code: 'POLICY_REFUSED',
+    detail: 'The owner of the device had it forgotten.',
+  })
 })

@@ -85,6 +85,9 @@ export class Fitting {
   async heedOwner(save: () => Promise<void>): Promise<boolean> {
     const { folder, onServed, log } = this.#options
     const own = await readOwnWishes(folder)
+    const forgotten = await readForgetRequest(folder)
+    // First: who forgets what was fitted by hand also wishes it no more, and of that nothing else would be left.
+    if (forgotten !== undefined && this.#book.forgetFitted(forgotten)) onServed()
     for (const { deployment, modelName } of this.#book.serving.values()) {
       const before = JSON.stringify(this.#own.get(modelName))
       if (before !== JSON.stringify(own.get(modelName))) this.lookAgain(deployment)
@@ -93,9 +96,7 @@ export class Fitting {
       if (this.#book.unfit(deployment)) onServed()
     }
     this.#own = own
-    const forgotten = await readForgetRequest(folder)
     if (forgotten === undefined) return false
-    if (this.#book.forgetFitted(forgotten)) onServed()
     log.info({ deployments: forgotten }, 'what was fitted to this device is forgotten, as its owner wants')
     await save()
     await removeForgetRequest(folder)

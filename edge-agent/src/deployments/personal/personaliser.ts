@@ -91,7 +91,9 @@ export class Personaliser {
     })
     if (known?.forgotten === true && !isOwn) {
       after(dataLookMillis)
-      return { record: known }
+      // Others asked for it now, and hear of it.
+      const { own: _, ...record } = known
+      return { record }
     }
     if ('fault' in wish) {
       after(dataLookMillis)
