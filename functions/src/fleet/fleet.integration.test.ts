@@ -168,6 +168,7 @@ suite('the fleet API', { timeout: 60_000 }, () => {
         shard,
         label: 'd-3',
         kind: 'trainer',
+        datasetDescriptions: null,
         groups: ['g'],
         labels: {},
         revoked: false,

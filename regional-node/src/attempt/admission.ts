@@ -19,7 +19,7 @@ import type { WorkTokens } from '../identity/work-tokens.ts'
 import type { UpdateVerdict } from '../kernels/spooled-body.ts'
 import type { Budget } from '../log/budget.ts'
 import type { DiskRoom } from '../log/disk-room.ts'
-import { isNoRoom } from '../log/no-room-error.ts'
+import { isNoRoom, NoRoomError } from '../log/no-room-error.ts'
 import type { SpoolWriter } from '../log/waiting-body.ts'
 import type { Answer } from './round/round-effect.ts'
 import type { Report } from './round/shard-state.ts'
@@ -216,34 +216,39 @@ const receive = async (
     attempts.relieve()
     return refused(verdicts.full(fullMillis))
   }
-  {
-    await using _ = writer
-    let isWrong = false
-    try {
-      for await (const chunk of chunks) {
-        signal.throwIfAborted()
-        if (writer.length + chunk.byteLength > total) {
-          isWrong = true
-          break
-        }
-        await writer.write(chunk)
-      }
-      if (writer.length !== total) isWrong = true
-    } catch (error) {
-      if (isNoRoom(error)) {
-        room.noteFull(error)
-        await spool.remove(device)
-        attempts.relieve()
-        return refused(verdicts.full(fullMillis))
-      }
-      // The connection is gone: what came stays, for the upload to resume.
-      await writer.sync()
-      throw error
-    }
-    if (isWrong) return refuseBody(attempt, device, header, 'LENGTH_MISMATCH')
-    await writer.sync()
-    return null
+  await using _ = writer
+  const refuseFull = async (error: unknown): Promise<Admitted> => {
+    room.noteFull(error)
+    await spool.remove(device)
+    attempts.relieve()
+    return refused(verdicts.full(fullMillis))
   }
+  let isWrong = false
+  try {
+    for await (const chunk of chunks) {
+      signal.throwIfAborted()
+      if (writer.length + chunk.byteLength > total) {
+        isWrong = true
+        break
+      }
+      await writer.write(chunk)
+    }
+    if (writer.length !== total) isWrong = true
+  } catch (error) {
+    if (isNoRoom(error)) return refuseFull(error)
+    // The connection is gone: what came stays, for the upload to resume.
+    await writer.sync()
+    throw error
+  }
+  if (isWrong) return refuseBody(attempt, device, header, 'LENGTH_MISMATCH')
+  try {
+    await writer.sync()
+  } catch (error) {
+    // Small bodies are written only now. A sync that failed is another thing, whatever its code.
+    if (error instanceof NoRoomError) return refuseFull(error)
+    throw error
+  }
+  return null
 }
 
 /** A body that is not the one that was announced goes; the device may send again. */
