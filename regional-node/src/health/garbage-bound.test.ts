@@ -30,8 +30,8 @@ test('what a collection did not free is in use, and does not count as growth aga
 test('growth that V8 would let stand begins a collection', { timeout: 60_000 }, async () => {
   const collected = Promise.withResolvers<void>()
   const observer = new PerformanceObserver(list => {
-    for (const { detail } of list.getEntries()) {
-      const { flags } = detail as { flags: number }
+    for (const entry of list.getEntries()) {
+      const { flags } = (entry as unknown as { readonly detail: { readonly flags: number } }).detail
       if ((flags & constants.NODE_PERFORMANCE_GC_FLAGS_ALL_EXTERNAL_MEMORY) !== 0) collected.resolve()
     }
   })
