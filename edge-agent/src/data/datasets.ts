@@ -81,6 +81,7 @@ export class Datasets {
   /** Conversions run one after another. */
   #last: Promise<unknown> = Promise.resolve()
   readonly #preparing = new Map<string, AbortController>()
+  #conversions = 0
   /** By data set the key for which a schema was looked for: once is enough. */
   readonly #described = new Map<string, string>()
   /** As the last statistics made them. */
@@ -120,6 +121,11 @@ export class Datasets {
   ): Promise<DatasetSummary[]> {
     const descriptions = await this.describe(onFault, options)
     return descriptions.map(({ name, heldOut, examples }) => ({ name, heldOut, examples }))
+  }
+
+  /** Grows as conversions in the background end: `describe` then knows more. */
+  get conversions(): number {
+    return this.#conversions
   }
 
   /** What the declarations let out about each data set: see `describeDataset`. Broken ones are handed to `onFault`. */
@@ -271,7 +277,9 @@ export class Datasets {
       .catch(() => {})
       .finally(() => {
         this.#preparing.delete(name)
-        if (!controller.signal.aborted) onEnd()
+        if (controller.signal.aborted) return
+        onEnd()
+        this.#conversions += 1
       })
   }
 

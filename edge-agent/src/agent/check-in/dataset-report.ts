@@ -6,23 +6,26 @@ import type { PolicyGate } from '../../policy/policy-gate.ts'
 
 const freshMillis = 30_000
 
-/** What check-ins tell about the data sets, looked up again now and then: the owner may replace files while the agent runs. */
+/** What check-ins tell about the data sets, looked up again once one was converted, and now and then: the owner may replace files. */
 export class DatasetReport {
-  readonly #datasets: Pick<Datasets, 'describe'>
+  readonly #datasets: Pick<Datasets, 'describe' | 'conversions'>
   readonly #policy: Pick<PolicyGate, 'shareNow'>
   readonly #log: Logger
   readonly #faults = new Map<string, string>()
   #found: readonly DescribedDataset[] = []
   #readAt = Number.NEGATIVE_INFINITY
+  #conversions = 0
 
-  constructor(datasets: Pick<Datasets, 'describe'>, policy: Pick<PolicyGate, 'shareNow'>, log: Logger) {
+  constructor(datasets: Pick<Datasets, 'describe' | 'conversions'>, policy: Pick<PolicyGate, 'shareNow'>, log: Logger) {
     this.#datasets = datasets
     this.#policy = policy
     this.#log = log
   }
 
   async read(): Promise<ToldData> {
-    if (performance.now() - this.#readAt >= freshMillis) {
+    const { conversions } = this.#datasets
+    if (performance.now() - this.#readAt >= freshMillis || conversions !== this.#conversions) {
+      this.#conversions = conversions
       this.#found = await this.#datasets.describe((name, error) => this.#fault(name, error))
       for (const { name } of this.#found) this.#faults.delete(name)
       this.#readAt = performance.now()
