@@ -54,13 +54,20 @@ export const learnByStatistics = async (api: ApiClient, devices: number): Promis
       evaluation: { dataset: `${dataset}-test`, cohortShare: 1 },
       ...more,
     })
-    return detail.history.at(-1)?.accuracy ?? 0
+    const { items } = await api.call('listParticipants', { params: { task: detail.id } })
+    return {
+      accuracy: detail.history.at(-1)?.accuracy ?? 0,
+      ends: new Set(items.map(({ verdict, code }) => code ?? verdict)),
+    }
   }
   const withStatistics = await learn('table', { statistics: { model: moments } })
   // Weights run off beyond what a sum takes, or stay where they lead nowhere.
   const without = await learn('raw', { attempts: 1 })
-  assert.ok(withStatistics > 0.95, `accuracy ${withStatistics} with statistics`)
-  assert.ok(without < 0.8, `accuracy ${without} without statistics`)
+  assert.ok(withStatistics.accuracy > 0.95, `accuracy ${withStatistics.accuracy} with statistics`)
+  assert.ok(without.accuracy < 0.8, `accuracy ${without.accuracy} without statistics`)
+  assert.ok(without.ends.size > 0)
+  const others = without.ends.difference(new Set(['accepted', 'discarded', 'OUT_OF_RANGE', 'TRAINING_DIVERGED']))
+  assert.deepEqual([...others], [], 'nothing else keeps devices from learning')
 }
 
 const defaults = (devices: number) => ({
