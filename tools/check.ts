@@ -52,7 +52,7 @@ const steps = async (): Promise<readonly Step[]> => [
   { name: 'generated code', command: [process.execPath, 'tools/check-generated.ts'], fast: true },
   { name: 'protocol', command: [process.execPath, 'tools/check-protocol.ts'], fast: true },
   { name: 'unit tests', command: nodeTest(await testFiles('unit'), 2, 120), fast: true, tests: true },
-  { name: 'integration tests', command: nodeTest(await testFiles('integration'), 2, 300), fast: false, tests: true },
+  { name: 'integration tests', command: nodeTest(await testFiles('integration'), 4, 300), fast: false, tests: true },
   { name: 'end-to-end tests', command: nodeTest(await testFiles('end-to-end'), 2, 900), fast: false, tests: true },
 ]
 
